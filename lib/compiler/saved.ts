@@ -1,0 +1,32 @@
+import * as tf from "@tensorflow/tfjs";
+
+/** A structure with its tensors taken out, in order, and a way to put others in their places. */
+export interface Detached<T> {
+  readonly tensors: tf.Tensor[];
+  readonly attach: (tensors: readonly tf.Tensor[]) => T;
+}
+
+/**
+ * Takes the tensors out of nested plain objects, arrays and maps. `save` keeps tensors for a backward pass only as one
+ * list, under other handles.
+ */
+export function detachTensors<T>(structure: T): Detached<T> {
+  const tensors: tf.Tensor[] = [];
+  const collect = (x: unknown): unknown => {
+    if (x instanceof tf.Tensor) tensors.push(x);
+    return x;
+  };
+  mapLeaves(structure, collect);
+  const attach = (replacements: readonly tf.Tensor[]): T => {
+    let next = 0;
+    return mapLeaves(structure, (x) => (x instanceof tf.Tensor ? replacements[next++] : x)) as T;
+  };
+  return { tensors, attach };
+}
+
+function mapLeaves(x: unknown, f: (leaf: unknown) => unknown): unknown {
+  if (Array.isArray(x)) return x.map((inner) => mapLeaves(inner, f));
+  if (x instanceof Map) return new Map([...x].map(([key, inner]) => [key, mapLeaves(inner, f)]));
+  if (typeof x !== "object" || x === null || Object.getPrototypeOf(x) !== Object.prototype) return f(x);
+  return Object.fromEntries(Object.entries(x).map(([key, inner]) => [key, mapLeaves(inner, f)]));
+}

@@ -1,0 +1,87 @@
+import * as tf from "@tensorflow/tfjs";
+import type { DotTable } from "../kernels/rowStatistics.ts";
+import { atomsOf, interpreter } from "../loss/expression.ts";
+import {
+  aggregateEntries,
+  type Entries,
+  entriesAlgebra,
+  evaluateField,
+  type Field,
+  isScheduledField,
+} from "../loss/field.ts";
+import { type Table, type TableAtom, tableKey } from "./narrow.ts";
+
+/** A table folded to numbers, and on the device once it is asked for there. */
+interface FoldedTable {
+  readonly step: number;
+  readonly entries: Entries;
+  device: { readonly backend: unknown; readonly table: DotTable } | null;
+}
+
+/**
+ * The tables of a compiled loss. A constant table is folded once, one with a schedule whenever the step has changed, as
+ * a new tensor each time. Device copies live until `dispose`, and are made again after a change of backend.
+ */
+export class Tables {
+  readonly #folded = new Map<string, FoldedTable>();
+
+  /** The sum of a table over the vocabulary. */
+  total(table: Table, step: number, classes: number): number {
+    return aggregateEntries("sum", this.#fold(table, step, classes).entries, classes);
+  }
+
+  /** The table as a tensor [V] that belongs to this cache. */
+  onDevice(table: Table, step: number, classes: number): DotTable {
+    const folded = this.#fold(table, step, classes);
+    const backend: unknown = tf.backend();
+    if (folded.device !== null && folded.device.backend === backend) return folded.device.table;
+    folded.device?.table.tensor.dispose();
+    const uploaded = upload(folded.entries, classes);
+    folded.device = { backend, table: uploaded };
+    return uploaded;
+  }
+
+  /** Frees the device copies. */
+  dispose(): void {
+    for (const folded of this.#folded.values()) folded.device?.table.tensor.dispose();
+    this.#folded.clear();
+  }
+
+  #fold(table: Table, step: number, classes: number): FoldedTable {
+    const key = tableKey(table);
+    const known = this.#folded.get(key);
+    if (known !== undefined && (known.step === step || !isScheduledTable(table))) return known;
+    known?.device?.table.tensor.dispose();
+    const folded: FoldedTable = { step, entries: foldTable(table, step, classes), device: null };
+    this.#folded.set(key, folded);
+    return folded;
+  }
+}
+
+function isScheduledTable(table: Table): boolean {
+  return atomsOf(table).some((a) => a.kind === "step" || (a.kind === "weight" && isScheduledField(a.field)));
+}
+
+function foldTable(table: Table, step: number, classes: number): Entries {
+  const weights = new Map<Field, Float64Array>();
+  const meaning = (a: TableAtom): Entries => {
+    switch (a.kind) {
+      case "step":
+        return step;
+      case "vocabularySize":
+        return classes;
+      case "weight": {
+        const known = weights.get(a.field) ?? evaluateField(a.field, step);
+        weights.set(a.field, known);
+        return known;
+      }
+    }
+  };
+  return interpreter(entriesAlgebra(meaning))(table);
+}
+
+function upload(entries: Entries, classes: number): DotTable {
+  const values = typeof entries === "number" ? new Float32Array(classes).fill(entries) : Float32Array.from(entries);
+  const support = values.includes(0) ? Int32Array.from(values.keys()).filter((id) => values[id] !== 0) : null;
+  return { tensor: tf.keep(tf.tensor1d(values)), support };
+}

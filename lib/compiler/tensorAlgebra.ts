@@ -1,0 +1,51 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Algebra, BinaryOperator, UnaryOperator } from "../loss/expression.ts";
+import { binaryNumber, unaryNumber } from "../loss/expression.ts";
+
+/** A number that is the same for every row, kept in float64, or one for each row, [N]. */
+export type RowValues = number | tf.Tensor1D;
+
+/** Row-wise arithmetic with tensorflow.js's ops; `meaning` gives the meaning of the atoms. */
+export function tensorAlgebra<A>(meaning: (a: A) => RowValues): Algebra<A, RowValues> {
+  return {
+    constant: (value) => value,
+    atom: meaning,
+    unary: (operator, x) => (typeof x === "number" ? unaryNumber[operator](x) : unaryTensor[operator](x)),
+    binary: (operator, x, y) =>
+      typeof x === "number" && typeof y === "number"
+        ? binaryNumber[operator](x, y)
+        : (binaryTensor[operator](x, y) as tf.Tensor1D),
+    select: (left, right, whenLess, otherwise) => {
+      if (typeof left === "number" && typeof right === "number") return left < right ? whenLess : otherwise;
+      const condition = tf.less(left, right);
+      // tf.where wants tensors of the condition's shape on some backends.
+      const full = (x: RowValues): tf.Tensor => (typeof x === "number" ? tf.fill(condition.shape, x) : x);
+      return tf.where(condition, full(whenLess), full(otherwise)) as tf.Tensor1D;
+    },
+  };
+}
+
+const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
+  exp: tf.exp,
+  log: tf.log,
+  log1p: tf.log1p,
+  // tensorflow.js's own softplus forms 1 + exp(x) in float32 and loses confident rows.
+  softplus: (x) => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x))))),
+  sigmoid: tf.sigmoid,
+  cos: tf.cos,
+  sin: tf.sin,
+};
+
+const binaryTensor: Record<BinaryOperator, (x: RowValues, y: RowValues) => tf.Tensor> = {
+  add: tf.add,
+  subtract: tf.sub,
+  multiply: tf.mul,
+  divide: tf.div,
+  pow: tf.pow,
+  min: tf.minimum,
+  max: tf.maximum,
+  weigh: (w, x) => {
+    if (typeof w === "number") return w === 0 ? tf.zerosLike(x as tf.Tensor1D) : tf.mul(w, x);
+    return tf.where(tf.equal(w, 0), tf.zerosLike(w), tf.mul(w, x));
+  },
+};

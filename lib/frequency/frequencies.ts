@@ -1,0 +1,80 @@
+/**
+ * Frequencies are counts of the entries of a vocabulary. Under `mergeCounts` they are a commutative monoid (with all
+ * counts 0 as its unit), so shards counted anywhere give the counts of the whole.
+ */
+import { LossError } from "../loss/error.ts";
+
+/** How often each entry of a vocabulary occurs, in tokens. */
+export interface Frequencies {
+  readonly kind: "frequencies";
+  /** counts[id]: a finite number of at least 0; not always whole (see `addK`). */
+  readonly counts: Float64Array;
+}
+
+/**
+ * Frequencies from counts: counts[id] is how often `id` occurs.
+ *
+ * @param counts an array or typed array with one finite number of at least 0 for each entry of the vocabulary.
+ * @throws LossError for no counts, and for a count that is negative, NaN or infinite.
+ *
+ * @example
+ * ```ts
+ * import { crossEntropy, evaluate, freqWeights, fromCounts, pipe, powerLaw } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * const pdl = pipe(crossEntropy, freqWeights(fromCounts([100, 10, 1])), powerLaw(0.5));
+ * const batch = { logits: [[2, 1, 0.1], [0.5, 2.5, 0.3], [1, 1, 1]], labels: [0, 1, 2] };
+ * expect(evaluate(pdl, batch)).toBeCloseTo(0.854312, 6);
+ * ```
+ */
+export function fromCounts(counts: ArrayLike<number>): Frequencies {
+  if (typeof counts !== "object" || counts === null || !(counts.length > 0)) {
+    throw new LossError(
+      "fromCounts",
+      `got ${String(counts) || "an empty array"}`,
+      "Give an array with one count for each entry of the vocabulary",
+    );
+  }
+  const checked = Float64Array.from(counts);
+  const bad = checked.findIndex((count) => !(count >= 0 && Number.isFinite(count)));
+  if (bad >= 0) {
+    throw new LossError("fromCounts", `the count of id ${bad} is ${counts[bad]}`, "Give finite counts of at least 0");
+  }
+  return { kind: "frequencies", counts: checked };
+}
+
+/** The sum of all counts, in tokens. */
+export function totalCount(frequencies: Frequencies): number {
+  return frequencies.counts.reduce((total, count) => total + count, 0);
+}
+
+/**
+ * Adds the counts of shards of one corpus, or of several corpora, that share a vocabulary.
+ *
+ * @throws LossError for no shard, and for shards whose vocabularies differ in size.
+ *
+ * @example
+ * ```ts
+ * import { fromCounts, mergeCounts } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * const merged = mergeCounts(fromCounts([1, 0, 2]), fromCounts([0, 5, 1]));
+ * expect([...merged.counts]).toEqual([1, 5, 3]);
+ * ```
+ */
+export function mergeCounts(...shards: readonly Frequencies[]): Frequencies {
+  if (shards.length === 0) throw new LossError("mergeCounts", "got no counts", "Give at least one Frequencies");
+  const [first] = shards;
+  const counts = new Float64Array(first.counts.length);
+  shards.forEach((shard, i) => {
+    if (shard.counts.length !== counts.length) {
+      throw new LossError(
+        "mergeCounts",
+        `shard 0 has a vocabulary of ${counts.length} entries, shard ${i} one of ${shard.counts.length}`,
+        "Count every shard with the same tokenizer and vocabSize",
+      );
+    }
+    for (let id = 0; id < counts.length; id++) counts[id] += shard.counts[id];
+  });
+  return { kind: "frequencies", counts };
+}

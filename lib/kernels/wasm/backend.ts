@@ -1,0 +1,14 @@
+/** The part of tensorflow.js's wasm backend that kernels of ours use. */
+import type * as tf from "@tensorflow/tfjs";
+
+export interface WasmBackend extends tf.KernelBackend {
+  makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+  /** A view of a tensor's memory; every allocation may move it, so take it after the last one. */
+  typedArrayFromHeap(info: tf.TensorInfo): Float32Array | Int32Array | Uint8Array;
+}
+
+/** A tensor that shares the memory of another. */
+export function alias(backend: WasmBackend, info: tf.TensorInfo, shape: number[]): tf.TensorInfo {
+  backend.incRef(info.dataId);
+  return { dataId: info.dataId, shape, dtype: info.dtype };
+}

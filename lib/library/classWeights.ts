@@ -1,0 +1,54 @@
+import { type Attach, attach } from "../loss/combinator.ts";
+import { LossError } from "../loss/error.ts";
+
+/** Options of `classWeights`. */
+export interface ClassWeightsOptions {
+  /** The raw count of each class, for laws that read counts (`normalise("tokenMean")`); none by default. */
+  readonly counts?: ArrayLike<number>;
+}
+
+/**
+ * Weighs class c by `weights[c]`: ℓ_c ↦ w_c ℓ_c. On integer labels that is w_y times the row, PyTorch's `weight`.
+ *
+ * @param weights one finite number of at least 0 for each of the V classes.
+ * @throws LossError for a weight that is negative, NaN or infinite, and for counts of another length.
+ *
+ * @example
+ * ```ts
+ * import { classWeights, crossEntropy, evaluate, pipe, sum } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * const loss = pipe(crossEntropy, classWeights([2, 4, 6]), sum);
+ * const batch = { logits: [[0.2, 0.3, 0.5], [0.5, 0.2, 0.3]], labels: [2, 1] };
+ * expect(evaluate(loss, batch)).toBeCloseTo(10.5983, 4);
+ * ```
+ */
+export function classWeights(weights: ArrayLike<number>, options: ClassWeightsOptions = {}): Attach {
+  const values = checkedEntries(weights, "classWeights(weights)", "weight");
+  const counts =
+    options.counts === undefined ? null : checkedEntries(options.counts, "classWeights({ counts })", "count");
+  if (counts !== null && counts.length !== values.length) {
+    throw new LossError(
+      "classWeights({ counts })",
+      `${counts.length} counts for ${values.length} weights`,
+      "Give one count for each weight",
+    );
+  }
+  return attach({ source: { name: "classWeights", values, counts }, laws: [] });
+}
+
+function checkedEntries(entries: ArrayLike<number>, where: string, noun: string): Float64Array {
+  if (typeof entries !== "object" || entries === null || !(entries.length > 0)) {
+    throw new LossError(
+      where,
+      `got ${String(entries) || "an empty array"}`,
+      `Give an array with one ${noun} for each class`,
+    );
+  }
+  const values = Float64Array.from(entries);
+  const bad = values.findIndex((x) => !(x >= 0 && Number.isFinite(x)));
+  if (bad >= 0) {
+    throw new LossError(where, `the ${noun} of class ${bad} is ${entries[bad]}`, "Give finite numbers of at least 0");
+  }
+  return values;
+}

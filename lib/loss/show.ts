@@ -1,0 +1,176 @@
+/**
+ * Losses, fields and schedules as text, in the notation of a paper. `w` is a weight field, `c` a class, `y` the label
+ * of a row, `V` the number of classes, `t` the step.
+ */
+import type { BinaryOperator, Expression } from "./expression.ts";
+import type { Field, Law, VocabularyAtom } from "./field.ts";
+import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import type { Numeric, Schedule } from "./schedule.ts";
+
+const precedence: Partial<Record<BinaryOperator, number>> = {
+  add: 1,
+  subtract: 1,
+  multiply: 2,
+  weigh: 2,
+  divide: 2,
+  pow: 3,
+};
+const symbol: Partial<Record<BinaryOperator, string>> = {
+  add: " + ",
+  subtract: " − ",
+  multiply: " · ",
+  weigh: " · ",
+  divide: " / ",
+  pow: "^",
+};
+
+/** An expression as text; `atomText` gives the text of the atoms. */
+export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string): string {
+  const show = (node: Expression<A>, outer: number): string => {
+    switch (node.kind) {
+      case "constant":
+        return showNumber(node.value);
+      case "atom":
+        return atomText(node.atom);
+      case "unary":
+        return `${node.operator}(${show(node.argument, 0)})`;
+      case "binary": {
+        const level = precedence[node.operator];
+        if (level === undefined) return `${node.operator}(${show(node.left, 0)}, ${show(node.right, 0)})`;
+        if (isZero(node.left) && node.operator === "subtract") return `−${show(node.right, 3)}`;
+        const associative = node.operator === "add" || node.operator === "multiply" || node.operator === "weigh";
+        const left = show(node.left, node.operator === "pow" ? 4 : level);
+        const text = `${left}${symbol[node.operator]}${show(node.right, associative ? level : level + 1)}`;
+        return level < outer ? `(${text})` : text;
+      }
+      case "select":
+        return `(${show(node.left, 1)} < ${show(node.right, 1)} ? ${show(node.whenLess, 0)} : ${show(node.otherwise, 0)})`;
+      case "stopGradient":
+        return `sg(${show(node.argument, 0)})`;
+      case "within":
+        return show(node.argument, outer);
+      case "named":
+        return node.name;
+    }
+  };
+  return show(e, 0);
+}
+
+function isZero<A>(e: Expression<A>): boolean {
+  return e.kind === "constant" && e.value === 0;
+}
+
+/** A number in at most six digits. */
+export function showNumber(value: number): string {
+  return String(Number(value.toPrecision(6))).replace("-", "−");
+}
+
+/** A schedule as text: by its name where it has one. */
+export function showSchedule(schedule: Schedule): string {
+  return showExpression(schedule, () => "t");
+}
+
+/** A combinator's parameter as text. */
+export function parameter(value: Numeric): string {
+  return typeof value === "number" ? String(value) : showSchedule(value);
+}
+
+/** A field by the names of its parts: "powerLaw(0.5) ∘ freqWeights". */
+export function showField(field: Field): string {
+  return [...field.laws.map((law) => law.name).reverse(), field.source.name].join(" ∘ ");
+}
+
+/** The weight of class c as a formula: "(f(c) + 1e−7)^−0.5". */
+export function showWeight(field: Field): string {
+  return field.laws.reduce((before, law) => showLaw(law, before), "f(c)");
+}
+
+function showLaw(law: Law, before: string): string {
+  const inner = /^[\w()]*$/.test(before) ? before : `[${before}]`;
+  const atomText = (a: VocabularyAtom): string => {
+    switch (a.kind) {
+      case "step":
+        return "t";
+      case "value":
+        return inner;
+      case "count":
+        return "count(c)";
+      case "indicator":
+        return `1[c = ${a.id}]`;
+      case "vocabularySize":
+        return "V";
+      case "overVocabulary":
+        return `${a.aggregate === "sum" ? "Σ" : "max"}_c(${showExpression(a.body, atomText)})`;
+    }
+  };
+  return showExpression(law.map, atomText);
+}
+
+/**
+ * A loss as formulas, one a line: the loss itself, then each of its weight fields.
+ *
+ * @example
+ * ```ts
+ * import { classWeights, crossEntropy, pipe, show, sum } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * expect(show(pipe(crossEntropy, classWeights([2, 1]), sum))).toBe(
+ *   "loss = Σ_i w(y) · nll(y)\nw(c) = f(c), with f = classWeights",
+ * );
+ * ```
+ */
+export function show(loss: AnyLoss): string {
+  const terms = closedTerms(loss);
+  const fields: Field[] = [];
+  const nameOf = (field: Field): string => {
+    const known = fields.indexOf(field);
+    return `w${subscript(known >= 0 ? known : fields.push(field) - 1)}`;
+  };
+  const shown = terms.map((term) => showTerm(term, nameOf));
+  const several = fields.length > 1;
+  const formula = `loss = ${shown.join(" + ") || "0"}${loss.ignored.length > 0 ? `, rows with y ∉ {${loss.ignored.join(", ")}}` : ""}`;
+  const lines = fields.map(
+    (field, i) => `w${several ? subscript(i) : ""}(c) = ${showWeight(field)}, with f = ${field.source.name}`,
+  );
+  return [several ? formula : formula.replaceAll("w₁", "w"), ...lines].join("\n");
+}
+
+function subscript(index: number): string {
+  return String(index + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
+}
+
+function showTerm(term: Term, nameOf: (field: Field) => string): string {
+  const at = (e: ClassExpression, c: string): string =>
+    showExpression(e, (a: ClassAtom): string => {
+      switch (a.kind) {
+        case "step":
+          return "t";
+        case "nll":
+          return `nll(${c})`;
+        case "weight":
+          return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
+        case "classSum":
+          return `Σ_k(${at(a.body, "k")})`;
+        case "vocabularySize":
+          return "V";
+      }
+    });
+  const value = at(term.value, "y");
+  switch (term.reduction) {
+    case "perToken":
+      return value;
+    case "sum":
+      return `Σ_i ${bracket(value)}`;
+    case "mean":
+      return `Σ_i ${bracket(value)} / N`;
+    case null:
+    case "weightedMean": {
+      const weight = at(term.weight, "y");
+      return weight === "1" ? `Σ_i ${bracket(value)} / N` : `Σ_i ${bracket(value)} / Σ_i ${bracket(weight)}`;
+    }
+  }
+}
+
+function bracket(text: string): string {
+  return text.includes(" + ") || text.includes(" − ") ? `[${text}]` : text;
+}

@@ -1,0 +1,92 @@
+import {
+  checkLabels,
+  checkRowShape,
+  checkSampleWeights,
+  checkStep,
+  flatten,
+  isBoolean,
+  isNumber,
+  logitsShape,
+  type Nested,
+} from "../loss/batch.ts";
+import { evaluateField, type Field } from "../loss/field.ts";
+import type { AnyLoss } from "../loss/loss.ts";
+import { checkVocabulary, fieldsOf, isScheduledLoss } from "../loss/vocabulary.ts";
+
+/** A batch of plain nested arrays, for `evaluate`. */
+export interface PlainBatch {
+  /** Logits [..., V]. */
+  readonly logits: Nested<number>;
+  /** Integer labels [...]. */
+  readonly labels: Nested<number>;
+  /** false marks a row that is not valid; [...], all true by default. */
+  readonly mask?: Nested<boolean>;
+  /** A weight of at least 0 for each row; [...], all 1 by default. */
+  readonly sampleWeight?: Nested<number>;
+  /** The training step, needed by a loss with a schedule. */
+  readonly step?: number;
+}
+
+/** A batch laid out by rows. */
+export interface PlainRows {
+  readonly shape: readonly number[];
+  readonly classes: number;
+  readonly indices: readonly number[];
+  readonly logits: readonly (readonly number[])[];
+  readonly labels: readonly number[];
+  readonly valid: readonly boolean[];
+  readonly sampleWeight: readonly number[];
+  readonly step: number;
+  readonly weights: (field: Field) => Float64Array;
+}
+
+/** Reads and checks a batch for a loss. */
+export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
+  const logits = flatten(batch.logits, "logits", isNumber, "numbers");
+  const { rows: shape, classes } = logitsShape(logits.shape);
+  const readRows = <T extends number | boolean>(
+    nested: Nested<T> | undefined,
+    where: string,
+    isEntry: (x: unknown) => x is T,
+    expected: string,
+    otherwise: T,
+  ): readonly T[] => {
+    if (nested === undefined) return indices.map(() => otherwise);
+    const flat = flatten(nested, where, isEntry, expected);
+    checkRowShape(where, flat.shape, shape, classes);
+    return flat.values;
+  };
+  const indices = Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, row) => row);
+  const labels = readRows(batch.labels ?? [], "labels", isNumber, "integer labels", 0);
+  const mask = readRows(batch.mask, "mask", isBoolean, "booleans, true for rows that count", true);
+  const sampleWeight = readRows(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
+  const valid = labels.map((label, row) => mask[row] && !loss.ignored.includes(label));
+  checkLabels(labels, classes, shape, (row) => valid[row]);
+  checkSampleWeights(sampleWeight, shape);
+  checkVocabulary(fieldsOf(loss), classes);
+  const step = checkStep(batch.step, isScheduledLoss(loss));
+  const known = new Map<Field, Float64Array>();
+  return {
+    shape,
+    classes,
+    indices,
+    logits: indices.map((row) => logits.values.slice(row * classes, (row + 1) * classes)),
+    labels,
+    valid,
+    sampleWeight,
+    step,
+    weights: (field) => {
+      const weights = known.get(field) ?? evaluateField(field, step);
+      known.set(field, weights);
+      return weights;
+    },
+  };
+}
+
+/** Nests flat values into arrays of a shape. */
+export function nest(values: readonly number[], shape: readonly number[]): Nested<number> {
+  if (shape.length === 0) return values[0];
+  const [size, ...inner] = shape;
+  const stride = inner.reduce((product, length) => product * length, 1);
+  return Array.from({ length: size }, (_, i) => nest(values.slice(i * stride, (i + 1) * stride), inner));
+}

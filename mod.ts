@@ -1,0 +1,47 @@
+/**
+ * lossmith: a functional language of composable losses for TensorFlow.js.
+ *
+ * @module
+ */
+export { flow, pipe } from "fp-ts/lib/function.js";
+export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
+export { type CompiledLoss, compile, compileEither } from "./lib/compiler/compile.ts";
+export { addK } from "./lib/frequency/addK.ts";
+export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
+export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
+export { add } from "./lib/library/add.ts";
+export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
+export { clip } from "./lib/library/clip.ts";
+export { constant } from "./lib/library/constant.ts";
+export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
+export { crossEntropy } from "./lib/library/crossEntropy.ts";
+export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
+export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
+export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { type LinearOptions, linear } from "./lib/library/linear.ts";
+export { normalise } from "./lib/library/normalise.ts";
+export { override } from "./lib/library/override.ts";
+export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
+export { ramp } from "./lib/library/ramp.ts";
+export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
+export { scale } from "./lib/library/scale.ts";
+export {
+  type AnyCombinator,
+  type Attach,
+  type Combinator,
+  type Composed,
+  compose,
+  type Keep,
+  type LawCombinator,
+  type Reduce,
+  type ReducePerToken,
+  type Whole,
+} from "./lib/loss/combinator.ts";
+export { LossError } from "./lib/loss/error.ts";
+export type { Field, FieldSource, Law } from "./lib/loss/field.ts";
+export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
+export { at, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export { show } from "./lib/loss/show.ts";
+export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
+export type { PlainBatch } from "./lib/reference/plainBatch.ts";
+export { type BackendName, useBackend } from "./lib/runtime/useBackend.ts";
