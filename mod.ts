@@ -6,8 +6,10 @@
 export { flow, pipe } from "fp-ts/lib/function.js";
 export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
 export { type CompiledLoss, compile, compileEither } from "./lib/compiler/compile.ts";
+export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
+export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
 export { add } from "./lib/library/add.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";

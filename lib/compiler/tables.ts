@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { DotTable } from "../kernels/rowStatistics.ts";
+import { LossError } from "../loss/error.ts";
 import { atomsOf, interpreter } from "../loss/expression.ts";
 import {
   aggregateEntries,
@@ -82,6 +83,14 @@ function foldTable(table: Table, step: number, classes: number): Entries {
 
 function upload(entries: Entries, classes: number): DotTable {
   const values = typeof entries === "number" ? new Float32Array(classes).fill(entries) : Float32Array.from(entries);
+  const overflow = values.indexOf(Number.POSITIVE_INFINITY);
+  if (overflow >= 0) {
+    throw new LossError(
+      "weights",
+      `the weight of id ${overflow} is above float32's largest number`,
+      'Bring the weights into range, with normalise("max") or clip(lo, hi)',
+    );
+  }
   const support = values.includes(0) ? Int32Array.from(values.keys()).filter((id) => values[id] !== 0) : null;
   return { tensor: tf.keep(tf.tensor1d(values)), support };
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { log1p } from "../kernels/log1p.ts";
 import type { Algebra, BinaryOperator, UnaryOperator } from "../loss/expression.ts";
 import { binaryNumber, unaryNumber } from "../loss/expression.ts";
 
@@ -28,9 +29,9 @@ export function tensorAlgebra<A>(meaning: (a: A) => RowValues): Algebra<A, RowVa
 const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
   exp: tf.exp,
   log: tf.log,
-  log1p: tf.log1p,
+  log1p,
   // tensorflow.js's own softplus forms 1 + exp(x) in float32 and loses confident rows.
-  softplus: (x) => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x))))),
+  softplus: (x) => tf.add(tf.relu(x), log1p(tf.exp(tf.neg(tf.abs(x))))),
   sigmoid: tf.sigmoid,
   cos: tf.cos,
   sin: tf.sin,

@@ -3,6 +3,7 @@
  * builds a one-hot. Runs inside a customGrad: nothing here is recorded on a tape.
  */
 import * as tf from "@tensorflow/tfjs";
+import { log1p } from "./log1p.ts";
 import type {
   DotTable,
   RowCotangents,
@@ -104,5 +105,5 @@ function finiteOrZero(x: tf.Tensor): tf.Tensor1D {
 function logAddExp(a: tf.Tensor1D, b: tf.Tensor1D): tf.Tensor1D {
   const low = tf.minimum(a, b);
   const high = tf.maximum(a, b);
-  return tf.add(high, tf.log1p(tf.exp(tf.sub(low, finiteOrZero(high))))) as tf.Tensor1D;
+  return tf.add(high, log1p(tf.exp(tf.sub(low, finiteOrZero(high))))) as tf.Tensor1D;
 }

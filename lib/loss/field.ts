@@ -2,9 +2,8 @@
  * A field is one number for each entry of a vocabulary: a source of values and the laws that were applied to them.
  * A law maps fields to fields, entry by entry, and may look at the counts that the field was made from.
  *
- * Laws, tested to 1e-12 relative:
- * - `composeLaws` is associative and `identityLaw` is its unit (laws are a monoid, fp-ts's Endomorphism);
- * - applying the composition is applying one after the other.
+ * Laws are a monoid under composition (fp-ts's Endomorphism): applying them is associative, a field without laws is its
+ * source, and order is meaning.
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";

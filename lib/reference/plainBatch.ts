@@ -3,6 +3,7 @@ import {
   checkRowShape,
   checkSampleWeights,
   checkStep,
+  type Flat,
   flatten,
   isBoolean,
   isNumber,
@@ -43,7 +44,7 @@ export interface PlainRows {
 /** Reads and checks a batch for a loss. */
 export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
   const logits = flatten(batch.logits, "logits", isNumber, "numbers");
-  const { rows: shape, classes } = logitsShape(logits.shape);
+  const { rows: shape, classes } = readShape(loss, logits, batch.labels);
   const readRows = <T extends number | boolean>(
     nested: Nested<T> | undefined,
     where: string,
@@ -65,7 +66,7 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
   checkSampleWeights(sampleWeight, shape);
   checkVocabulary(fieldsOf(loss), classes);
   const step = checkStep(batch.step, isScheduledLoss(loss));
-  const known = new Map<Field, Float64Array>();
+  const known = new Map(fieldsOf(loss).map((field) => [field, evaluateField(field, step)]));
   return {
     shape,
     classes,
@@ -75,12 +76,20 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     valid,
     sampleWeight,
     step,
-    weights: (field) => {
-      const weights = known.get(field) ?? evaluateField(field, step);
-      known.set(field, weights);
-      return weights;
-    },
+    weights: (field) => known.get(field) ?? evaluateField(field, step),
   };
+}
+
+/** The shape of the logits. Nested arrays without a row do not show their classes, so any number of them fits. */
+function readShape(
+  loss: AnyLoss,
+  logits: Flat<number>,
+  labels: Nested<number>,
+): { readonly rows: readonly number[]; readonly classes: number } {
+  const noRow = flatten(labels ?? 0, "labels", isNumber, "integer labels");
+  return logits.values.length === 0 && noRow.values.length === 0
+    ? { rows: noRow.shape, classes: fieldsOf(loss)[0]?.source.values.length ?? 1 }
+    : logitsShape(logits.shape);
 }
 
 /** Nests flat values into arrays of a shape. */

@@ -1,0 +1,27 @@
+"""Answers a JSON list of cross entropy cases with PyTorch's values and gradients, in float64."""
+
+import json
+import sys
+
+import torch
+
+
+def answer(case):
+    logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor(case["labels"], dtype=torch.int64)
+    weight = case["weight"]
+    # PyTorch keeps the classes in dimension 1; ours are last.
+    rows = logits.movedim(-1, 1) if logits.dim() > 2 else logits
+    value = torch.nn.functional.cross_entropy(
+        rows,
+        labels,
+        weight=None if weight is None else torch.tensor(weight, dtype=torch.float64),
+        ignore_index=case["ignoreIndex"],
+        reduction=case["reduction"],
+        label_smoothing=case["labelSmoothing"],
+    )
+    value.sum().backward()
+    return {"value": value.detach().flatten().tolist(), "gradient": logits.grad.flatten().tolist()}
+
+
+json.dump([answer(case) for case in json.load(sys.stdin)], sys.stdout)

@@ -1,0 +1,104 @@
+/** Random compositions on random batches: compiled values and gradients agree with the float64 reference. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { crossEntropy, evaluate, evaluateGradient, LossError, labelSmoothing, pipe, sum } from "lossmith";
+import {
+  batches,
+  type Composition,
+  cases,
+  compositions,
+  perTokenCompositions,
+  type RandomBatch,
+} from "../support/arbitraries.ts";
+import { backends, startBackend } from "../support/backends.ts";
+import { runCompiled } from "../support/compiled.ts";
+import { distance, flat } from "../support/numbers.ts";
+
+/** The reference, or the text of its LossError. */
+function reference({ loss }: Composition, { plain }: RandomBatch): { value: number[]; gradient: number[] } | string {
+  try {
+    return { value: flat(evaluate(loss as never, plain)), gradient: flat(evaluateGradient(loss, plain)) };
+  } catch (error) {
+    if (error instanceof LossError) return error.message;
+    throw error;
+  }
+}
+
+async function expectAgreement(composition: Composition, batch: RandomBatch, tolerance: number): Promise<void> {
+  const expected = reference(composition, batch);
+  const run = runCompiled(composition.loss, batch.plain, [...batch.shape, batch.classes]);
+  if (typeof expected === "string") {
+    const message = await run.then(
+      () => "no error",
+      (error: Error) => error.message,
+    );
+    expect(message).toBe(expected);
+    return;
+  }
+  const { value, gradient } = await run;
+  expect(distance(value, expected.value)).toBeLessThanOrEqual(tolerance);
+  expect(distance(gradient, expected.gradient)).toBeLessThanOrEqual(tolerance);
+}
+
+for (const backend of backends) {
+  describe(`${backend} agrees with the reference`, () => {
+    beforeAll(startBackend(backend));
+
+    test("on random compositions of every combinator, shape and mask", async () => {
+      await fc.assert(
+        fc.asyncProperty(cases, ({ composition, batch }) => expectAgreement(composition, batch, 2e-5)),
+        { numRuns: 400 },
+      );
+    });
+
+    test("on losses that keep one number a token", async () => {
+      const perTokenCases = fc
+        .integer({ min: 2, max: 6 })
+        .chain((classes) => fc.tuple(perTokenCompositions(classes), batches(classes)));
+      await fc.assert(
+        fc.asyncProperty(perTokenCases, ([composition, batch]) => expectAgreement(composition, batch, 2e-5)),
+        { numRuns: 100 },
+      );
+    });
+
+    test("on a vocabulary of one entry, where every loss and gradient is 0", async () => {
+      const single = fc.tuple(compositions(1), batches(1)).filter(([c, b]) => typeof reference(c, b) !== "string");
+      await fc.assert(
+        fc.asyncProperty(single, async ([{ loss }, batch]) => {
+          const { value, gradient } = await runCompiled(loss, batch.plain, [...batch.shape, 1]);
+          for (const x of [...value, ...gradient]) expect(Math.abs(x)).toBeLessThanOrEqual(1e-4);
+        }),
+        { numRuns: 50 },
+      );
+    });
+
+    test("on logits from -1e4 to 1e4, entries of -infinity, equal logits and confident rows", async () => {
+      const extreme = fc.oneof(
+        fc.double({ min: -1e4, max: 1e4, noNaN: true }),
+        fc.constantFrom(0, 1e4, -1e4, 30, Number.NEGATIVE_INFINITY),
+      );
+      const plain = [pipe(crossEntropy, sum), pipe(crossEntropy, labelSmoothing(0.1), sum)].map((loss) => ({
+        steps: ["crossEntropy"],
+        loss,
+      }));
+      const extremes = fc.integer({ min: 2, max: 6 }).chain((classes) =>
+        fc.tuple(
+          fc.constantFrom(...plain),
+          batches(classes, extreme).filter(({ plain: { logits } }) => hasFiniteRows(logits, classes)),
+        ),
+      );
+      await fc.assert(
+        fc.asyncProperty(extremes, ([composition, batch]) => expectAgreement(composition, batch, 2e-5)),
+        { numRuns: 200 },
+      );
+    });
+  });
+}
+
+/** A row of nothing but -infinity has no softmax. */
+function hasFiniteRows(logits: unknown, classes: number): boolean {
+  const values = flat(logits);
+  return Array.from({ length: values.length / classes }, (_, row) =>
+    values.slice(row * classes, (row + 1) * classes).some(Number.isFinite),
+  ).every((finite) => finite);
+}

@@ -1,0 +1,215 @@
+/** Random compositions and batches that fit them, for property tests. */
+import fc from "fast-check";
+import {
+  type AnyLoss,
+  add,
+  addK,
+  classWeights,
+  clip,
+  constant,
+  cosine,
+  crossEntropy,
+  freqWeights,
+  fromCounts,
+  ignoreIndex,
+  labelSmoothing,
+  linear,
+  mean,
+  type Numeric,
+  normalise,
+  override,
+  type PlainBatch,
+  perToken,
+  powerLaw,
+  ramp,
+  scale,
+  sum,
+  weightedMean,
+} from "lossmith";
+
+/** A combinator with its static role forgotten. */
+export type Change = (loss: AnyLoss) => AnyLoss;
+
+/** A composition as the list of its steps, so that a failing case can be read. */
+export interface Composition {
+  readonly steps: readonly string[];
+  readonly loss: AnyLoss;
+}
+
+interface NamedChange {
+  readonly name: string;
+  readonly change: Change;
+}
+
+const forget = (combinator: unknown): Change => combinator as Change;
+
+/** Four digits are enough: weights that float32 rounds to 0 are another test's subject. */
+const within = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.double({ min, max, noNaN: true }).map((x) => Math.max(min, Math.min(max, Math.round(x * 1e4) / 1e4)));
+
+/** A number or a schedule between two numbers. */
+function numeric(min: number, max: number): fc.Arbitrary<Numeric> {
+  const steps = fc.integer({ min: 1, max: 20 });
+  return fc.oneof(
+    within(min, max),
+    within(min, max).map(constant),
+    fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear),
+    fc.record({ init: within(min, max), steps, alpha: within(min / max, 1) }).map(cosine),
+  );
+}
+
+function named(name: string, change: fc.Arbitrary<unknown>): fc.Arbitrary<NamedChange> {
+  return change.map((combinator) => ({ name, change: forget(combinator) }));
+}
+
+function attachments(classes: number): fc.Arbitrary<NamedChange> {
+  const counts = fc.array(fc.oneof(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 1000 })), {
+    minLength: classes,
+    maxLength: classes,
+  });
+  const frequencies = counts.map((c) => fromCounts(c.map((x, id) => (id === 0 ? x + 1 : x))));
+  return fc.oneof(
+    named(
+      "freqWeights",
+      fc
+        .record({
+          frequencies: fc.oneof(frequencies, frequencies.map(addK(0.5))),
+          as: fc.constantFrom<"count" | "relative">("count", "relative"),
+          unseen: fc.constantFrom<number | "epsilon">(1, 0.5, "epsilon"),
+        })
+        .map(({ frequencies: f, as, unseen }) => freqWeights(f, { as, unseen })),
+    ),
+    named(
+      "classWeights",
+      fc
+        .record({
+          w: fc.array(fc.oneof(fc.constant(0), within(0.1, 5)), { minLength: classes, maxLength: classes }),
+          counts,
+        })
+        .map(({ w, counts: c }) => classWeights(w, { counts: c.map((x) => x + 1) })),
+    ),
+  );
+}
+
+function laws(classes: number): fc.Arbitrary<NamedChange> {
+  return fc.oneof(
+    named(
+      "powerLaw",
+      numeric(0, 1.5).map((alpha) => powerLaw(alpha, { epsilon: 1e-3 })),
+    ),
+    named(
+      "clip",
+      within(0.01, 1).map((lo) => clip(lo, lo + 2)),
+    ),
+    named("ramp", numeric(0, 1).map(ramp)),
+    named("normalise max", fc.constant(normalise("max"))),
+    named("normalise typeMean", fc.constant(normalise("typeMean"))),
+    named("normalise tokenMean", fc.constant(normalise("tokenMean"))),
+    named(
+      "override",
+      fc.record({ id: fc.nat({ max: classes - 1 }), w: numeric(0, 3) }).map(({ id, w }) => override({ [id]: w })),
+    ),
+  );
+}
+
+function anywhere(classes: number): fc.Arbitrary<NamedChange> {
+  return fc.oneof(
+    named("ignoreIndex", fc.constantFrom(-100, -1, 0, classes - 1).map(ignoreIndex)),
+    named("scale", numeric(0.1, 3).map(scale)),
+  );
+}
+
+const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
+  { name: "sum", change: forget(sum) },
+  { name: "mean", change: forget(mean) },
+  { name: "weightedMean", change: forget(weightedMean) },
+);
+
+const noChange: NamedChange = { name: "", change: (loss) => loss };
+
+/** A random loss over `classes` classes, from every combinator in every order that has a meaning. */
+export function compositions(classes: number, depth = 1): fc.Arbitrary<Composition> {
+  // At a share of 1 the gradient is the difference of two equal parts, and has no digits to compare.
+  const smoothing = named("labelSmoothing", numeric(0, 0.9).map(labelSmoothing));
+  const weighing = fc
+    .tuple(attachments(classes), fc.array(laws(classes), { maxLength: 3 }))
+    .map(([attachment, own]) => [attachment, ...own]);
+  const addition =
+    depth === 0
+      ? fc.constant(noChange)
+      : compositions(classes, depth - 1).map((other) => ({
+          name: `add(${other.steps.join(", ")})`,
+          change: forget(add(other.loss as never)),
+        }));
+  const piece = fc.oneof(
+    smoothing.map((x) => [x]),
+    weighing,
+    anywhere(classes).map((x) => [x]),
+    addition.map((x) => [x]),
+  );
+  return fc
+    .tuple(fc.array(piece, { maxLength: 4 }), fc.option(reductions), fc.array(anywhere(classes), { maxLength: 2 }))
+    .map(([pieces, reduction, after]) => {
+      const changes = [...pieces.flat(), reduction ?? noChange, ...after].filter((x) => x !== noChange);
+      const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), crossEntropy);
+      return { steps: changes.map(({ name }) => name), loss };
+    });
+}
+
+/** Any composition, with `perToken` in place of a reduction where all its terms are open. */
+export function perTokenCompositions(classes: number): fc.Arbitrary<Composition> {
+  return compositions(classes, 0)
+    .filter(({ loss }) => loss.terms.every((term) => term.reduction === null))
+    .map(({ steps, loss }) => ({ steps: [...steps, "perToken"], loss: forget(perToken)(loss) }));
+}
+
+/** Flat numbers of a batch, with its shape. */
+export interface RandomBatch {
+  readonly shape: readonly number[];
+  readonly classes: number;
+  readonly plain: PlainBatch;
+}
+
+function nest<T>(values: readonly T[], shape: readonly number[]): unknown {
+  if (shape.length === 0) return values[0];
+  const [size, ...inner] = shape;
+  const stride = inner.reduce((product, n) => product * n, 1);
+  return Array.from({ length: size }, (_, i) => nest(values.slice(i * stride, (i + 1) * stride), inner));
+}
+
+/** A batch of a random shape of rank 1 to 4, with labels, mask and sample weights. */
+export function batches(classes: number, logit: fc.Arbitrary<number> = within(-8, 8)): fc.Arbitrary<RandomBatch> {
+  const shapes = fc.oneof(
+    { weight: 4, arbitrary: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.constantFrom([0], [2, 0], [0, 3]) },
+  );
+  return shapes.chain((shape) => {
+    const rows = shape.reduce((product, n) => product * n, 1);
+    const each = <T>(entry: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
+      fc.array(entry, { minLength: length, maxLength: length });
+    return fc
+      .record({
+        logits: each(logit.map(Math.fround), rows * classes),
+        labels: each(fc.nat({ max: classes - 1 })),
+        mask: fc.option(each(fc.boolean())),
+        sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
+        step: fc.integer({ min: 0, max: 30 }),
+      })
+      .map(({ logits, labels, mask, sampleWeight, step }) => ({
+        shape,
+        classes,
+        plain: {
+          logits: nest(logits, [...shape, classes]),
+          labels: nest(labels, shape),
+          ...(mask === null ? {} : { mask: nest(mask, shape) }),
+          ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
+          step,
+        } as PlainBatch,
+      }));
+  });
+}
+
+/** A composition and a batch for it. */
+export const cases: fc.Arbitrary<{ readonly composition: Composition; readonly batch: RandomBatch }> = fc
+  .integer({ min: 2, max: 7 })
+  .chain((classes) => fc.record({ composition: compositions(classes), batch: batches(classes) }));

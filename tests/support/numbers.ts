@@ -1,0 +1,25 @@
+import { expect } from "bun:test";
+
+/** All numbers in nested arrays, in order. */
+export function flat(nested: unknown): number[] {
+  return Array.isArray(nested) ? nested.flatMap(flat) : [nested as number];
+}
+
+/** The largest distance between two lists of numbers, relative to the largest entry of `expected`. */
+export function distance(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual.length).toBe(expected.length);
+  let size = 0;
+  let error = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (Object.is(actual[i], expected[i]) || actual[i] === expected[i]) continue;
+    size = Math.max(size, Math.abs(expected[i]));
+    error = Math.max(error, Number.isFinite(actual[i] - expected[i]) ? Math.abs(actual[i] - expected[i]) : Infinity);
+  }
+  const largest = expected.reduce((max, x) => (Number.isFinite(x) ? Math.max(max, Math.abs(x)) : max), size);
+  return error === 0 ? 0 : error / largest;
+}
+
+/** Expects two nested arrays to agree up to `tolerance` times the largest expected entry. */
+export function expectClose(actual: unknown, expected: unknown, tolerance: number): void {
+  expect(distance(flat(actual), flat(expected))).toBeLessThanOrEqual(tolerance);
+}

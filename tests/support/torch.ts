@@ -1,0 +1,41 @@
+/** PyTorch as a live oracle, in a Python process. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export interface TorchCase {
+  readonly logits: unknown;
+  readonly labels: unknown;
+  readonly weight: readonly number[] | null;
+  readonly ignoreIndex: number;
+  readonly reduction: "none" | "sum" | "mean";
+  readonly labelSmoothing: number;
+}
+
+export interface TorchAnswer {
+  readonly value: readonly number[];
+  readonly gradient: readonly number[];
+}
+
+/** The Python that has PyTorch, or null. */
+export const torchPython: string | null =
+  ["/usr/bin/python3", "python3"].find((python) => spawnSync(python, ["-c", "import torch"]).status === 0) ?? null;
+
+/** Whether tests against PyTorch run. On CI they must; elsewhere one line says what to install. */
+export function hasTorch(): boolean {
+  if (torchPython !== null || process.env["CI"] !== undefined) return true;
+  console.warn("Skipped: PyTorch is not installed (Debian: apt-get install python3-torch; else: pip install torch).");
+  return false;
+}
+
+/** PyTorch's answers, in order. */
+export function askTorch(cases: readonly TorchCase[]): readonly TorchAnswer[] {
+  if (torchPython === null) throw new Error("PyTorch is not installed: apt-get install python3-torch");
+  const script = fileURLToPath(new URL("../oracle/torch_oracle.py", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(torchPython, [script], {
+    input: JSON.stringify(cases),
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Error(`PyTorch failed: ${stderr}`);
+  return JSON.parse(stdout) as readonly TorchAnswer[];
+}
