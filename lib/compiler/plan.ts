@@ -5,7 +5,7 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { LossError } from "../loss/error.ts";
 import type { Field } from "../loss/field.ts";
-import { type AnyLoss, closedTerms, type Reduction, reduceTerms } from "../loss/loss.ts";
+import { type AnyLoss, finalTerms, type Reduction } from "../loss/loss.ts";
 import { fieldsOf, isScheduledLoss } from "../loss/vocabulary.ts";
 import { lowerAtLabel } from "./lower.ts";
 import { distinct, type Narrow, type Statistic, statisticKey, type Table, tableKey } from "./narrow.ts";
@@ -43,10 +43,8 @@ export function plan(loss: AnyLoss): Plan {
       "Give a loss, such as crossEntropy or pipe(crossEntropy, mean)",
     );
   }
-  const open = loss.terms.some((term) => term.reduction === null);
-  const closed = closedTerms(open ? { ...loss, terms: reduceTerms(loss, "weightedMean") } : loss);
-  const lowered = closed.map((term) => ({
-    reduction: term.reduction ?? "weightedMean",
+  const lowered = finalTerms(loss).map((term) => ({
+    reduction: term.reduction,
     value: lowerAtLabel(term.value),
     weight: lowerAtLabel(term.weight),
   }));

@@ -42,6 +42,10 @@ export interface Term {
   readonly reduction: Reduction | null;
 }
 
+export interface ReducedTerm extends Term {
+  readonly reduction: Reduction;
+}
+
 /** What a loss is a function of: logits, or plain values. */
 export type Input = "logits" | "values";
 
@@ -147,7 +151,7 @@ function union(a: readonly number[], b: readonly number[]): readonly number[] {
 }
 
 /** Sets the reduction of the terms that have none yet. */
-export function reduceTerms(loss: AnyLoss, reduction: Reduction): readonly Term[] {
+export function reduceTerms(loss: Data, reduction: Reduction): readonly ReducedTerm[] {
   if (loss.terms.length > 0 && isReduced(loss)) {
     throw new LossError(
       reduction,
@@ -155,15 +159,25 @@ export function reduceTerms(loss: AnyLoss, reduction: Reduction): readonly Term[
       "Keep one of the two reductions",
     );
   }
-  const terms = loss.terms.map((term) => ({ ...term, reduction: term.reduction ?? reduction }));
-  if (terms.some((term) => term.reduction === "perToken") && terms.some((term) => term.reduction !== "perToken")) {
+  return withReduction(loss.terms, reduction);
+}
+
+/** The terms as an interpreter needs them: fields in their holes, and the weighted mean where no reduction is named. */
+export function finalTerms(loss: Data): readonly ReducedTerm[] {
+  return withReduction(closedTerms(loss), "weightedMean");
+}
+
+function withReduction(terms: readonly Term[], otherwise: Reduction): readonly ReducedTerm[] {
+  const reduced = terms.map((term) => ({ ...term, reduction: term.reduction ?? otherwise }));
+  const perToken = reduced.filter((term) => term.reduction === "perToken").length;
+  if (perToken > 0 && perToken < reduced.length) {
     throw new LossError(
-      reduction,
+      "perToken",
       "a term that stays one number a token cannot be added to a term that is one number",
       "Reduce both with perToken, or neither",
     );
   }
-  return terms;
+  return reduced;
 }
 
 /** Whether every term has its reduction. */

@@ -6,7 +6,7 @@ import type { Nested } from "../loss/batch.ts";
 import {
   type AnyLoss,
   type ClassExpression,
-  closedTerms,
+  finalTerms,
   type Input,
   type Kind,
   type Loss,
@@ -40,10 +40,10 @@ export function evaluate<I extends Input>(
 ): number;
 export function evaluate(loss: AnyLoss, batch: PlainBatch): Nested<number> {
   const rows = readPlainBatch(loss, batch);
-  const terms = closedTerms(loss).map((term) => ({
+  const terms = finalTerms(loss).map((term) => ({
     values: rows.indices.map((row) => weighedRow(term.value, rows, row)),
     weights: rows.indices.map((row) => weighedRow(term.weight, rows, row)),
-    reduction: term.reduction ?? "weightedMean",
+    reduction: term.reduction,
   }));
   if (terms.some((term) => term.reduction === "perToken")) {
     return nest(
@@ -78,9 +78,9 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
   const rows = readPlainBatch(loss, batch);
   const gradient = rows.logits.map((logits) => new Float64Array(logits.length));
   const validRows = rows.valid.filter((valid) => valid).length;
-  for (const term of closedTerms(loss)) {
+  for (const term of finalTerms(loss)) {
     const weights = total(rows.indices.map((row) => weighedRow(term.weight, rows, row)));
-    const denominator = denominatorOf(term.reduction ?? "weightedMean", weights, validRows);
+    const denominator = denominatorOf(term.reduction, weights, validRows);
     if (denominator === 0) continue;
     for (const row of rows.indices) {
       const share = rows.sampleWeight[row] / denominator;
