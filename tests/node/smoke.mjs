@@ -1,0 +1,66 @@
+/** The build under Node: what a user of the npm package gets. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as tf from "@tensorflow/tfjs";
+import {
+  compile,
+  compose,
+  crossEntropy,
+  evaluate,
+  evaluateGradient,
+  explain,
+  freqWeights,
+  fromCounts,
+  LossError,
+  pipe,
+  powerLaw,
+  useBackend,
+} from "lossmith";
+
+const logits = [
+  [2, 1, 0.1],
+  [0.5, 2.5, 0.3],
+  [1, 1, 1],
+];
+const labels = [0, 1, 2];
+const pdl = pipe(crossEntropy, freqWeights(fromCounts([100, 10, 1])), powerLaw(0.5));
+
+test("the package resolves to the build", () => {
+  assert.match(import.meta.resolve("lossmith"), /dist\/mod\.js$/);
+});
+
+test("the reference gives the published value", () => {
+  assert.ok(Math.abs(evaluate(pdl, { logits, labels }) - 0.85431248) < 1e-8);
+  assert.deepEqual(compose(powerLaw(0.5), freqWeights(fromCounts([100, 10, 1])))(crossEntropy).terms.length, 1);
+});
+
+for (const backend of ["cpu", "wasm"]) {
+  test(`compiled on ${backend}: value, gradient, errors`, async () => {
+    assert.equal(await useBackend(backend), backend);
+    const loss = compile(pdl);
+    const z = tf.tensor2d(logits);
+    const { value, grad } = tf.valueAndGrad((x) => loss({ logits: x, labels }))(z);
+    assert.ok(Math.abs((await value.data())[0] - 0.85431248) < 1e-6);
+    const expected = evaluateGradient(pdl, { logits, labels }).flat();
+    for (const [i, g] of (await grad.data()).entries()) assert.ok(Math.abs(g - expected[i]) < 1e-6);
+    assert.throws(() => loss({ logits: z, labels: [0, 1, 7] }), LossError);
+    tf.dispose([value, grad, z]);
+    loss.dispose();
+  });
+}
+
+test("an embedding trains on wasm", async () => {
+  await useBackend("wasm");
+  const table = tf.variable(
+    tf.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]),
+  );
+  const { grads } = tf.variableGrads(() => tf.sum(tf.gather(table, tf.tensor1d([1, 1], "int32"))), [table]);
+  assert.deepEqual([...(await grads[table.name].data())], [0, 0, 2, 2]);
+});
+
+test("explain speaks", () => {
+  assert.match(explain(pdl), /w\(c\) = \(f\(c\) \+ 1e−7\)\^−0\.5/);
+});

@@ -1,0 +1,69 @@
+/** Each statement must not compile, with a message that holds the texts of the comment before it. */
+import {
+  add,
+  classWeights,
+  compose,
+  crossEntropy,
+  flow,
+  freqWeights,
+  fromCounts,
+  labelSmoothing,
+  mean,
+  perToken,
+  pipe,
+  powerLaw,
+  sum,
+} from "lossmith";
+
+const field = freqWeights(fromCounts([3, 2, 1]));
+
+// error: "without a weight field" | "with a weight field"
+powerLaw(0.5)(crossEntropy);
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, powerLaw(0.5));
+
+// error: "already reduced" | Open
+mean(mean(crossEntropy));
+
+// error: Reduce | "already reduced"
+pipe(crossEntropy, mean, sum);
+
+// error: LawCombinator | "already reduced"
+pipe(crossEntropy, field, mean, powerLaw(0.5));
+
+// error: "already reduced"
+powerLaw(0.5)(pipe(crossEntropy, field, mean));
+
+// error: "already reduced"
+labelSmoothing(0.1)(mean(crossEntropy));
+
+// error: "already reduced per token"
+sum(perToken(crossEntropy));
+
+// error: "already reduced"
+classWeights([1, 2, 3])(sum(crossEntropy));
+
+// error: "a loss that is already reduced comes where one is needed that is with a weight field"
+compose(powerLaw(0.5), mean);
+
+// error: "a loss that is already reduced comes where one is needed that is without a weight field"
+compose(mean, mean);
+
+// error: "a loss that is already reduced comes where one is needed that is with a weight field"
+compose(powerLaw(0.5), mean, field);
+
+// error: "without a weight field" | "with a weight field"
+compose(mean, powerLaw(0.5))(crossEntropy);
+
+// error: LawCombinator | "already reduced"
+flow(mean, powerLaw(0.5));
+
+// error: 'number'
+export const lossIsNoNumber: number = crossEntropy;
+
+// error: not assignable
+add(0.5)(crossEntropy);
+
+// error: 'Frequencies'
+freqWeights([3, 2, 1]);

@@ -1,0 +1,58 @@
+/** Each statement must compile, and each value must have the type that it is given. */
+import {
+  add,
+  classWeights,
+  clip,
+  compose,
+  crossEntropy,
+  evaluate,
+  flow,
+  freqWeights,
+  fromCounts,
+  ignoreIndex,
+  type Kind,
+  type Loss,
+  labelSmoothing,
+  linear,
+  mean,
+  perToken,
+  pipe,
+  powerLaw,
+  scale,
+  sum,
+} from "lossmith";
+
+const field = freqWeights(fromCounts([3, 2, 1]));
+const batch = { logits: [[1, 2, 3]], labels: [0] };
+
+type Of<K extends Kind> = Loss<"logits", K>;
+
+export const plain: Of<"without a weight field"> = pipe(crossEntropy, labelSmoothing(0.1), scale(2), ignoreIndex(-1));
+export const weighted: Of<"with a weight field"> = pipe(plain, field, powerLaw(0.5), clip(0, 1), labelSmoothing(0.1));
+export const twice: Of<"with a weight field"> = pipe(
+  weighted,
+  classWeights([1, 2, 3]),
+  powerLaw(linear({ init: 0, end: 1, steps: 9 })),
+);
+export const reduced: Of<"already reduced"> = pipe(weighted, mean, scale(0.5), ignoreIndex(-1));
+export const both: Of<"already reduced"> = pipe(crossEntropy, mean, add(pipe(crossEntropy, sum)));
+export const open: Of<"with a weight field"> = pipe(weighted, add(pipe(crossEntropy, sum)));
+export const rows: Of<"already reduced per token"> = pipe(weighted, perToken);
+
+export const flowed: Of<"with a weight field"> = flow(field, powerLaw(0.5))(crossEntropy);
+export const composed: Of<"with a weight field"> = compose(powerLaw(0.5), field)(crossEntropy);
+export const throughout: Of<"already reduced"> = compose(
+  scale(2),
+  mean,
+  powerLaw(0.5),
+  labelSmoothing(0.1),
+  field,
+)(crossEntropy);
+export const nested: Of<"already reduced"> = compose(
+  compose(mean, powerLaw(0.5)),
+  compose(clip(0, 1), field),
+)(crossEntropy);
+export const nothing: Of<"without a weight field"> = compose()(crossEntropy);
+
+export const value: number = evaluate(reduced, batch);
+export const values: unknown = evaluate(rows, batch);
