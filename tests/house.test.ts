@@ -17,7 +17,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 function sources(folder: string): readonly string[] {
   return readdirSync(new URL(folder, root), { withFileTypes: true }).flatMap((entry) =>
-    entry.isDirectory() ? sources(`${folder}${entry.name}/`) : entry.name.endsWith(".ts") ? [`${folder}${entry.name}`] : [],
+    entry.isDirectory()
+      ? sources(`${folder}${entry.name}/`)
+      : entry.name.endsWith(".ts")
+        ? [`${folder}${entry.name}`]
+        : [],
   );
 }
 
