@@ -71,8 +71,8 @@ describe("bad parameters are refused at composition", () => {
     ["unseen negative", () => freqWeights(f, { unseen: -1 }), "unseen", "-1"],
     ["as misspelt", () => freqWeights(f, { as: anything("counts") }), "as", "counts", '"relative"'],
     ["relative of nothing", () => freqWeights(fromCounts([0, 0]), { as: "relative" }), "all counts are 0"],
-    ["NaN weight", () => classWeights([1, Number.NaN]), "class 1", "NaN"],
-    ["negative weight", () => classWeights([1, 1, -1]), "class 2", "-1"],
+    ["NaN weight", () => classWeights([1, Number.NaN]), "id 1", "NaN"],
+    ["negative weight", () => classWeights([1, 1, -1]), "id 2", "-1"],
     ["counts of another length", () => classWeights([1, 2], { counts: [1] }), "1 counts for 2 weights"],
     ["smoothing above 1", () => labelSmoothing(1.5), "labelSmoothing(e)", "1.5", "from 0 to 1"],
     ["ramp below 0", () => ramp(-0.1), "ramp(a)", "-0.1"],
@@ -123,7 +123,7 @@ describe("ill-kinded compositions are refused at run time too", () => {
   }
 
   test("a sum of a loss per token and a reduced loss has no value", () => {
-    const mixed = pipe(crossEntropy, perToken, add(pipe(crossEntropy, sum)));
+    const mixed = apply(add(pipe(crossEntropy, sum)), pipe(crossEntropy, perToken)) as typeof crossEntropy;
     const batch = { logits: [[0, 0]], labels: [0] };
     expect(messageOf(() => evaluate(mixed, batch))).toContain("one number a token");
     expect(messageOf(() => compile(mixed))).toContain("one number a token");
@@ -328,7 +328,7 @@ for (const backend of backends) {
 
 describe("Either and promises", () => {
   test("compileEither gives the LossError as a left", () => {
-    const mixed = pipe(crossEntropy, perToken, add(pipe(crossEntropy, sum)));
+    const mixed = apply(add(pipe(crossEntropy, sum)), pipe(crossEntropy, perToken)) as typeof crossEntropy;
     const either = compileEither(mixed);
     expect(either._tag).toBe("Left");
     expect(compileEither(weightedMean(crossEntropy))._tag).toBe("Right");

@@ -4,6 +4,7 @@
  * row NaN.
  */
 import * as tf from "@tensorflow/tfjs";
+import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { ValidRows } from "../kernels/rowStatistics.ts";
 import {
   checkLabels,
@@ -17,7 +18,7 @@ import {
   type Nested,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
-import { checkVocabulary } from "../loss/vocabulary.ts";
+import { checkVocabulary } from "../loss/inventory.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -34,14 +35,22 @@ export type IntegerArray =
 export interface Batch {
   /** Logits [..., V], float32. */
   readonly logits: tf.Tensor;
-  /** Integer labels [...]: an int32 tensor, a typed array, or nested arrays. */
-  readonly labels: tf.Tensor | IntegerArray | Nested<number>;
+  /**
+   * Integer labels [...]: an int32 tensor, a typed array or nested arrays. Or soft labels [..., V], a weight for each
+   * class: a float32 tensor, a float array or nested arrays.
+   */
+  readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
   /** false marks a row that is not valid; [...]: a bool tensor, a Uint8Array of 0 and 1, or nested arrays. */
   readonly mask?: tf.Tensor | Uint8Array | Nested<boolean>;
   /** A weight of at least 0 for each row; [...]: a float32 tensor, a typed array, or nested arrays. */
   readonly sampleWeight?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
   /** The number of the training step, 0 at the first; needed by a loss with a schedule. */
   readonly step?: number;
+  /**
+   * What each term's numerator is divided by, in place of what this batch alone would give: the sum of
+   * `loss.denominators` over the micro-batches of one step.
+   */
+  readonly denominators?: tf.Tensor1D | readonly number[];
 }
 
 /** A batch laid out by N rows. The tensors belong to the surrounding tidy. */
@@ -50,10 +59,14 @@ export interface Rows {
   readonly count: number;
   readonly classes: number;
   readonly step: number;
-  /** [N], int32, within the vocabulary in every row. */
-  readonly labels: tf.Tensor1D;
+  /** [N], int32, within the vocabulary in every row; null where the labels are soft. */
+  readonly labels: tf.Tensor1D | null;
+  /** Soft labels [N, V], 0 in rows that are not valid; null where the labels are integers. */
+  readonly targets: tf.Tensor2D | null;
   /** Null where every row is valid. */
   readonly valid: ValidRows | null;
+  /** The valid rows whose sample weight is not 0: the logits of the others are not looked at. */
+  readonly read: ValidRows | null;
   /** Null where every row counts the same. */
   readonly sampleWeight: tf.Tensor1D | null;
   /** Valid rows whose label is no class, where only the device knows; null elsewhere. */
@@ -63,68 +76,176 @@ export interface Rows {
 /** Backends whose tensors the host reads without waiting. */
 const hostBackends = new Set(["cpu", "wasm", "tensorflow"]);
 
-export function readBatch(plan: Plan, batch: Batch): Rows {
-  const { logits } = batch;
-  if (!(logits instanceof tf.Tensor)) {
-    throw new LossError("logits", `got ${String(logits)}`, "Give a tensor [..., V]; evaluate takes plain arrays");
+/** What a batch is checked against. */
+type Facts = Pick<Plan, "fields" | "ignored" | "scheduled">;
+
+export function readBatch(plan: Facts, batch: Batch): Rows {
+  if (typeof batch !== "object" || batch === null) {
+    throw new LossError("batch", `got ${describe(batch)}`, "Give { logits, labels }");
   }
+  const { logits } = batch;
+  checkTensor("logits", logits, "Give a tensor [..., V]; evaluate takes plain arrays");
   if (logits.dtype !== "float32") {
     throw new LossError("logits", `they have dtype ${logits.dtype}`, "Give float32 logits");
   }
-  const { rows: shape, classes } = logitsShape(logits.shape);
+  const { rows, classes } = logitsShape(logits.shape);
   checkVocabulary(plan.fields, classes);
-  const step = checkStep(batch.step, plan.scheduled);
-  const labels = readLabels(batch.labels, shape, classes);
-  const mask = batch.mask === undefined ? null : readMask(batch.mask, shape, classes);
-  const sampleWeight = batch.sampleWeight === undefined ? null : readSampleWeight(batch.sampleWeight, shape, classes);
-  const rows = { shape: [...shape], count: labels.size, classes, step, sampleWeight: sampleWeight?.tensor ?? null };
-  if (sampleWeight?.host) checkSampleWeights(sampleWeight.host, shape);
-  return labels.host !== null && (mask === null || mask.host !== null)
-    ? { ...rows, ...hostRows(plan, labels.host, mask?.host ?? null, shape, classes) }
-    : { ...rows, ...deviceRows(plan, labels.tensor(), mask?.tensor() ?? null, classes) };
+  return readRows(plan, batch, rows, classes);
 }
 
+/** A batch without its logits: the labels show its rows, and the fields or the soft labels its classes. */
+export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">): Rows {
+  const { labels } = batch;
+  const shape =
+    labels instanceof tf.Tensor
+      ? labels.shape
+      : ArrayBuffer.isView(labels)
+        ? [labels.length]
+        : flatten(labels ?? 0, "labels", isNumber, "integer labels").shape;
+  if (labels instanceof tf.Tensor && labels.dtype === "float32") {
+    const { rows, classes } = logitsShape(shape);
+    checkVocabulary(plan.fields, classes);
+    return readRows(plan, batch, rows, classes);
+  }
+  return readRows(plan, batch, shape, plan.fields[0]?.source.values.length ?? 2 ** 31);
+}
+
+function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const step = checkStep(batch.step, plan.scheduled);
+  const soft = isSoft(batch.labels, shape, classes);
+  const labels = soft ? null : readLabels(batch.labels, shape, classes);
+  const mask = batch.mask === undefined ? null : readMask(batch.mask, shape, classes);
+  const weights = batch.sampleWeight === undefined ? null : readSampleWeight(batch.sampleWeight, shape, classes);
+  if (weights?.host) checkSampleWeights(weights.host, shape);
+  const chosen =
+    (labels === null || labels.host !== null) &&
+    (mask === null || mask.host !== null) &&
+    (weights === null || weights.host !== null)
+      ? hostRows(plan, labels?.host ?? null, mask?.host ?? null, weights?.host ?? null, shape, count, classes)
+      : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
+  const sampleWeight = weights?.tensor() ?? null;
+  const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.read) : null;
+  return { shape: [...shape], count, classes, step, sampleWeight, targets, ...chosen };
+}
+
+type Chosen = Pick<Rows, "labels" | "valid" | "read" | "outOfRange">;
+
 function hostRows(
-  plan: Plan,
-  labels: ArrayLike<number>,
+  plan: Facts,
+  labels: ArrayLike<number> | null,
   mask: ArrayLike<number> | null,
+  weights: ArrayLike<number> | null,
   shape: readonly number[],
+  count: number,
   classes: number,
-): Pick<Rows, "labels" | "valid" | "outOfRange"> {
-  const isValid = (row: number): boolean => (mask === null || mask[row] !== 0) && !plan.ignored.includes(labels[row]);
-  checkLabels(labels, classes, shape, isValid);
-  const invalid = Int32Array.from({ length: labels.length }, (_, row) => row).filter((row) => !isValid(row));
-  const within = Int32Array.from(labels);
-  for (const row of invalid) within[row] = 0;
-  if (invalid.length === 0) return { labels: tf.tensor1d(within, "int32"), valid: null, outOfRange: null };
-  const valid = new Uint8Array(labels.length).fill(1);
-  for (const row of invalid) valid[row] = 0;
+): Chosen {
+  const isValid = (row: number): boolean =>
+    (mask === null || mask[row] !== 0) && (labels === null || !plan.ignored.includes(labels[row]));
+  if (labels !== null) checkLabels(labels, classes, shape, isValid);
+  const within = labels === null ? null : Int32Array.from(labels, (label, row) => (isValid(row) ? label : 0));
   return {
-    labels: tf.tensor1d(within, "int32"),
-    valid: { tensor: tf.tensor1d(valid, "bool"), invalid },
+    labels: within === null ? null : tf.tensor1d(within, "int32"),
+    valid: chosenRows(count, isValid),
+    read: chosenRows(count, (row) => isValid(row) && (weights === null || weights[row] !== 0)),
     outOfRange: null,
   };
 }
 
+function chosenRows(count: number, isChosen: (row: number) => boolean): ValidRows | null {
+  const chosen = Uint8Array.from({ length: count }, (_, row) => (isChosen(row) ? 1 : 0));
+  if (!chosen.includes(0)) return null;
+  const invalid = Int32Array.from(chosen.keys()).filter((row) => chosen[row] === 0);
+  return { tensor: tf.tensor1d(chosen, "bool"), invalid };
+}
+
 function deviceRows(
-  plan: Plan,
-  labels: tf.Tensor1D,
+  plan: Facts,
+  labels: tf.Tensor1D | null,
   mask: tf.Tensor1D | null,
+  weights: tf.Tensor1D | null,
   classes: number,
-): Pick<Rows, "labels" | "valid" | "outOfRange"> {
-  const notIgnored = plan.ignored.map((label) => tf.notEqual(labels, tf.scalar(label, "int32")));
-  const conditions = mask === null ? notIgnored : [mask, ...notIgnored];
-  const valid = conditions.length === 0 ? null : (conditions.reduce((a, b) => tf.logicalAnd(a, b)) as tf.Tensor1D);
-  const inRange = tf.logicalAnd(
-    tf.greaterEqual(labels, tf.scalar(0, "int32")),
-    tf.less(labels, tf.scalar(classes, "int32")),
-  );
-  const outside = tf.logicalNot(inRange);
+): Chosen {
+  const all = (conditions: readonly tf.Tensor[]): ValidRows | null =>
+    conditions.length === 0
+      ? null
+      : { tensor: conditions.reduce((a, b) => tf.logicalAnd(a, b)) as tf.Tensor1D, invalid: null };
+  const int32 = (value: number): tf.Scalar => tf.scalar(value, "int32");
+  const notIgnored = labels === null ? [] : plan.ignored.map((label) => tf.notEqual(labels, int32(label)));
+  const conditions = [...(mask === null ? [] : [mask]), ...notIgnored];
+  const valid = all(conditions);
+  const read = all(weights === null ? conditions : [...conditions, tf.notEqual(weights, 0)]);
+  if (labels === null) return { labels, valid, read, outOfRange: null };
+  const inRange = tf.logicalAnd(tf.greaterEqual(labels, int32(0)), tf.less(labels, int32(classes)));
+  const outside = tf.logicalNot(inRange) as tf.Tensor1D;
   return {
     labels: tf.where(inRange, labels, tf.zerosLike(labels)) as tf.Tensor1D,
-    valid: valid === null ? null : { tensor: valid, invalid: null },
-    outOfRange: (valid === null ? outside : tf.logicalAnd(valid, outside)) as tf.Tensor1D,
+    valid,
+    read,
+    outOfRange: valid === null ? outside : tf.logicalAnd(valid.tensor, outside),
   };
+}
+
+// ----------------------------------------------------------------------------------------------------- soft labels
+
+/** Whether labels are a weight for each class: by their rank, or their length where they are a float array. */
+function isSoft(labels: Batch["labels"], shape: readonly number[], classes: number): boolean {
+  if (labels instanceof tf.Tensor) return labels.rank === shape.length + 1;
+  if (labels instanceof Float32Array || labels instanceof Float64Array) {
+    return labels.length === shape.reduce((product, size) => product * size, classes);
+  }
+  return depthOf(labels) === shape.length + 1;
+}
+
+function depthOf(nested: unknown): number {
+  return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;
+}
+
+function readTargets(labels: Batch["labels"], shape: readonly number[], classes: number): tf.Tensor2D {
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (labels instanceof tf.Tensor) {
+    checkTensor("labels", labels, "Give a tensor that is not disposed");
+    if (labels.dtype !== "float32") {
+      throw new LossError(
+        "labels",
+        `they have dtype ${labels.dtype} and the rank of the logits`,
+        "Give soft labels as float32, or integer labels [...]",
+      );
+    }
+    checkSoftShape(labels.shape, shape, classes);
+    return labels.reshape([count, classes]);
+  }
+  if (labels instanceof Float32Array || labels instanceof Float64Array) {
+    return tf.tensor2d(Float32Array.from(checkFinite(labels)), [count, classes]);
+  }
+  const flat = flatten(labels as Nested<number>, "labels", isNumber, "numbers");
+  checkSoftShape(flat.shape, shape, classes);
+  return tf.tensor2d(Float32Array.from(checkFinite(flat.values)), [count, classes]);
+}
+
+function checkSoftShape(actual: readonly number[], shape: readonly number[], classes: number): void {
+  const expected = [...shape, classes];
+  if (actual.every((size, i) => size === expected[i])) return;
+  throw new LossError(
+    "labels",
+    `they have shape [${actual.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
+    `Give integer labels of shape [${shape.join(", ")}], or soft labels of the shape of the logits`,
+  );
+}
+
+function checkFinite<T extends ArrayLike<number>>(values: T): T {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i]))
+      throw new LossError("labels", `entry ${i} is ${values[i]}`, "Give finite soft labels");
+  }
+  return values;
+}
+
+// ------------------------------------------------------------------------------------------------------------ rows
+
+function checkTensor(where: string, x: unknown, remedy: string): asserts x is tf.Tensor {
+  if (!(x instanceof tf.Tensor)) throw new LossError(where, `got ${describe(x)}`, remedy);
+  if (x.isDisposed) throw new LossError(where, "the tensor is disposed", "Give a tensor that is still there");
 }
 
 /** A batch entry with one value for each row: on the host where it can be read there, on the device on demand. */
@@ -143,14 +264,16 @@ function tensorEntry(tensor: tf.Tensor): Entry {
 }
 
 function hostEntry(host: ArrayLike<number>, dtype: "int32" | "bool" | "float32"): Entry {
+  const values = dtype === "float32" ? Float32Array.from(host) : host;
   const upload = (): tf.Tensor1D =>
     tf.tensor1d(dtype === "float32" ? Float32Array.from(host) : Int32Array.from(host), dtype);
-  return { size: host.length, host, tensor: upload };
+  return { size: host.length, host: values, tensor: upload };
 }
 
 function readLabels(labels: Batch["labels"], shape: readonly number[], classes: number): Entry {
   const integers = "Give integer labels [...]: an int32 tensor, an Int32Array or nested arrays of integers";
   if (labels instanceof tf.Tensor) {
+    checkTensor("labels", labels, integers);
     if (labels.dtype !== "int32") throw new LossError("labels", `they have dtype ${labels.dtype}`, integers);
     checkRowShape("labels", labels.shape, shape, classes);
     return tensorEntry(labels);
@@ -160,13 +283,14 @@ function readLabels(labels: Batch["labels"], shape: readonly number[], classes: 
   }
   if (ArrayBuffer.isView(labels)) return typedEntry("labels", labels as IntegerArray, shape, classes, "int32");
   if (typeof labels !== "number" && !Array.isArray(labels))
-    throw new LossError("labels", `got ${String(labels)}`, integers);
+    throw new LossError("labels", `got ${describe(labels)}`, integers);
   return nestedEntry("labels", flatten(labels, "labels", isNumber, "integer labels"), shape, classes, "int32");
 }
 
 function readMask(mask: NonNullable<Batch["mask"]>, shape: readonly number[], classes: number): Entry {
   const booleans = "Give a bool tensor, a Uint8Array of 0 and 1 or nested arrays of booleans, true for rows that count";
   if (mask instanceof tf.Tensor) {
+    checkTensor("mask", mask, booleans);
     if (mask.dtype !== "bool") throw new LossError("mask", `it has dtype ${mask.dtype}`, booleans);
     checkRowShape("mask", mask.shape, shape, classes);
     return tensorEntry(mask);
@@ -185,14 +309,10 @@ function readSampleWeight(
   weights: NonNullable<Batch["sampleWeight"]>,
   shape: readonly number[],
   classes: number,
-): { readonly tensor: tf.Tensor1D; readonly host: ArrayLike<number> | null } {
-  const entry = readNumbers(weights, shape, classes);
-  return { tensor: entry.tensor(), host: entry.host };
-}
-
-function readNumbers(weights: NonNullable<Batch["sampleWeight"]>, shape: readonly number[], classes: number): Entry {
+): Entry {
   const numbers = "Give a float32 tensor, a Float32Array or nested arrays of numbers";
   if (weights instanceof tf.Tensor) {
+    checkTensor("sampleWeight", weights, numbers);
     if (weights.dtype !== "float32") throw new LossError("sampleWeight", `it has dtype ${weights.dtype}`, numbers);
     checkRowShape("sampleWeight", weights.shape, shape, classes);
     return tensorEntry(weights);
@@ -207,7 +327,8 @@ function readNumbers(weights: NonNullable<Batch["sampleWeight"]>, shape: readonl
 }
 
 function describe(x: unknown): string {
-  return ArrayBuffer.isView(x) ? `a ${x.constructor.name}` : String(x);
+  if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
+  return typeof x === "function" ? "a function" : String(x);
 }
 
 /** A typed array has no shape of its own: it must have one value for each row. */

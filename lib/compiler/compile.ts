@@ -1,21 +1,34 @@
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
-import type { AnyLoss } from "../loss/loss.ts";
+import type { AnyLoss, Input, Kind, Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
-import { execute } from "./execute.ts";
-import { type Plan, plan } from "./plan.ts";
+import { combineParts, executeDenominators, executeLoss, executeParts, type Parts } from "./execute.ts";
+import { type Plan, plan, type Targets } from "./plan.ts";
 import { Tables } from "./tables.ts";
 
 /** A loss as a function of a batch. */
-export interface CompiledLoss {
+export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor> {
   /**
    * The loss of a batch: a scalar, or a tensor in the shape of the labels for a loss that ends in `perToken`.
-   * Differentiable with respect to the logits by `tf.grad`, `tf.variableGrads` and `optimizer.minimize`.
+   * Differentiable by `tf.grad`, `tf.variableGrads` and `optimizer.minimize`, once, with respect to the logits, soft
+   * labels that are a tensor, sample weights that are a tensor, and the loss's own variables.
    */
-  (batch: Batch): tf.Tensor;
+  (batch: Batch): Value;
   readonly plan: Plan;
-  /** Frees the tables that the loss keeps on the device. It can be called again afterwards. */
+  /** The trainable parameters, by name. */
+  readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
+  /**
+   * What each term's numerator is divided by, [terms], from labels, mask and weights alone; 0 for a term that is a sum.
+   * Add these over the micro-batches of a step and give the sums to each call as `denominators`: the losses and the
+   * gradients of the micro-batches then add up to those of the whole batch.
+   */
+  denominators(batch: Omit<Batch, "logits">): tf.Tensor1D;
+  /** A numerator and a denominator for each term, [terms] each, that add up over shards of a batch. */
+  parts(batch: Batch): Parts;
+  /** The loss that parts make: Σ over the terms of numerator / denominator. */
+  combine(parts: Parts): tf.Scalar;
+  /** Frees the tables that the loss keeps on the device; it can be called again afterwards. Variables stay. */
   dispose(): void;
 }
 
@@ -39,11 +52,32 @@ export interface CompiledLoss {
  * expect((await value.data())[0]).toBeCloseTo(0.854312, 5);
  * ```
  */
+export function compile<I extends Input>(
+  loss: Loss<I, Exclude<Kind, "already reduced per token">>,
+): CompiledLoss<tf.Scalar>;
+export function compile(loss: AnyLoss): CompiledLoss;
 export function compile(loss: AnyLoss): CompiledLoss {
-  const planned = plan(loss);
+  const integer = plan(loss);
+  let soft: Plan | null = null;
+  const planFor = (targets: Targets): Plan => {
+    if (targets === "integer") return integer;
+    soft ??= plan(loss, "soft");
+    return soft;
+  };
+  const variables = new Map(
+    [...integer.parameters.values()].map(({ name, init }) => [name, tf.variable(tf.scalar(init))] as const),
+  );
   const tables = new Tables();
-  const run = (batch: Batch): tf.Tensor => execute(planned, tables, batch);
-  return Object.assign(run, { plan: planned, dispose: () => tables.dispose() });
+  const executable = { plan: planFor, tables, variables };
+  const run = (batch: Batch): tf.Tensor => executeLoss(executable, batch);
+  return Object.assign(run, {
+    plan: integer,
+    variables,
+    denominators: (batch: Omit<Batch, "logits">) => executeDenominators(executable, batch),
+    parts: (batch: Batch) => executeParts(executable, batch),
+    combine: (parts: Parts) => combineParts(integer, parts),
+    dispose: () => tables.dispose(),
+  });
 }
 
 /**

@@ -1,82 +1,200 @@
 /**
  * Runs a plan on a batch: one wide pass over the logits forward, narrow arithmetic on one number a row, one wide pass
  * back. The gradient is symbolic, so only vectors [N] are kept for it beside the logits.
+ *
+ * The core is differentiable with respect to the logits. Other inputs that may want a gradient, trainable parameters
+ * and soft labels, are added as terms that are 0 and carry the gradient: its work is done only if somebody asks for it.
  */
 import * as tf from "@tensorflow/tfjs";
-import { portableRowStatistics } from "../kernels/portable.ts";
-import type { DotTable, RowCotangents, RowStatistics, WideInput } from "../kernels/rowStatistics.ts";
 import { LossError } from "../loss/error.ts";
-import { interpreter } from "../loss/expression.ts";
-import { type Batch, type Rows, readBatch } from "./batch.ts";
-import { type Narrow, type NarrowAtom, type Statistic, statisticKey, tableKey } from "./narrow.ts";
-import type { Plan, PlannedTerm } from "./plan.ts";
+import { type Batch, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
+import { labelsGradient, logitsGradient, parameterGradient, type TermGradients } from "./gradients.ts";
+import type { Plan, Targets } from "./plan.ts";
 import { detachTensors } from "./saved.ts";
+import { bindBatch, forwardState, type State } from "./state.ts";
 import type { Tables } from "./tables.ts";
-import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+import { combineTerms, denominatorsOf, narrowMeaning, numeratorsOf, perTokenValues, sharesOf } from "./values.ts";
 
-/** What the narrow arithmetic of a batch reads. */
-interface Context {
-  readonly rows: Rows;
-  readonly statistics: RowStatistics;
-  readonly lookups: ReadonlyMap<string, tf.Tensor1D>;
-  readonly totals: ReadonlyMap<string, number>;
+/** A loss that is ready to run. */
+export interface Executable {
+  readonly plan: (targets: Targets) => Plan;
+  readonly tables: Tables;
+  readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
 }
 
-/** The value of a planned loss on a batch, differentiable with respect to the logits. */
-export function execute(plan: Plan, tables: Tables, batch: Batch): tf.Tensor {
+/** A numerator and a denominator for each term, [terms] each. Parts of shards add up to the parts of the whole. */
+export interface Parts {
+  readonly numerators: tf.Tensor1D;
+  /** 0 for a term that is a sum. */
+  readonly denominators: tf.Tensor1D;
+}
+
+/** The loss of a batch: a scalar, or one number for each row in the shape of the labels. */
+export function executeLoss(loss: Executable, batch: Batch): tf.Tensor {
   return tf.tidy(() => {
-    const rows = readBatch(plan, batch);
-    const wide = { labels: rows.labels, valid: rows.valid, dots: dotTables(plan, tables, rows) };
-    const lookups = mapEntries(plan.lookups, (table) => {
-      const { tensor } = tables.onDevice(table, rows.step, rows.classes);
-      return tf.gather(tensor, rows.labels) as tf.Tensor1D;
-    });
-    const totals = mapEntries(plan.totals, (table) => tables.total(table, rows.step, rows.classes));
-    const loss = tf.customGrad((...inputs: unknown[]) => {
-      const [logits, save] = inputs as [tf.Tensor, (tensors: tf.Tensor[]) => void];
-      const statistics =
-        rows.count === 0
-          ? emptyStatistics(wide.dots.length)
-          : portableRowStatistics.forward({ ...wide, logits: asRows(logits, rows) });
-      const context: Context = { rows, statistics, lookups, totals };
-      const meaning = narrowMeaning(plan, context);
-      const denominators = plan.terms.map((term) => denominatorOf(term, rows, meaning));
-      const { tensors, attach } = detachTensors({ wide, context, denominators });
-      save([logits, ...tensors]);
-      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
-        refuseSecondOrder();
-        const [savedLogits, ...rest] = saved;
-        const state = attach(rest);
-        const wideAgain = { ...state.wide, logits: asRows(savedLogits, rows) };
-        return logitsGradient(plan, wideAgain, state.context, state.denominators, dy).reshape(savedLogits.shape);
-      };
-      return { value: lossValue(plan, rows, meaning, denominators), gradFunc };
-    });
-    return loss(batch.logits);
+    const { plan, rows } = prepare(loss, batch);
+    if (plan.perToken) return differentiable(loss, plan, rows, batch, "perToken");
+    return differentiable(loss, plan, rows, batch, "loss");
   });
 }
 
-function asRows(logits: tf.Tensor, rows: Rows): tf.Tensor2D {
-  return logits.reshape([rows.count, rows.classes]);
+/** The parts of a batch; the numerators are differentiable. */
+export function executeParts(loss: Executable, batch: Batch): Parts {
+  const parts = tf.tidy(() => {
+    const { plan, rows } = prepare(loss, batch);
+    refusePerToken(plan, "parts");
+    const numerators = differentiable(loss, plan, rows, batch, "numerators") as tf.Tensor1D;
+    return { numerators, denominators: denominators(loss, plan, rows) };
+  });
+  return parts as Parts;
 }
 
-function mapEntries<A, B>(map: ReadonlyMap<string, A>, f: (a: A) => B): ReadonlyMap<string, B> {
-  return new Map([...map].map(([key, a]) => [key, f(a)]));
+/** The denominators of a batch, [terms], which do not look at the logits. */
+export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
+  return tf.tidy(() => {
+    const integer = loss.plan("integer");
+    const rows = readBatchWithoutLogits(integer, batch);
+    const plan = rows.targets === null ? integer : loss.plan("soft");
+    refusePerToken(plan, "denominators");
+    return denominators(loss, plan, rows);
+  });
 }
 
-type Dot = Extract<Statistic, { kind: "dot" }>;
-
-function dotsOf(plan: Plan): readonly Dot[] {
-  return [...plan.statistics.values()].filter((s): s is Dot => s.kind === "dot");
+/** The loss that parts make. */
+export function combineParts(plan: Plan, parts: Parts): tf.Scalar {
+  return tf.tidy(() => combineTerms(parts.numerators, sharesOf(plan, parts.denominators)));
 }
 
-function dotTables(plan: Plan, tables: Tables, rows: Rows): readonly (DotTable | null)[] {
-  return dotsOf(plan).map(({ table }) => table && tables.onDevice(table, rows.step, rows.classes));
+function prepare(loss: Executable, batch: Batch): { readonly plan: Plan; readonly rows: Rows } {
+  const integer = loss.plan("integer");
+  const rows = readBatch(integer, batch);
+  return { plan: rows.targets === null ? integer : loss.plan("soft"), rows };
 }
 
-function emptyStatistics(dots: number): RowStatistics {
-  const empty = tf.tensor1d([], "float32");
-  return { m: empty, s: empty, t: empty, r: empty, dots: Array.from({ length: dots }, () => empty) };
+function refusePerToken(plan: Plan, name: string): void {
+  if (!plan.perToken) return;
+  throw new LossError(
+    name,
+    "a loss that ends in perToken is not a quotient of sums",
+    "End it in sum, mean or weightedMean",
+  );
+}
+
+function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
+  const bound = bindBatch(plan, rows, loss.tables, loss.variables);
+  const withoutLogits = { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics: new Map(), classwise: new Map() };
+  return denominatorsOf(plan, rows, narrowMeaning(plan, withoutLogits));
+}
+
+type Output = "loss" | "perToken" | "numerators";
+
+/** What a backward pass needs. */
+interface Saved {
+  readonly state: State;
+  /** [terms]; what each term's numerator is multiplied by in a loss. */
+  readonly shares: tf.Tensor1D;
+  readonly numerators: tf.Tensor1D;
+}
+
+function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, output: Output): tf.Tensor {
+  const names = [...plan.parameters.keys()];
+  const bound = bindBatch(plan, rows, loss.tables, loss.variables);
+  const given = readDenominators(plan, batch);
+  const value = tf.customGrad((...inputs: unknown[]) => {
+    const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
+    const [logits] = inputs as tf.Tensor[];
+    const forward = runForward(plan, bound, logits, given, output);
+    const { tensors, attach } = detachTensors(forward.saved);
+    save(tensors);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
+      refuseSecondOrder();
+      const again = attach(saved);
+      const g = termGradients(plan, output, again, dy);
+      const dLogits = logitsGradient(plan, again.state, g).reshape(logits.shape);
+      return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, g, name))];
+    };
+    return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
+  })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
+  return plan.targets === "soft" && batch.labels instanceof tf.Tensor
+    ? tf.add(value, carryLabelsGradient(loss, plan, rows, batch, batch.labels, output, value.shape))
+    : value;
+}
+
+function runForward(
+  plan: Plan,
+  bound: ReturnType<typeof bindBatch>,
+  logits: tf.Tensor,
+  given: tf.Tensor1D | null,
+  output: Output,
+): { readonly value: tf.Tensor; readonly saved: Saved } {
+  const { rows } = bound;
+  const state = forwardState(plan, bound, logits.reshape([rows.count, rows.classes]));
+  const meaning = narrowMeaning(plan, state);
+  if (output === "perToken") {
+    const ones = tf.ones<tf.Rank.R1>([plan.terms.length]);
+    return { value: perTokenValues(plan, rows, meaning), saved: { state, shares: ones, numerators: ones } };
+  }
+  const numerators = numeratorsOf(plan, rows, meaning);
+  const shares = sharesOf(plan, given ?? denominatorsOf(plan, rows, meaning));
+  const value = output === "loss" ? combineTerms(numerators, shares) : tf.clone(numerators);
+  return { value, saved: { state, shares, numerators } };
+}
+
+/** The gradient that reaches each term's rows, given that of the output. */
+function termGradients(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): TermGradients {
+  if (output === "perToken") return plan.terms.map(() => dy.flatten());
+  const each = output === "loss" ? tf.mul(dy, shares) : dy;
+  return each.size === 0 ? [] : tf.unstack(each);
+}
+
+/**
+ * 0 in the shape of the value, with the labels' gradient. The forward pass is run again for it, so that labels that
+ * want no gradient cost nothing.
+ */
+function carryLabelsGradient(
+  loss: Executable,
+  plan: Plan,
+  rows: Rows,
+  batch: Batch,
+  labels: tf.Tensor,
+  output: Output,
+  shape: number[],
+): tf.Tensor {
+  const given = readDenominators(plan, batch);
+  return tf.customGrad((...inputs: unknown[]) => {
+    const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
+    const { tensors, attach } = detachTensors({ logits: batch.logits, rows, given });
+    save(tensors);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
+      refuseSecondOrder();
+      const again = attach(saved);
+      const bound = bindBatch(plan, again.rows, loss.tables, loss.variables);
+      const forward = runForward(plan, bound, again.logits, again.given, output).saved;
+      const g = termGradients(plan, output, forward, dy);
+      const h = denominatorGradients(plan, output === "loss" && given === null, forward, g);
+      return labelsGradient(plan, forward.state, g, h).reshape(labels.shape);
+    };
+    return { value: tf.zeros(shape), gradFunc };
+  })(labels);
+}
+
+/** −∂loss/∂denominator of each term: numerator / denominator² for a weighted mean, 0 for the rest. */
+function denominatorGradients(plan: Plan, divided: boolean, saved: Saved, g: TermGradients): TermGradients {
+  const { shares, numerators } = saved;
+  if (!divided || plan.terms.length === 0) return plan.terms.map(() => tf.scalar(0));
+  const ratios = tf.unstack(tf.mul(shares, numerators));
+  return plan.terms.map(({ reduction }, i) => (reduction === "weightedMean" ? tf.mul(g[i], ratios[i]) : tf.scalar(0)));
+}
+
+function readDenominators(plan: Plan, { denominators: given }: Batch): tf.Tensor1D | null {
+  if (given === undefined) return null;
+  const tensor = given instanceof tf.Tensor ? given : tf.tensor1d([...given], "float32");
+  if (tensor.rank === 1 && tensor.size === plan.terms.length && !plan.perToken) return tensor as tf.Tensor1D;
+  throw new LossError(
+    "denominators",
+    `they have shape [${tensor.shape.join(", ")}]`,
+    `Give one number for each of the ${plan.terms.length} terms: the sum of what loss.denominators gives for each micro-batch`,
+  );
 }
 
 function refuseSecondOrder(): void {
@@ -86,120 +204,4 @@ function refuseSecondOrder(): void {
     "a gradient of the gradient of a compiled loss was asked for",
     "Take first-order gradients alone; tf.grad inside tf.grad is not supported",
   );
-}
-
-// ----------------------------------------------------------------------------------------------------------- value
-
-/** Narrow expressions as numbers for each row. */
-type Meaning = (e: Narrow) => RowValues;
-
-function narrowMeaning(plan: Plan, context: Context): Meaning {
-  const { rows, statistics, lookups, totals } = context;
-  const dots = dotsOf(plan).map(statisticKey);
-  const meaning = (a: NarrowAtom): RowValues | undefined => {
-    switch (a.kind) {
-      case "step":
-        return rows.step;
-      case "vocabularySize":
-        return rows.classes;
-      case "statistic":
-        return a.statistic.kind === "dot"
-          ? statistics.dots[dots.indexOf(statisticKey(a.statistic))]
-          : statistics[a.statistic.kind];
-      case "lookup":
-        return lookups.get(tableKey(a.table));
-      case "total":
-        return totals.get(tableKey(a.table));
-    }
-  };
-  return interpreter(
-    tensorAlgebra((a: NarrowAtom) => {
-      const value = meaning(a);
-      if (value === undefined) throw new Error(`unreachable: ${a.kind} is not in the plan`);
-      return value;
-    }),
-  );
-}
-
-function fullRows(values: RowValues, rows: Rows): tf.Tensor1D {
-  return typeof values === "number" ? tf.fill<tf.Rank.R1>([rows.count], values) : values;
-}
-
-/** Row values times the sample weight, 0 in rows that are not valid, NaN where a valid row's label is no class. */
-function weighRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  const { sampleWeight } = rows;
-  const weighed =
-    sampleWeight === null
-      ? values
-      : choose(tf.equal(sampleWeight, 0), tf.zerosLike(values), tf.mul(sampleWeight, values));
-  return selectRows(weighed, rows);
-}
-
-function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  const { outOfRange, valid } = rows;
-  const checked = outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values);
-  return valid === null ? checked : choose(valid.tensor, checked, tf.zerosLike(checked));
-}
-
-function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor): tf.Tensor1D {
-  return tf.where(condition, whenTrue, otherwise) as tf.Tensor1D;
-}
-
-function total(values: tf.Tensor1D): tf.Scalar {
-  return values.size === 0 ? tf.scalar(0) : tf.sum(values);
-}
-
-/** What a term's numerator is divided by; null for 1. */
-function denominatorOf(term: PlannedTerm, rows: Rows, meaning: Meaning): tf.Scalar | null {
-  switch (term.reduction) {
-    case "sum":
-    case "perToken":
-      return null;
-    case "mean":
-      return total(selectRows(tf.ones([rows.count]), rows));
-    case "weightedMean":
-      return total(weighRows(fullRows(meaning(term.weight), rows), rows));
-  }
-}
-
-/** x / denominator, and 0 where the denominator is 0. */
-function divide(x: tf.Tensor, denominator: tf.Scalar | null): tf.Tensor {
-  return denominator === null ? x : tf.where(tf.equal(denominator, 0), tf.zerosLike(x), tf.div(x, denominator));
-}
-
-function lossValue(plan: Plan, rows: Rows, meaning: Meaning, denominators: readonly (tf.Scalar | null)[]): tf.Tensor {
-  const terms = plan.terms.map((term) => weighRows(fullRows(meaning(term.value), rows), rows));
-  if (plan.perToken) return tf.addN(terms).reshape(rows.shape);
-  const reduced = terms.map((values, i) => divide(total(values), denominators[i]));
-  return reduced.length === 0 ? tf.scalar(0) : tf.addN(reduced);
-}
-
-// -------------------------------------------------------------------------------------------------------- gradient
-
-/** The gradient of the logits, given that of the value: a scalar, or one for each row. */
-function logitsGradient(
-  plan: Plan,
-  wide: WideInput,
-  context: Context,
-  denominators: readonly (tf.Scalar | null)[],
-  dy: tf.Tensor,
-): tf.Tensor {
-  const { rows, statistics } = context;
-  if (rows.count === 0) return tf.zerosLike(wide.logits);
-  const meaning = narrowMeaning(plan, context);
-  const shares = denominators.map((denominator) => divide(dy.flatten().squeeze(), denominator));
-  const cotangent = (key: string): tf.Tensor1D | null => {
-    const parts = plan.terms.flatMap((term, i) => {
-      const derivative = term.derivatives.get(key);
-      return derivative === undefined ? [] : [tf.mul(shares[i], fullRows(meaning(derivative), rows)) as tf.Tensor1D];
-    });
-    return parts.length === 0 ? null : weighRows(tf.addN(parts), rows);
-  };
-  const cotangents: RowCotangents = {
-    s: cotangent("s"),
-    t: cotangent("t"),
-    r: cotangent("r"),
-    dots: dotsOf(plan).map((dot) => cotangent(statisticKey(dot))),
-  };
-  return portableRowStatistics.backward(wide, statistics, cotangents);
 }

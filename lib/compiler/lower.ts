@@ -1,81 +1,188 @@
 /**
- * Lowers per-class expressions at an integer label to narrow expressions:
- * - nll at the label is softplus(r − t);
- * - what does not look at the logits becomes one folded table, looked up at the label;
- * - Σ_c (a_c + b_c nll_c), with a and b tables, is Σ a + (Σ b) s − dot(b).
+ * Lowers per-class expressions to narrow ones. At an integer label y:
+ * - nll_y is softplus(r − t) and logOdds_y is t − r;
+ * - what does not look at the logits becomes one folded table, looked up at the label.
+ *
+ * A sum over the classes, Σ_c q_c e_c with q the soft targets or 1, is taken apart into monomials: a factor of the row
+ * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is
+ * (Σ q u) s − Σ q u (z − m); any other is left to ordinary ops over [N, V], "classwise".
  */
 import { differentiate } from "../loss/differentiate.ts";
 import { LossError } from "../loss/error.ts";
-import { add, atom, atomsOf, constant, multiply, substitute, subtract, unary } from "../loss/expression.ts";
-import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
-import type { Narrow, NarrowAtom, Statistic, Table, TableAtom } from "./narrow.ts";
+import {
+  add,
+  atom,
+  atomsOf,
+  constant,
+  divide,
+  type Expression,
+  multiply,
+  substitute,
+  subtract,
+  unary,
+  weigh,
+} from "../loss/expression.ts";
+import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
+import type { View } from "../loss/view.ts";
+import type { Narrow, NarrowAtom, Statistic, Table, TableAtom, Weighting } from "./narrow.ts";
+
+const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
+const of = (kind: "m" | "s" | "t" | "r" | "e", view: View): Narrow => statistic({ kind, view });
 
 /** The value of a per-class expression at the row's label. */
 export function lowerAtLabel(e: ClassExpression): Narrow {
   return substitute<ClassAtom, NarrowAtom>(
     e,
-    (a) => (a.kind === "classSum" ? lowerSum(a.body) : a.kind === "nll" ? nll : scalar(a)),
+    (a) => {
+      if (a.kind === "nll") return unary("softplus", subtract(of("r", a.view), of("t", a.view)));
+      if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
+      return lowerRowAtom(a);
+    },
     (node) => {
-      const table = asTable(node);
-      return table !== null && isPerClass(table) ? atom({ kind: "lookup", table }) : null;
+      if (isTable(node) && isPerClass(node)) return atom({ kind: "lookup", table: node as Table });
+      const folded = foldWeights(node);
+      return folded === null ? null : lowerAtLabel(folded);
     },
   );
 }
 
-const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
-const nll: Narrow = unary("softplus", subtract(statistic({ kind: "r" }), statistic({ kind: "t" })));
+/** w · (u · x) as (w · u) · x, so that the two weights become one table. */
+function foldWeights(node: ClassExpression): ClassExpression | null {
+  if (node.kind !== "binary" || node.operator !== "weigh") return null;
+  const { left, right } = node;
+  if (right.kind !== "binary" || right.operator !== "weigh") return null;
+  const tables = [left, right.left];
+  return tables.every((table) => isTable(table) && isPerClass(table))
+    ? weigh(multiply(left, right.left), right.right)
+    : null;
+}
 
-/** The sum of a per-class expression over all classes. */
-function lowerSum(body: ClassExpression): Narrow {
-  const wide = atomsOf(body).filter((a) => a.kind === "nll" || a.kind === "classSum");
-  const rest = asTable(
-    substitute(body, (a): ClassExpression => (a.kind === "nll" || a.kind === "classSum" ? constant(0) : atom(a))),
-  );
-  return wide.reduce<Narrow>(
-    (sum, a) => {
-      const coefficient = asTable(differentiate(body, (b) => b === a));
-      if (coefficient === null) {
-        throw new LossError(
-          "compile",
-          "a sum over the classes whose terms are not linear in nll has no compiled form",
-          "Put modulators outside of labelSmoothing",
+/** The sum of a per-class expression over the row's soft targets, or over all classes. */
+export function lowerSum(e: ClassExpression, weighting: Weighting): Narrow {
+  return monomials(e).reduce<Narrow>((sum, { row, body }) => add(sum, weigh(row, sumOf(body, weighting))), constant(0));
+}
+
+// ------------------------------------------------------------------------------------------------------- monomials
+
+interface Monomial {
+  /** The same for every class. */
+  readonly row: Narrow;
+  /** Reads no atom of the row. */
+  readonly body: ClassExpression;
+}
+
+function monomials(e: ClassExpression): readonly Monomial[] {
+  if (isRow(e)) return [{ row: lowerRow(e), body: constant(1) }];
+  switch (e.kind) {
+    case "within":
+      return monomials(e.argument);
+    case "named":
+      return monomials(e.body);
+    case "binary": {
+      const { operator, left, right } = e;
+      if (operator === "add") return [...monomials(left), ...monomials(right)];
+      if (operator === "subtract")
+        return [...monomials(left), ...monomials(right).map((m) => ({ ...m, row: subtract(constant(0), m.row) }))];
+      if (operator === "multiply" || operator === "weigh") {
+        const rights = monomials(right);
+        return monomials(left).flatMap((l) =>
+          rights.map((r) => ({
+            row: operator === "weigh" ? weigh(l.row, r.row) : multiply(l.row, r.row),
+            body: product(operator, l.body, r.body),
+          })),
         );
       }
-      return add(sum, a.kind === "classSum" ? multiply(total(coefficient), lowerSum(a.body)) : sumOfNll(coefficient));
-    },
-    total(rest ?? constant(0)),
+      if (operator === "divide" && isRow(right)) {
+        return monomials(left).map((m) => ({ ...m, row: divide(m.row, lowerRow(right)) }));
+      }
+    }
+  }
+  if (atomsOf(e).every((a) => !isRowAtom(a))) return [{ row: constant(1), body: e }];
+  throw new LossError(
+    "compile",
+    "a sum over the classes mixes a number of the row and a number of the class in a function that is neither a sum nor a product",
+    "Write it as sums and products of both, or use integer labels",
   );
 }
 
-function sumOfNll(b: Table): Narrow {
-  const dot: Narrow = isPerClass(b)
-    ? statistic({ kind: "dot", table: b })
-    : multiply(scalarTable(b), statistic({ kind: "dot", table: null }));
-  return subtract(multiply(total(b), statistic({ kind: "s" })), dot);
+function product(operator: "multiply" | "weigh", left: ClassExpression, right: ClassExpression): ClassExpression {
+  return operator === "multiply" || right.kind === "constant" || left.kind === "constant"
+    ? multiply(left, right)
+    : { kind: "binary", operator, left, right };
 }
 
-function total(table: Table): Narrow {
-  return isPerClass(table)
+function sumOf(body: ClassExpression, weighting: Weighting): Narrow {
+  if (isTable(body)) return sumOfTable(body as Table, weighting);
+  const [nll, ...others] = atomsOf(body).filter((a): a is LogitsAtom => "view" in a);
+  const coefficient = differentiate(body, (a) => a === nll);
+  if (nll.kind !== "nll" || others.length > 0 || !isTable(coefficient))
+    return statistic({ kind: "classwise", weighting, body });
+  const table = coefficient as Table;
+  const scaled = isPerClass(table)
+    ? { factor: constant(1) as Narrow, table }
+    : { factor: scalarTable(table), table: null };
+  return subtract(
+    multiply(sumOfTable(table, weighting), of("s", nll.view)),
+    multiply(scaled.factor, statistic({ kind: "dot", weighting, view: nll.view, table: scaled.table })),
+  );
+}
+
+function sumOfTable(table: Table, weighting: Weighting): Narrow {
+  const perClass = isPerClass(table);
+  if (weighting === "targets") {
+    return perClass
+      ? statistic({ kind: "targetSum", table })
+      : multiply(scalarTable(table), statistic({ kind: "targetSum", table: null }));
+  }
+  return perClass
     ? atom({ kind: "total", table })
     : multiply(scalarTable(table), atom<NarrowAtom>({ kind: "vocabularySize" }));
 }
 
-/** The expression as a table, or null where it looks at the logits. */
-function asTable(e: ClassExpression): Table | null {
-  const isTable = atomsOf(e).every((a) => a.kind !== "nll" && a.kind !== "classSum");
-  return isTable ? (e as Table) : null;
+// ------------------------------------------------------------------------------------------------------------ atoms
+
+/** Whether an atom is one number for the whole row, and more than a plain number. */
+function isRowAtom(a: ClassAtom): boolean {
+  return a.kind === "logsumexp" || a.kind === "entropy" || a.kind === "classSum" || a.kind === "parameter";
+}
+
+/** Whether an expression is the same for every class. */
+function isRow(e: ClassExpression): boolean {
+  return atomsOf(e).every((a) => isRowAtom(a) || a.kind === "step" || a.kind === "vocabularySize");
+}
+
+/** Whether an expression looks at nothing but fields, the step and the vocabulary's size. */
+function isTable(e: Expression<{ readonly kind: string }>): boolean {
+  return atomsOf(e).every((a) => a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize");
 }
 
 /** Whether a table differs between classes. */
-function isPerClass(table: Table): boolean {
+function isPerClass(table: Expression<{ readonly kind: string }>): boolean {
   return atomsOf(table).some((a) => a.kind === "weight");
 }
 
-function scalarTable(table: Table): Narrow {
-  return substitute<TableAtom, NarrowAtom>(table, scalar);
+function lowerRow(e: ClassExpression): Narrow {
+  return substitute(e, lowerRowAtom);
 }
 
-function scalar(a: ClassAtom | TableAtom): Narrow {
-  if (a.kind === "step" || a.kind === "vocabularySize") return atom<NarrowAtom>(a);
-  throw new Error(`unreachable: ${a.kind} is no scalar`);
+function scalarTable(table: Table): Narrow {
+  return substitute<TableAtom, NarrowAtom>(table, lowerRowAtom);
+}
+
+/** An atom that is one number for the whole row. */
+export function lowerRowAtom(a: ClassAtom | TableAtom): Narrow {
+  switch (a.kind) {
+    case "logsumexp":
+      return add(of("m", a.view), of("s", a.view));
+    case "entropy":
+      return subtract(of("s", a.view), of("e", a.view));
+    case "classSum":
+      return lowerSum(a.body, "ones");
+    case "step":
+    case "vocabularySize":
+    case "parameter":
+      return atom<NarrowAtom>(a);
+    default:
+      throw new Error(`unreachable: ${a.kind} is no number of the row`);
+  }
 }

@@ -4,21 +4,33 @@
  */
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
+import type { ClassExpression } from "../loss/loss.ts";
+import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
+import type { BiasAtom, View } from "../loss/view.ts";
 
 /** An expression over the entries of the vocabulary that does not look at the logits. */
 export type Table = Expression<TableAtom>;
-export type TableAtom = Step | { readonly kind: "vocabularySize" } | { readonly kind: "weight"; readonly field: Field };
+export type TableAtom = BiasAtom;
 
-/** A statistic of a row; `table` null is the dot product with ones. */
+/** How the classes of a row are added: each once, or by the row's soft targets. */
+export type Weighting = "ones" | "targets";
+
+/**
+ * A number for each row that costs a pass over the vocabulary. m, s, t, r, e and the dot products are those of
+ * lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
+ */
 export type Statistic =
-  | { readonly kind: "s" }
-  | { readonly kind: "t" }
-  | { readonly kind: "r" }
-  | { readonly kind: "dot"; readonly table: Table | null };
+  | { readonly kind: "m" | "s" | "t" | "r" | "e"; readonly view: View }
+  | { readonly kind: "dot"; readonly weighting: Weighting; readonly view: View; readonly table: Table | null }
+  /** Σ_c q_c u_c, which does not look at the logits. */
+  | { readonly kind: "targetSum"; readonly table: Table | null }
+  /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */
+  | { readonly kind: "classwise"; readonly weighting: Weighting; readonly body: ClassExpression };
 
 export type NarrowAtom =
   | Step
+  | ParameterAtom
   | { readonly kind: "vocabularySize" }
   | { readonly kind: "statistic"; readonly statistic: Statistic }
   /** The table's entry at the row's label. */
@@ -31,9 +43,9 @@ export type Narrow = Expression<NarrowAtom>;
 const fieldNumbers = new WeakMap<Field, number>();
 let fields = 0;
 
-/** The same text for tables that mean the same, built from the same fields. */
-export function tableKey(table: Table): string {
-  return JSON.stringify(table, (key, value: unknown) => {
+/** The same text for tables, views and statistics that mean the same, built from the same fields. */
+export function keyOf(structure: Table | View | Statistic): string {
+  return JSON.stringify(structure, (key, value: unknown) => {
     if (key !== "field") return value;
     const field = value as Field;
     const number = fieldNumbers.get(field) ?? fields++;
@@ -42,22 +54,15 @@ export function tableKey(table: Table): string {
   });
 }
 
-export function statisticKey(statistic: Statistic): string {
-  return statistic.kind === "dot" ? `dot ${statistic.table && tableKey(statistic.table)}` : statistic.kind;
-}
-
 /** The distinct values among the atoms of some expressions, by key, in order of first appearance. */
-export function distinct<T>(
+export function distinct<T extends Table | Statistic>(
   expressions: readonly Narrow[],
   pick: (a: NarrowAtom) => T | null,
-  key: (x: T) => string,
 ): ReadonlyMap<string, T> {
   const found = new Map<string, T>();
-  for (const e of expressions) {
-    for (const a of atomsOf(e)) {
-      const x = pick(a);
-      if (x !== null && !found.has(key(x))) found.set(key(x), x);
-    }
+  for (const a of expressions.flatMap((e) => atomsOf(e))) {
+    const x = pick(a);
+    if (x !== null && !found.has(keyOf(x))) found.set(keyOf(x), x);
   }
   return found;
 }

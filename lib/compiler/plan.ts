@@ -3,12 +3,17 @@
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
 import { differentiate } from "../loss/differentiate.ts";
-import { LossError } from "../loss/error.ts";
+import { atom, atomsOf } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { type AnyLoss, finalTerms, type Reduction } from "../loss/loss.ts";
-import { fieldsOf, isScheduledLoss } from "../loss/vocabulary.ts";
-import { lowerAtLabel } from "./lower.ts";
-import { distinct, type Narrow, type Statistic, statisticKey, type Table, tableKey } from "./narrow.ts";
+import { fieldsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
+import type { ParameterAtom } from "../loss/parameter.ts";
+import type { View } from "../loss/view.ts";
+import { lowerAtLabel, lowerSum } from "./lower.ts";
+import { distinct, keyOf, type Narrow, type NarrowAtom, type Statistic, type Table } from "./narrow.ts";
+
+/** What a batch's labels are: one class a row, or a weight for each class. */
+export type Targets = "integer" | "soft";
 
 export interface PlannedTerm {
   readonly reduction: Reduction;
@@ -16,57 +21,95 @@ export interface PlannedTerm {
   readonly value: Narrow;
   /** The row's share of the denominator of a weighted mean, before the sample weight. */
   readonly weight: Narrow;
+  /** Value and weight as a function of the class, for the gradient of soft labels. */
+  readonly classes: { readonly value: ClassExpression; readonly weight: ClassExpression };
   /** ∂value / ∂statistic by the statistic's key. */
   readonly derivatives: ReadonlyMap<string, Narrow>;
+  /** ∂value / ∂parameter by the parameter's name. */
+  readonly parameterDerivatives: ReadonlyMap<string, Narrow>;
 }
 
 export interface Plan {
+  readonly targets: Targets;
   readonly terms: readonly PlannedTerm[];
   readonly perToken: boolean;
-  /** The statistics of the logits that the terms use, by key. */
+  /** The views of the logits that are read, by key. */
+  readonly views: ReadonlyMap<string, View>;
+  /** The statistics that the terms use, by key. */
   readonly statistics: ReadonlyMap<string, Statistic>;
   /** The tables that are looked up at the label, by key. */
   readonly lookups: ReadonlyMap<string, Table>;
   /** The tables whose sums are used, by key. */
   readonly totals: ReadonlyMap<string, Table>;
+  /** The tables that are needed as a whole on the device, by key. */
+  readonly wholeTables: ReadonlyMap<string, Table>;
   readonly fields: readonly Field[];
+  readonly parameters: ReadonlyMap<string, ParameterAtom>;
   readonly ignored: readonly number[];
   readonly scheduled: boolean;
 }
 
 /** Plans a loss. A term without a reduction gets the weighted mean. */
-export function plan(loss: AnyLoss): Plan {
-  if (typeof loss !== "object" || loss === null || !Array.isArray(loss.terms)) {
-    throw new LossError(
-      "compile",
-      `got ${String(loss)}`,
-      "Give a loss, such as crossEntropy or pipe(crossEntropy, mean)",
-    );
-  }
-  const lowered = finalTerms(loss).map((term) => ({
-    reduction: term.reduction,
-    value: lowerAtLabel(term.value),
-    weight: lowerAtLabel(term.weight),
+export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
+  checkLoss(loss, "compile");
+  const lower = targets === "integer" ? lowerAtLabel : (e: ClassExpression): Narrow => lowerSum(e, "targets");
+  const lowered = finalTerms(loss).map(({ reduction, value, weight }) => ({
+    reduction,
+    value: lower(value),
+    weight: lower(weight),
+    classes: { value, weight },
   }));
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
-  const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null), statisticKey);
+  const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
+  const parameters = parametersOf(loss);
   return {
-    terms: lowered.map((term) => ({ ...term, derivatives: derivatives(term.value, statistics) })),
+    targets,
+    terms: lowered.map((term) => ({
+      ...term,
+      derivatives: derivatives(term.value, statistics.keys(), (a) =>
+        a.kind === "statistic" ? keyOf(a.statistic) : null,
+      ),
+      parameterDerivatives: derivatives(term.value, parameters.keys(), (a) => (a.kind === "parameter" ? a.name : null)),
+    })),
     perToken: lowered.some((term) => term.reduction === "perToken"),
+    views: viewsOf(statistics.values()),
     statistics,
-    lookups: distinct(expressions, (a) => (a.kind === "lookup" ? a.table : null), tableKey),
-    totals: distinct(expressions, (a) => (a.kind === "total" ? a.table : null), tableKey),
+    lookups: distinct(expressions, (a) => (a.kind === "lookup" ? a.table : null)),
+    totals: distinct(expressions, (a) => (a.kind === "total" ? a.table : null)),
+    wholeTables: wholeTablesOf(statistics.values(), targets === "soft" ? fieldsOf(loss) : []),
     fields: fieldsOf(loss),
+    parameters,
     ignored: loss.ignored,
     scheduled: isScheduledLoss(loss),
   };
 }
 
-function derivatives(value: Narrow, statistics: ReadonlyMap<string, Statistic>): ReadonlyMap<string, Narrow> {
-  const byKey = new Map<string, Narrow>();
-  for (const key of statistics.keys()) {
-    const derivative = differentiate(value, (a) => a.kind === "statistic" && statisticKey(a.statistic) === key);
-    if (derivative.kind !== "constant" || derivative.value !== 0) byKey.set(key, derivative);
-  }
-  return byKey;
+/** The views that statistics read, those inside class-wise sums too. */
+function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
+  const views = [...statistics].flatMap((s) => {
+    if (s.kind === "classwise") return atomsOf(s.body).flatMap((a) => ("view" in a ? [a.view] : []));
+    return "view" in s ? [s.view] : [];
+  });
+  return new Map(views.map((view) => [keyOf(view), view]));
+}
+
+/** The tables of dot products, the fields in class-wise sums, and `fields`, which the labels' gradient reads. */
+function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]): ReadonlyMap<string, Table> {
+  const ofField = (field: Field): Table => atom({ kind: "weight", field });
+  const tables = [...statistics].flatMap((s): readonly Table[] => {
+    if (s.kind === "dot") return s.table === null ? [] : [s.table];
+    if (s.kind !== "classwise") return [];
+    return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
+  });
+  return new Map([...tables, ...fields.map(ofField)].map((table) => [keyOf(table), table]));
+}
+
+/** The derivatives that are not 0, by the name of the variable. */
+function derivatives(
+  value: Narrow,
+  names: Iterable<string>,
+  nameOf: (a: NarrowAtom) => string | null,
+): ReadonlyMap<string, Narrow> {
+  const all = [...names].map((name) => [name, differentiate(value, (a) => nameOf(a) === name)] as const);
+  return new Map(all.filter(([, derivative]) => derivative.kind !== "constant" || derivative.value !== 0));
 }

@@ -10,7 +10,7 @@ import {
   type Field,
   isScheduledField,
 } from "../loss/field.ts";
-import { type Table, type TableAtom, tableKey } from "./narrow.ts";
+import { keyOf, type Table, type TableAtom } from "./narrow.ts";
 
 /** A table folded to numbers, and on the device once it is asked for there. */
 interface FoldedTable {
@@ -36,26 +36,37 @@ export class Tables {
     const folded = this.#fold(table, step, classes);
     const backend: unknown = tf.backend();
     if (folded.device !== null && folded.device.backend === backend) return folded.device.table;
-    folded.device?.table.tensor.dispose();
     const uploaded = upload(folded.entries, classes);
+    disposeDevice(folded);
     folded.device = { backend, table: uploaded };
     return uploaded;
   }
 
   /** Frees the device copies. */
   dispose(): void {
-    for (const folded of this.#folded.values()) folded.device?.table.tensor.dispose();
+    for (const folded of this.#folded.values()) disposeDevice(folded);
     this.#folded.clear();
   }
 
   #fold(table: Table, step: number, classes: number): FoldedTable {
-    const key = tableKey(table);
+    const key = keyOf(table);
     const known = this.#folded.get(key);
     if (known !== undefined && (known.step === step || !isScheduledTable(table))) return known;
-    known?.device?.table.tensor.dispose();
     const folded: FoldedTable = { step, entries: foldTable(table, step, classes), device: null };
+    if (known !== undefined) disposeDevice(known);
     this.#folded.set(key, folded);
     return folded;
+  }
+}
+
+/** Frees a device copy, unless its backend is gone and has taken it along. */
+function disposeDevice({ device }: FoldedTable): void {
+  if (
+    device !== null &&
+    tf.engine().registry !== undefined &&
+    Object.values(tf.engine().registry).includes(device.backend as tf.KernelBackend)
+  ) {
+    device.table.tensor.dispose();
   }
 }
 
@@ -83,11 +94,12 @@ function foldTable(table: Table, step: number, classes: number): Entries {
 
 function upload(entries: Entries, classes: number): DotTable {
   const values = typeof entries === "number" ? new Float32Array(classes).fill(entries) : Float32Array.from(entries);
-  const overflow = values.indexOf(Number.POSITIVE_INFINITY);
-  if (overflow >= 0) {
+  const exact = (id: number): number => (typeof entries === "number" ? entries : entries[id]);
+  const lost = values.findIndex((value, id) => !Number.isFinite(value) || (value === 0 && exact(id) !== 0));
+  if (lost >= 0) {
     throw new LossError(
       "weights",
-      `the weight of id ${overflow} is above float32's largest number`,
+      `the weight of id ${lost} is ${exact(lost)}, which float32 cannot hold`,
       'Bring the weights into range, with normalise("max") or clip(lo, hi)',
     );
   }

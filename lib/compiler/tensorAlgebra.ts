@@ -35,6 +35,7 @@ const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
   sigmoid: tf.sigmoid,
   cos: tf.cos,
   sin: tf.sin,
+  floor: tf.floor,
 };
 
 const binaryTensor: Record<BinaryOperator, (x: RowValues, y: RowValues) => tf.Tensor> = {

@@ -24,8 +24,15 @@ export interface CountTokensOptions {
  * ```
  */
 export function countTokens(ids: Iterable<number>, options: CountTokensOptions): Frequencies {
-  const { vocabSize, ignoreIndex = -100 } = options;
-  if (!Number.isSafeInteger(vocabSize) || vocabSize < 1) {
+  if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) {
+    throw new LossError(
+      "countTokens(ids)",
+      `got ${String(ids)}`,
+      "Give token ids: an array, a typed array or any iterable",
+    );
+  }
+  const { vocabSize, ignoreIndex = -100 } = options ?? {};
+  if (!Number.isSafeInteger(vocabSize) || vocabSize < 1 || vocabSize >= 2 ** 31) {
     throw new LossError(
       "countTokens({ vocabSize })",
       `got ${String(vocabSize)}`,

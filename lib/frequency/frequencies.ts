@@ -3,6 +3,7 @@
  * counts 0 as its unit), so shards counted anywhere give the counts of the whole.
  */
 import { LossError } from "../loss/error.ts";
+import { nonNegativeNumbers } from "../loss/numbers.ts";
 
 /** How often each entry of a vocabulary occurs, in tokens. */
 export interface Frequencies {
@@ -28,19 +29,7 @@ export interface Frequencies {
  * ```
  */
 export function fromCounts(counts: ArrayLike<number>): Frequencies {
-  if (typeof counts !== "object" || counts === null || !(counts.length > 0)) {
-    throw new LossError(
-      "fromCounts",
-      `got ${String(counts) || "an empty array"}`,
-      "Give an array with one count for each entry of the vocabulary",
-    );
-  }
-  const checked = Float64Array.from(counts);
-  const bad = checked.findIndex((count) => !(count >= 0 && Number.isFinite(count)));
-  if (bad >= 0) {
-    throw new LossError("fromCounts", `the count of id ${bad} is ${counts[bad]}`, "Give finite counts of at least 0");
-  }
-  return { kind: "frequencies", counts: checked };
+  return { kind: "frequencies", counts: nonNegativeNumbers(counts, "fromCounts", "count") };
 }
 
 /** The sum of all counts, in tokens. */

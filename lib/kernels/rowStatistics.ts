@@ -8,7 +8,9 @@
  * - r = log Σ_{j≠y} exp(z_j − m), which leaves the target out, so that nll = softplus(r − t) and 1 − p_y =
  *   sigmoid(r − t) stay exact for confident rows
  * - s = log Σ_j exp(z_j − m) = logaddexp(r, t)
+ * - e = Σ_j p_j (z_j − m), so that the entropy of p is s − e; an entry with p_j = 0 adds 0
  * - dot(u) = Σ_j u_j (z_j − m) for a table u [V], or u = 1; an entry with u_j = 0 adds 0 even at z_j = −∞
+ * - targetDot(u) = Σ_j q_j u_j (z_j − m) for soft targets q [N, V]
  *
  * m counts as a constant in gradients. A loss that is a function of the logits alone does not change when every row is
  * taken relative to another number, so what m would add to the gradient sums to zero.
@@ -32,21 +34,29 @@ export interface DotTable {
 export interface WideInput {
   /** [N, V], float32. */
   readonly logits: tf.Tensor2D;
-  /** [N], int32, within the vocabulary in every row. */
-  readonly labels: tf.Tensor1D;
+  /** [N], int32, within the vocabulary in every row; null where t and r are not wanted. */
+  readonly labels: tf.Tensor1D | null;
+  /** Soft targets q [N, V], float32; null where targetDots is empty. */
+  readonly targets: tf.Tensor2D | null;
   /** Null where every row is valid. Statistics of a row that is not valid are finite and otherwise meaningless. */
   readonly valid: ValidRows | null;
-  /** The tables of the dot statistics, in the plan's order. */
+  /** Whether e is wanted. */
+  readonly entropy: boolean;
+  /** The tables of the dot statistics that are wanted. */
   readonly dots: readonly (DotTable | null)[];
+  /** The tables of the dot statistics under the soft targets that are wanted. */
+  readonly targetDots: readonly (DotTable | null)[];
 }
 
-/** One number a row, [N], each. */
+/** One number a row, [N], each; null where it is not wanted. */
 export interface RowStatistics {
   readonly m: tf.Tensor1D;
   readonly s: tf.Tensor1D;
-  readonly t: tf.Tensor1D;
-  readonly r: tf.Tensor1D;
+  readonly t: tf.Tensor1D | null;
+  readonly r: tf.Tensor1D | null;
+  readonly e: tf.Tensor1D | null;
   readonly dots: readonly tf.Tensor1D[];
+  readonly targetDots: readonly tf.Tensor1D[];
 }
 
 /** The derivative of the loss with respect to each statistic, [N]; null where it is 0. All are 0 in invalid rows. */
@@ -54,7 +64,9 @@ export interface RowCotangents {
   readonly s: tf.Tensor1D | null;
   readonly t: tf.Tensor1D | null;
   readonly r: tf.Tensor1D | null;
+  readonly e: tf.Tensor1D | null;
   readonly dots: readonly (tf.Tensor1D | null)[];
+  readonly targetDots: readonly (tf.Tensor1D | null)[];
 }
 
 /** An implementation for one backend or for all. */

@@ -1,5 +1,6 @@
 import { type Attach, attach } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
+import { nonNegativeNumbers } from "../loss/numbers.ts";
 
 /** Options of `classWeights`. */
 export interface ClassWeightsOptions {
@@ -24,9 +25,9 @@ export interface ClassWeightsOptions {
  * ```
  */
 export function classWeights(weights: ArrayLike<number>, options: ClassWeightsOptions = {}): Attach {
-  const values = checkedEntries(weights, "classWeights(weights)", "weight");
+  const values = nonNegativeNumbers(weights, "classWeights(weights)", "weight");
   const counts =
-    options.counts === undefined ? null : checkedEntries(options.counts, "classWeights({ counts })", "count");
+    options.counts === undefined ? null : nonNegativeNumbers(options.counts, "classWeights({ counts })", "count");
   if (counts !== null && counts.length !== values.length) {
     throw new LossError(
       "classWeights({ counts })",
@@ -35,20 +36,4 @@ export function classWeights(weights: ArrayLike<number>, options: ClassWeightsOp
     );
   }
   return attach({ source: { name: "classWeights", values, counts }, laws: [] });
-}
-
-function checkedEntries(entries: ArrayLike<number>, where: string, noun: string): Float64Array {
-  if (typeof entries !== "object" || entries === null || !(entries.length > 0)) {
-    throw new LossError(
-      where,
-      `got ${String(entries) || "an empty array"}`,
-      `Give an array with one ${noun} for each class`,
-    );
-  }
-  const values = Float64Array.from(entries);
-  const bad = values.findIndex((x) => !(x >= 0 && Number.isFinite(x)));
-  if (bad >= 0) {
-    throw new LossError(where, `the ${noun} of class ${bad} is ${entries[bad]}`, "Give finite numbers of at least 0");
-  }
-  return values;
 }

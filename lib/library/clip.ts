@@ -3,7 +3,7 @@ import { LossError } from "../loss/error.ts";
 import { atom, max, min } from "../loss/expression.ts";
 import type { VocabularyAtom } from "../loss/field.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
-import { parameter } from "../loss/show.ts";
+import { showNumeric } from "../loss/show.ts";
 
 /**
  * Keeps weights between two bounds: w ↦ min(max(w, lo), hi).
@@ -26,7 +26,7 @@ export function clip(lo: Numeric, hi: Numeric): LawCombinator {
     throw new LossError("clip(lo, hi)", `lo ${lo} is above hi ${hi}`, "Give lo ≤ hi");
   }
   return law({
-    name: `clip(${parameter(lo)}, ${parameter(hi)})`,
+    name: `clip(${showNumeric(lo)}, ${showNumeric(hi)})`,
     map: min<VocabularyAtom>(max<VocabularyAtom>(atom({ kind: "value" }), lowest), highest),
   });
 }

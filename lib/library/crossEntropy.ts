@@ -1,5 +1,6 @@
 import { atom } from "../loss/expression.ts";
 import { type Loss, lossOf } from "../loss/loss.ts";
+import { plainView } from "../loss/view.ts";
 
 /**
  * Softmax cross entropy of logits and integer labels, in nats.
@@ -17,4 +18,4 @@ import { type Loss, lossOf } from "../loss/loss.ts";
  * expect(evaluate(crossEntropy, { logits: [[2, 1, 0.1]], labels: [0] })).toBeCloseTo(0.41703, 5);
  * ```
  */
-export const crossEntropy: Loss<"logits", "without a weight field"> = lossOf(atom({ kind: "nll" }));
+export const crossEntropy: Loss<"logits", "without a weight field"> = lossOf(atom({ kind: "nll", view: plainView }));

@@ -1,6 +1,7 @@
 import { type Frequencies, totalCount } from "../frequency/frequencies.ts";
 import { type Attach, attach } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
+import { nonNegativeNumbers } from "../loss/numbers.ts";
 import { finite } from "../loss/schedule.ts";
 
 /** Options of `freqWeights`. */
@@ -50,6 +51,7 @@ export function freqWeights(frequencies: Frequencies, options: FreqWeightsOption
   if (as !== "count" && as !== "relative") {
     throw new LossError("freqWeights({ as })", `got ${String(as)}`, 'Give "count" or "relative"');
   }
+  const counts = nonNegativeNumbers(frequencies.counts, "freqWeights", "count");
   const unseenCount = unseen === "epsilon" ? 0 : finite(unseen, "freqWeights({ unseen })", { lowest: 0 });
   const total = totalCount(frequencies);
   if (as === "relative" && total === 0) {
@@ -60,6 +62,6 @@ export function freqWeights(frequencies: Frequencies, options: FreqWeightsOption
     );
   }
   const unit = as === "relative" ? total : 1;
-  const values = frequencies.counts.map((count) => (count === 0 ? unseenCount : count) / unit);
-  return attach({ source: { name: "freqWeights", values, counts: frequencies.counts }, laws: [] });
+  const values = counts.map((count) => (count === 0 ? unseenCount : count) / unit);
+  return attach({ source: { name: "freqWeights", values, counts }, laws: [] });
 }

@@ -7,7 +7,7 @@ import { ignoreLabel } from "../loss/loss.ts";
  * are a union, over the whole of a composed loss.
  *
  * @param label an integer, inside or outside the vocabulary; −100 is usual.
- * @throws LossError where the label is not an integer.
+ * @throws LossError where the label is not an integer of 32 bits.
  *
  * @example
  * ```ts
@@ -20,6 +20,6 @@ import { ignoreLabel } from "../loss/loss.ts";
  * ```
  */
 export function ignoreIndex(label: number): Whole {
-  if (!Number.isSafeInteger(label)) throw new LossError("ignoreIndex", `got ${String(label)}`, "Give an integer label");
+  if ((label | 0) !== label) throw new LossError("ignoreIndex", `got ${String(label)}`, "Give a 32-bit integer label");
   return (loss) => ignoreLabel(loss, label);
 }

@@ -1,5 +1,5 @@
 import { type Keep, keep } from "../loss/combinator.ts";
-import { add, atom, constant, divide, multiply, subtract } from "../loss/expression.ts";
+import { add, atom, constant, divide, subtract, weigh } from "../loss/expression.ts";
 import { type ClassExpression, mapValues } from "../loss/loss.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
 
@@ -29,7 +29,7 @@ export function labelSmoothing(e: Numeric): Keep {
   const spread = divide(share, atom({ kind: "vocabularySize" }));
   return keep("labelSmoothing", (loss) =>
     mapValues(loss, (value) =>
-      add(multiply(subtract(constant(1), share), value), multiply(spread, atom({ kind: "classSum", body: value }))),
+      add(weigh(subtract(constant(1), share), value), weigh(spread, atom({ kind: "classSum", body: value }))),
     ),
   );
 }

@@ -1,5 +1,6 @@
-import { add, constant, divide, max, min, multiply, named, subtract } from "../loss/expression.ts";
-import { finite, type Schedule, step } from "../loss/schedule.ts";
+import { named } from "../loss/expression.ts";
+import { finite, type Schedule } from "../loss/schedule.ts";
+import { polynomial } from "./polynomial.ts";
 
 /** Options of `linear`. */
 export interface LinearOptions {
@@ -9,12 +10,13 @@ export interface LinearOptions {
   readonly end: number;
   /** How many steps the way takes; where it is 0 or less the schedule stays at `init`. */
   readonly steps: number;
-  /** The step at which the way begins; 0 by default. */
+  /** The step at which the way begins; 0 by default, and below 0 it counts as 0. */
   readonly begin?: number;
 }
 
 /**
- * A straight line between two values: (init − end) (1 − clip(t − begin, 0, steps) / steps) + end at step t.
+ * A straight line between two values: (init − end) (1 − clip(t − begin, 0, steps) / steps) + end at step t, the
+ * polynomial of power 1.
  *
  * @throws LossError where an option is not finite.
  *
@@ -33,12 +35,9 @@ export function linear(options: LinearOptions): Schedule {
   const init = finite(options.init, "linear({ init })");
   const end = finite(options.end, "linear({ end })");
   const steps = finite(options.steps, "linear({ steps })");
-  const begin = finite(options.begin ?? 0, "linear({ begin })");
-  if (steps <= 0) return constant(init);
-  const elapsed = min(max(subtract(step, constant(begin)), constant(0)), constant(steps));
-  const left = subtract(constant(1), divide(elapsed, constant(steps)));
+  const begin = Math.max(0, finite(options.begin ?? 0, "linear({ begin })"));
   return named(
     `linear(${init} → ${end}, ${steps} steps${begin === 0 ? "" : ` from ${begin}`})`,
-    add(multiply(constant(init - end), left), constant(end)),
+    polynomial({ init, end, power: 1, steps, begin }),
   );
 }

@@ -1,9 +1,8 @@
 import { type LawCombinator, law } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
-import { atom, constant, type Expression, select } from "../loss/expression.ts";
-import type { VocabularyAtom } from "../loss/field.ts";
+import { atom } from "../loss/expression.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
-import { parameter } from "../loss/show.ts";
+import { showNumeric } from "../loss/show.ts";
 
 /**
  * Gives single entries a weight of their own, whatever the law made of them: the way to treat special tokens (end of
@@ -22,9 +21,12 @@ import { parameter } from "../loss/show.ts";
  * ```
  */
 export function override(weights: Readonly<Record<number, Numeric>>): LawCombinator {
+  if (typeof weights !== "object" || weights === null || Object.getPrototypeOf(weights) !== Object.prototype) {
+    throw new LossError("override", "got no plain object", "Give weights by token id, such as { 50256: 1 }");
+  }
   const entries = Object.entries(weights).map(([key, weight]) => {
     const id = Number(key);
-    if (!Number.isSafeInteger(id) || id < 0) {
+    if (!Number.isSafeInteger(id) || id < 0 || String(id) !== key) {
       throw new LossError(
         "override",
         `the key "${key}" is no token id`,
@@ -33,10 +35,14 @@ export function override(weights: Readonly<Record<number, Numeric>>): LawCombina
     }
     return { id, weight, schedule: lift(weight, `override({ ${id} })`, { lowest: 0 }) };
   });
-  const map = entries.reduce<Expression<VocabularyAtom>>(
-    (otherwise, { id, schedule }) => select(constant(0), atom({ kind: "indicator", id }), schedule, otherwise),
-    atom({ kind: "value" }),
-  );
-  const shown = entries.map(({ id, weight }) => `${id}: ${parameter(weight)}`);
-  return law({ name: `override({ ${shown.join(", ")} })`, map });
+  const shown = entries.slice(0, 4).map(({ id, weight }) => `${id}: ${showNumeric(weight)}`);
+  const more = entries.length > 4 ? [`… ${entries.length - 4} more`] : [];
+  return law({
+    name: `override({ ${[...shown, ...more].join(", ")} })`,
+    map: atom({
+      kind: "overridden",
+      ids: entries.map(({ id }) => id),
+      weights: entries.map(({ schedule }) => schedule),
+    }),
+  });
 }

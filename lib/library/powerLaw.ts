@@ -2,7 +2,7 @@ import { type LawCombinator, law } from "../loss/combinator.ts";
 import { add, atom, constant, pow, subtract } from "../loss/expression.ts";
 import type { VocabularyAtom } from "../loss/field.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
-import { parameter } from "../loss/show.ts";
+import { showNumeric } from "../loss/show.ts";
 
 /** Options of `powerLaw`. */
 export interface PowerLawOptions {
@@ -32,7 +32,7 @@ export function powerLaw(alpha: Numeric, options: PowerLawOptions = {}): LawComb
   const exponent = lift(alpha, "powerLaw(alpha)");
   const epsilon = lift(options.epsilon ?? 1e-7, "powerLaw({ epsilon })", { lowest: 0 });
   return law({
-    name: `powerLaw(${parameter(alpha)})`,
+    name: `powerLaw(${showNumeric(alpha)})`,
     map: pow<VocabularyAtom>(add<VocabularyAtom>(atom({ kind: "value" }), epsilon), subtract(constant(0), exponent)),
   });
 }

@@ -2,7 +2,7 @@ import { type LawCombinator, law } from "../loss/combinator.ts";
 import { add, atom, constant, multiply, subtract } from "../loss/expression.ts";
 import type { VocabularyAtom } from "../loss/field.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
-import { parameter } from "../loss/show.ts";
+import { showNumeric } from "../loss/show.ts";
 
 /**
  * Blends the weights with 1: w ↦ 1 + a (w − 1). At a = 0 the loss is unweighted, at 1 the law holds in full; with a
@@ -24,7 +24,7 @@ export function ramp(a: Numeric): LawCombinator {
   const share = lift(a, "ramp(a)", { lowest: 0, highest: 1 });
   const excess = subtract<VocabularyAtom>(atom({ kind: "value" }), constant(1));
   return law({
-    name: `ramp(${parameter(a)})`,
+    name: `ramp(${showNumeric(a)})`,
     map: add<VocabularyAtom>(constant(1), multiply<VocabularyAtom>(share, excess)),
   });
 }

@@ -1,9 +1,9 @@
 import type { Whole } from "../loss/combinator.ts";
 import { scaleLoss } from "../loss/loss.ts";
-import { lift, type Numeric } from "../loss/schedule.ts";
+import { liftTrainable, type Trainable } from "../loss/parameter.ts";
 
 /**
- * Multiplies a loss by a number or a schedule. Denominators stay, so `weightedMean(scale(2)(l)) = 2 · weightedMean(l)`.
+ * Multiplies a loss by a number, a schedule or a trainable parameter. Denominators stay, so `weightedMean(scale(2)(l)) = 2 · weightedMean(l)`.
  *
  * @throws LossError where the factor is not finite.
  *
@@ -16,7 +16,7 @@ import { lift, type Numeric } from "../loss/schedule.ts";
  * expect(evaluate(loss, { logits: [[2, 1, 0.1]], labels: [0] })).toBeCloseTo(0.83406, 5);
  * ```
  */
-export function scale(factor: Numeric): Whole {
-  const schedule = lift(factor, "scale(factor)");
-  return (loss) => scaleLoss(loss, schedule);
+export function scale(factor: Trainable): Whole {
+  const number = liftTrainable(factor, "scale(factor)");
+  return (loss) => scaleLoss(loss, number);
 }

@@ -111,7 +111,7 @@ export function checkSampleWeights(weights: ArrayLike<number>, rows: readonly nu
     throw new LossError(
       "sampleWeight",
       `the weight of row ${showRow(row, rows)} is ${weights[row]}`,
-      "Give finite weights of at least 0",
+      "Give weights of at least 0 that float32 can hold",
     );
   }
 }

@@ -8,6 +8,7 @@ import type { Field, Law } from "./field.ts";
 import {
   type AnyLoss,
   attachField,
+  checkLoss,
   type Input,
   isReduced,
   type Kind,
@@ -24,7 +25,7 @@ import {
 export interface Combinator<Needs extends Kind, Gives extends Kind | "the same kind", Over extends Input = Input> {
   <I extends Over, K extends Needs>(loss: Loss<I, K>): Loss<I, Gives extends Kind ? Gives : K>;
   /** Exists for the type checker alone. */
-  readonly role?: { readonly needs: Needs; readonly gives: Gives; readonly over: Over };
+  readonly role?: { readonly needs: Needs; readonly gives: Gives; readonly over: Over } | undefined;
 }
 
 /** Changes a loss whose rows are not reduced yet: labelSmoothing. */
@@ -52,6 +53,7 @@ export type ReducePerToken = Combinator<Open, "already reduced per token">;
 // ---------------------------------------------------------------------------------------------------- constructors
 
 function refuseReduced(loss: AnyLoss, name: string): void {
+  checkLoss(loss, name);
   if (loss.terms.length > 0 && isReduced(loss)) {
     throw new LossError(name, "the loss is already reduced", `Put ${name} before the reduction`);
   }
@@ -96,7 +98,7 @@ export const reducePerToken: ReducePerToken = (loss) => ({
 /** Any combinator, with its role in view. */
 export interface AnyCombinator {
   (loss: never): AnyLoss;
-  readonly role?: { readonly needs: Kind; readonly gives: Kind | "the same kind"; readonly over: Input };
+  readonly role?: { readonly needs: Kind; readonly gives: Kind | "the same kind"; readonly over: Input } | undefined;
 }
 
 type RoleOf<C extends AnyCombinator> = NonNullable<C["role"]>;
@@ -118,15 +120,17 @@ type Combine<Outer extends AnyCombinator, Inner extends AnyCombinator, Needs ext
 >;
 
 /** What `compose` of the combinators is: a combinator, or the text of what is wrong. */
-export type Composed<Cs extends readonly AnyCombinator[]> = Cs extends readonly [infer Only extends AnyCombinator]
-  ? Only
-  : Cs extends readonly [infer Outer extends AnyCombinator, ...infer Rest extends readonly AnyCombinator[]]
-    ? Composed<Rest> extends infer Inner
-      ? Inner extends AnyCombinator
-        ? After<Outer, Inner>
-        : Inner
-      : never
-    : Combinator<Kind, "the same kind">;
+export type Composed<Cs extends readonly AnyCombinator[]> = number extends Cs["length"]
+  ? "an array of unknown length has no kind: list the combinators"
+  : Cs extends readonly [infer Only extends AnyCombinator]
+    ? Only
+    : Cs extends readonly [infer Outer extends AnyCombinator, ...infer Rest extends readonly AnyCombinator[]]
+      ? Composed<Rest> extends infer Inner
+        ? Inner extends AnyCombinator
+          ? After<Outer, Inner>
+          : Inner
+        : never
+      : Combinator<Kind, "the same kind">;
 
 /**
  * Composes combinators as a formula reads, right to left:

@@ -61,6 +61,7 @@ const unaryDerivative: Record<UnaryOperator, <A>(x: Expression<A>) => Expression
   sigmoid: (x) => multiply(unary("sigmoid", x), unary("sigmoid", subtract(constant(0), x))),
   cos: (x) => subtract(constant(0), unary("sin", x)),
   sin: (x) => unary("cos", x),
+  floor: () => constant(0),
 };
 
 function binaryDerivative<A>(

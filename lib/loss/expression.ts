@@ -10,7 +10,7 @@ import { LossError } from "./error.ts";
 
 // ---------------------------------------------------------------------------------------------------------- model
 
-export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin";
+export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin" | "floor";
 
 /** `weigh(w, x)` is w · x, and 0 where w is 0, whatever x is: a weight of 0 switches off even an infinite loss. */
 export type BinaryOperator = "add" | "subtract" | "multiply" | "divide" | "pow" | "min" | "max" | "weigh";
@@ -109,13 +109,10 @@ export function max<A>(left: Expression<A>, right: Expression<A>): Expression<A>
   return binary("max", left, right);
 }
 
-/** Products of weights are brought together, so that they can be folded into one table. */
 export function weigh<A>(weight: Expression<A>, value: Expression<A>): Expression<A> {
-  if (value.kind === "constant" || weight.kind === "constant") return multiply(weight, value);
-  if (value.kind === "binary" && value.operator === "weigh") {
-    return binary("weigh", multiply(weight, value.left), value.right);
-  }
-  return binary("weigh", weight, value);
+  return value.kind === "constant" || weight.kind === "constant"
+    ? multiply(weight, value)
+    : binary("weigh", weight, value);
 }
 
 export function select<A>(
@@ -213,6 +210,7 @@ export const unaryNumber: Readonly<Record<UnaryOperator, (x: number) => number>>
   sigmoid: (x) => (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x))),
   cos: Math.cos,
   sin: Math.sin,
+  floor: Math.floor,
 };
 
 /** The binary operators on numbers. */

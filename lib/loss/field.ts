@@ -7,7 +7,7 @@
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
-import type { Step } from "./schedule.ts";
+import { at, isScheduled, type Schedule, type Step } from "./schedule.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
@@ -24,8 +24,8 @@ export type VocabularyAtom =
   | { readonly kind: "value" }
   /** The raw count of the entry, whatever laws came before. */
   | { readonly kind: "count" }
-  /** 1 at one entry, 0 elsewhere. */
-  | { readonly kind: "indicator"; readonly id: number }
+  /** The value before the law, but at some entries a weight of their own. */
+  | { readonly kind: "overridden"; readonly ids: readonly number[]; readonly weights: readonly Schedule[] }
   | { readonly kind: "vocabularySize" }
   /** The sum or the maximum of an expression over all entries. */
   | {
@@ -59,10 +59,11 @@ export function applyLaw(law: Law, field: Field): Field {
         "Use freqWeights(frequencies), or classWeights(array, { counts })",
       );
     }
-    if (a.kind === "indicator" && a.id >= size) {
+    const outside = a.kind === "overridden" ? a.ids.find((id) => id >= size) : undefined;
+    if (outside !== undefined) {
       throw new LossError(
         law.name,
-        `id ${a.id} is outside the field's vocabulary of ${size} entries`,
+        `id ${outside} is outside the field's vocabulary of ${size} entries`,
         `Give ids from 0 to ${size - 1}, or count with a larger vocabSize`,
       );
     }
@@ -76,7 +77,9 @@ function atomsWithin(e: Expression<VocabularyAtom>): readonly VocabularyAtom[] {
 
 /** Whether the field changes with the step. */
 export function isScheduledField(field: Field): boolean {
-  return field.laws.some((law) => atomsWithin(law.map).some((a) => a.kind === "step"));
+  return field.laws.some((law) =>
+    atomsWithin(law.map).some((a) => a.kind === "step" || (a.kind === "overridden" && a.weights.some(isScheduled))),
+  );
 }
 
 // --------------------------------------------------------------------------------------------------------- meaning
@@ -128,8 +131,11 @@ export function evaluateField(field: Field, atStep: number): Float64Array {
           return before;
         case "count":
           return counts ?? Number.NaN;
-        case "indicator":
-          return Float64Array.from(values, (_, id) => (id === a.id ? 1 : 0));
+        case "overridden": {
+          const result = typeof before === "number" ? new Float64Array(values.length).fill(before) : before.slice();
+          for (const [i, id] of a.ids.entries()) result[id] = at(a.weights[i], atStep);
+          return result;
+        }
         case "vocabularySize":
           return values.length;
         case "overVocabulary":

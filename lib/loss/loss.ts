@@ -16,20 +16,32 @@
 import { LossError } from "./error.ts";
 import { atom, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
 import { applyLaw, type Field, type Law } from "./field.ts";
-import type { Schedule, Step } from "./schedule.ts";
+import type { ParameterAtom } from "./parameter.ts";
+import type { Step } from "./schedule.ts";
+import type { View } from "./view.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
-/** What the atoms of a per-class expression mean for class c of a row with logits z. */
+/** What the atoms of a per-class expression mean for class c of a row with logits z, in a view of them. */
 export type ClassAtom =
   | Step
-  /** −log softmax(z)_c. */
-  | { readonly kind: "nll" }
+  | ParameterAtom
+  | LogitsAtom
   /** The weight of class c; null is the hole for the field in focus. */
   | { readonly kind: "weight"; readonly field: Field | null }
   /** The sum of an expression over all classes: a number a row. */
   | { readonly kind: "classSum"; readonly body: Expression<ClassAtom> }
   | { readonly kind: "vocabularySize" };
+
+/**
+ * What an expression may read of the logits. For class c, with p = softmax(z): nll is −log p_c and logOdds is
+ * log(p_c / (1 − p_c)), so that p_c = sigmoid(logOdds) and 1 − p_c = sigmoid(−logOdds) keep their digits. For the row:
+ * logsumexp, and the entropy of p.
+ */
+export interface LogitsAtom {
+  readonly kind: "nll" | "logOdds" | "logsumexp" | "entropy";
+  readonly view: View;
+}
 
 export type ClassExpression = Expression<ClassAtom>;
 
@@ -63,7 +75,7 @@ export interface Loss<out I extends Input, out K extends Kind> {
   /** Label values that mark a row as not valid, in ascending order. */
   readonly ignored: readonly number[];
   /** Exists for the type checker alone. */
-  readonly phantom?: { readonly input: I; readonly kind: K };
+  readonly phantom?: { readonly input: I; readonly kind: K } | undefined;
 }
 
 export type AnyLoss = Loss<Input, Kind>;
@@ -72,9 +84,24 @@ type Data = Pick<AnyLoss, "terms" | "focus" | "ignored">;
 
 // ---------------------------------------------------------------------------------------------------- constructors
 
+/** Throws where `loss` is not one. */
+export function checkLoss(loss: unknown, where: string): void {
+  if (typeof loss === "object" && loss !== null && "terms" in loss && Array.isArray(loss.terms)) return;
+  const got = typeof loss === "function" ? "a function" : String(loss);
+  throw new LossError(
+    where,
+    `got ${got} in place of a loss`,
+    "Give a loss, such as crossEntropy or pipe(crossEntropy, mean)",
+  );
+}
+
 /** A loss of one term: its value for class c. */
 export function lossOf(value: ClassExpression): Loss<"logits", "without a weight field"> {
-  return { terms: [{ value, weight: constant(1), reduction: null }], focus: null, ignored: [] };
+  return { terms: [termOf(value)], focus: null, ignored: [] };
+}
+
+function termOf(value: ClassExpression): Term {
+  return { value, weight: constant(1), reduction: null };
 }
 
 export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], focus: null, ignored: [] };
@@ -83,7 +110,23 @@ export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], 
 
 /** Maps the value of every term. */
 export function mapValues<L extends Data>(loss: L, f: (value: ClassExpression) => ClassExpression): L {
+  checkLoss(loss, "loss");
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: f(term.value) })) };
+}
+
+/** Adds a term that no weight field has reached yet. */
+export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
+  return { ...loss, terms: [...loss.terms, termOf(value)] };
+}
+
+/** Changes the view of the logits in every term. */
+export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
+  const change = (e: ClassExpression): ClassExpression =>
+    substitute(e, (a): ClassExpression => {
+      if ("view" in a) return atom({ kind: a.kind, view: f(a.view) });
+      return a.kind === "classSum" ? atom({ kind: "classSum", body: change(a.body) }) : atom(a);
+    });
+  return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };
 }
 
 function fill(e: ClassExpression, field: Field): ClassExpression {
@@ -96,6 +139,7 @@ function fill(e: ClassExpression, field: Field): ClassExpression {
 
 /** The terms with the field in focus put into its hole. */
 export function closedTerms(loss: Data): readonly Term[] {
+  checkLoss(loss, "loss");
   const { focus } = loss;
   if (focus === null) return loss.terms;
   return loss.terms.map((term) => ({ ...term, value: fill(term.value, focus), weight: fill(term.weight, focus) }));
@@ -128,8 +172,8 @@ export function mapFocus<I extends Input>(loss: Loss<I, Kind>, law: Law): Loss<I
 }
 
 /** Multiplies every term by a number; denominators stay as they are. */
-export function scaleLoss<L extends Data>(loss: L, factor: Schedule): L {
-  return mapValues(loss, (value) => multiply<ClassAtom>(factor, value));
+export function scaleLoss<L extends Data>(loss: L, factor: Expression<Step | ParameterAtom>): L {
+  return mapValues(loss, (value) => weigh<ClassAtom>(factor, value));
 }
 
 /** The sum of two losses: all terms of both. The focus stays `loss`'s. */
@@ -143,6 +187,7 @@ export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, oth
 
 /** Rows whose label is `label` are not valid. */
 export function ignoreLabel<L extends Data>(loss: L, label: number): L {
+  checkLoss(loss, "ignoreIndex");
   return { ...loss, ignored: union(loss.ignored, [label]) };
 }
 
@@ -152,6 +197,7 @@ function union(a: readonly number[], b: readonly number[]): readonly number[] {
 
 /** Sets the reduction of the terms that have none yet. */
 export function reduceTerms(loss: Data, reduction: Reduction): readonly ReducedTerm[] {
+  checkLoss(loss, reduction);
   if (loss.terms.length > 0 && isReduced(loss)) {
     throw new LossError(
       reduction,

@@ -5,12 +5,14 @@
 import { LossError } from "./error.ts";
 import {
   type Algebra,
+  add,
   atom,
   atomsOf,
   binaryNumber,
   constant,
   type Expression,
   interpreter,
+  multiply,
   unaryNumber,
   within,
 } from "./expression.ts";
@@ -51,6 +53,12 @@ export function lift(value: Numeric, where: string, bounds: Bounds = {}): Schedu
   return within(typeof value === "number" ? constant(value) : value, lowest, highest, where);
 }
 
+/** A number as the schedule that is always that number, a schedule as it is. */
+export function asSchedule(value: Numeric, where: string): Schedule {
+  const lifted = lift(value, where);
+  return typeof value === "number" ? lifted : value;
+}
+
 /** `value` if it is a finite number within the bounds, else a LossError. */
 export function finite(value: number, where: string, bounds: Bounds = {}): number {
   if (typeof value !== "number") throw new LossError(where, `got ${String(value)}`, "Give a finite number");
@@ -89,4 +97,38 @@ export function numberAlgebra<A>(meaning: (a: A) => number): Algebra<A, number> 
 export function at(schedule: Numeric, atStep: number): number {
   const t = finite(atStep, "step");
   return interpreter(numberAlgebra<Step>(() => t))(lift(schedule, "schedule"));
+}
+
+/**
+ * The sum of two schedules at every step.
+ *
+ * @throws LossError where a number is not finite.
+ *
+ * @example
+ * ```ts
+ * import { addSchedules, at, linear } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * expect(at(addSchedules(linear({ init: 0, end: 1, steps: 10 }), 0.5), 5)).toBe(1);
+ * ```
+ */
+export function addSchedules(left: Numeric, right: Numeric): Schedule {
+  return add(asSchedule(left, "addSchedules(left)"), asSchedule(right, "addSchedules(right)"));
+}
+
+/**
+ * The product of two schedules at every step.
+ *
+ * @throws LossError where a number is not finite.
+ *
+ * @example
+ * ```ts
+ * import { at, linear, multiplySchedules } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * expect(at(multiplySchedules(linear({ init: 0, end: 1, steps: 10 }), 0.5), 5)).toBe(0.25);
+ * ```
+ */
+export function multiplySchedules(left: Numeric, right: Numeric): Schedule {
+  return multiply(asSchedule(left, "multiplySchedules(left)"), asSchedule(right, "multiplySchedules(right)"));
 }

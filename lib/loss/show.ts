@@ -5,7 +5,9 @@
 import type { BinaryOperator, Expression } from "./expression.ts";
 import type { Field, Law, VocabularyAtom } from "./field.ts";
 import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
-import type { Numeric, Schedule } from "./schedule.ts";
+import type { ParameterAtom, Trainable } from "./parameter.ts";
+import type { Step } from "./schedule.ts";
+import type { BiasAtom, View } from "./view.ts";
 
 const precedence: Partial<Record<BinaryOperator, number>> = {
   add: 1,
@@ -65,14 +67,28 @@ export function showNumber(value: number): string {
   return String(Number(value.toPrecision(6))).replace("-", "−");
 }
 
-/** A schedule as text: by its name where it has one. */
-export function showSchedule(schedule: Schedule): string {
-  return showExpression(schedule, () => "t");
+/** A schedule as text: by its name where it has one; a trainable parameter by its name. */
+export function showScalar(e: Expression<Step | ParameterAtom>): string {
+  return showExpression(e, (a) => (a.kind === "step" ? "t" : a.name));
 }
 
-/** A combinator's parameter as text. */
-export function parameter(value: Numeric): string {
-  return typeof value === "number" ? String(value) : showSchedule(value);
+/** A view as what is added to a function's name: "nll(y; 0.5 · z)"; nothing for the plain view. */
+function showView(view: View): string {
+  const scaled = isOne(view.scale) ? "z" : `${showScalar(view.scale)} · z`;
+  const capped = view.cap === null ? scaled : `${showNumber(view.cap)} · tanh(${scaled} / ${showNumber(view.cap)})`;
+  const biased = isZero(view.bias)
+    ? capped
+    : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? "t" : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;
+  return biased === "z" ? "" : `; ${biased}`;
+}
+
+function isOne<A>(e: Expression<A>): boolean {
+  return e.kind === "constant" && e.value === 1;
+}
+
+/** A combinator's number, schedule or trainable parameter as text. */
+export function showNumeric(value: Trainable): string {
+  return typeof value === "number" ? String(value) : showScalar(value);
 }
 
 /** A field by the names of its parts: "powerLaw(0.5) ∘ freqWeights". */
@@ -95,8 +111,8 @@ function showLaw(law: Law, before: string): string {
         return inner;
       case "count":
         return "count(c)";
-      case "indicator":
-        return `1[c = ${a.id}]`;
+      case "overridden":
+        return `${law.name} of ${inner}`;
       case "vocabularySize":
         return "V";
       case "overVocabulary":
@@ -145,8 +161,16 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
       switch (a.kind) {
         case "step":
           return "t";
+        case "parameter":
+          return a.name;
         case "nll":
-          return `nll(${c})`;
+          return `nll(${c}${showView(a.view)})`;
+        case "logOdds":
+          return `logOdds(${c}${showView(a.view)})`;
+        case "logsumexp":
+          return `logsumexp(${showView(a.view).slice(2) || "z"})`;
+        case "entropy":
+          return `H(${showView(a.view).slice(2) || "z"})`;
         case "weight":
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":

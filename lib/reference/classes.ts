@@ -5,7 +5,10 @@ import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
 import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
+import { numberAlgebra } from "../loss/schedule.ts";
+import type { View } from "../loss/view.ts";
 import type { PlainRows } from "./plainBatch.ts";
+import { addAtomGradient, softmaxOf } from "./softmax.ts";
 
 /** The meaning of per-class expressions for one row: a number, or one for each class. */
 export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression) => Entries {
@@ -15,8 +18,13 @@ export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression)
         return rows.step;
       case "vocabularySize":
         return rows.classes;
+      case "parameter":
+        return rows.parameter(a);
       case "nll":
-        return negativeLogSoftmax(rows.logits[row]);
+      case "logOdds":
+      case "logsumexp":
+      case "entropy":
+        return softmaxOf(viewedLogits(a.view, rows, row))[a.kind];
       case "weight":
         return rows.weights(a.field as Field);
       case "classSum":
@@ -27,41 +35,57 @@ export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression)
   return visit;
 }
 
-/** −log softmax(z)_c for each c; exact also where softmax(z)_c is nearly 1. */
-function negativeLogSoftmax(logits: readonly number[]): Float64Array {
-  const top = logits.reduce((best, z, c) => (z > logits[best] ? c : best), 0);
-  const rest = logits.reduce((sum, z, c) => (c === top ? sum : sum + Math.exp(z - logits[top])), 0);
-  return Float64Array.from(logits, (z, c) => (c === top ? Math.log1p(rest) : logits[top] - z + Math.log1p(rest)));
+function scaleOf(view: View, rows: PlainRows): number {
+  return interpreter(numberAlgebra((a: AtomOf<View["scale"]>) => (a.kind === "step" ? rows.step : rows.parameter(a))))(
+    view.scale,
+  );
 }
 
-/** ∂(Σ_c seed_c e_c) / ∂nll_k for each class k. */
-export function nllGradient(e: ClassExpression, seed: Entries, rows: PlainRows, row: number): Float64Array {
+type AtomOf<E> = E extends { readonly kind: "atom"; readonly atom: infer A } ? A : never;
+
+/** z'_j = bias_j + cap · tanh(scale · z_j / cap). */
+function viewedLogits(view: View, rows: PlainRows, row: number): Float64Array {
+  const scale = scaleOf(view, rows);
+  const bias = classMeaning(rows, row)(view.bias);
+  return Float64Array.from(rows.logits[row], (z, c) => {
+    const scaled = scale * z;
+    return entryAt(bias, c) + (view.cap === null ? scaled : view.cap * Math.tanh(scaled / view.cap));
+  });
+}
+
+/** ∂z'_j / ∂z_j. */
+function viewSlope(view: View, rows: PlainRows, z: number): number {
+  const scale = scaleOf(view, rows);
+  return view.cap === null ? scale : scale * (1 - Math.tanh((scale * z) / view.cap) ** 2);
+}
+
+/** Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, for the logits z of a row. */
+export function addLogitsGradient(
+  e: ClassExpression,
+  seed: Entries,
+  rows: PlainRows,
+  row: number,
+  into: Float64Array,
+): void {
   const visit = classMeaning(rows, row);
-  const weighed = (derivative: ClassExpression): Float64Array => {
-    const value = visit(derivative);
-    return Float64Array.from({ length: rows.classes }, (_, c) =>
-      binaryNumber.weigh(entryAt(seed, c), entryAt(value, c)),
+  for (const a of atomsOf(e)) {
+    if (a.kind !== "classSum" && !("view" in a)) continue;
+    const derivative = visit(differentiate(e, (b) => b === a));
+    const g = Float64Array.from({ length: rows.classes }, (_, c) =>
+      binaryNumber.weigh(entryAt(seed, c), entryAt(derivative, c)),
     );
-  };
-  const gradient = weighed(differentiate(e, (a) => a.kind === "nll"));
-  for (const sum of atomsOf(e)) {
-    if (sum.kind !== "classSum") continue;
-    const sumSeed = aggregateEntries("sum", weighed(differentiate(e, (a) => a === sum)), rows.classes);
-    nllGradient(sum.body, sumSeed, rows, row).forEach((g, c) => {
-      gradient[c] += g;
+    if (a.kind === "classSum") {
+      addLogitsGradient(a.body, aggregateEntries("sum", g, rows.classes), rows, row, into);
+      continue;
+    }
+    const viewed = new Float64Array(rows.classes);
+    addAtomGradient(a.kind, g, softmaxOf(viewedLogits(a.view, rows, row)), viewed);
+    viewed.forEach((x, j) => {
+      into[j] += x * viewSlope(a.view, rows, rows.logits[row][j]);
     });
   }
-  return gradient;
 }
 
 function entryAt(entries: Entries, c: number): number {
   return typeof entries === "number" ? entries : entries[c];
-}
-
-/** Adds ∂(Σ_c g_c nll_c) / ∂z_j = p_j Σ_{c≠j} g_c − (1 − p_j) g_j to `into`. */
-export function addLogitsGradient(g: Float64Array, logits: readonly number[], into: Float64Array): void {
-  const sum = g.reduce((total, x) => total + x, 0);
-  negativeLogSoftmax(logits).forEach((nll, j) => {
-    into[j] += Math.exp(-nll) * (sum - g[j]) + Math.expm1(-nll) * g[j];
-  });
 }

@@ -12,7 +12,7 @@ import {
   type Loss,
   type Reduction,
 } from "../loss/loss.ts";
-import { addLogitsGradient, classMeaning, nllGradient } from "./classes.ts";
+import { addLogitsGradient, classMeaning } from "./classes.ts";
 import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBatch.ts";
 
 /**
@@ -87,7 +87,7 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
       if (!rows.valid[row] || share === 0) continue;
       const seed = new Float64Array(rows.classes);
       seed[rows.labels[row]] = share;
-      addLogitsGradient(nllGradient(term.value, seed, rows, row), rows.logits[row], gradient[row]);
+      addLogitsGradient(term.value, seed, rows, row, gradient[row]);
     }
   }
   return nest(

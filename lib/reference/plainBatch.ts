@@ -11,8 +11,9 @@ import {
   type Nested,
 } from "../loss/batch.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
+import { checkVocabulary, fieldsOf, isScheduledLoss } from "../loss/inventory.ts";
 import type { AnyLoss } from "../loss/loss.ts";
-import { checkVocabulary, fieldsOf, isScheduledLoss } from "../loss/vocabulary.ts";
+import type { ParameterAtom } from "../loss/parameter.ts";
 
 /** A batch of plain nested arrays, for `evaluate`. */
 export interface PlainBatch {
@@ -26,6 +27,8 @@ export interface PlainBatch {
   readonly sampleWeight?: Nested<number>;
   /** The training step, needed by a loss with a schedule. */
   readonly step?: number;
+  /** Values of trainable parameters by name; their initial values by default. */
+  readonly parameters?: Readonly<Record<string, number>>;
 }
 
 /** A batch laid out by rows. */
@@ -39,6 +42,7 @@ export interface PlainRows {
   readonly sampleWeight: readonly number[];
   readonly step: number;
   readonly weights: (field: Field) => Float64Array;
+  readonly parameter: (parameter: ParameterAtom) => number;
 }
 
 /** Reads and checks a batch for a loss. */
@@ -76,6 +80,7 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     valid,
     sampleWeight,
     step,
+    parameter: ({ name, init }) => batch.parameters?.[name] ?? init,
     weights: (field) => known.get(field) ?? evaluateField(field, step),
   };
 }

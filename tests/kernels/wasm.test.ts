@@ -193,4 +193,30 @@ describe("BatchMatMul", () => {
     expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
     tf.dispose([x, y]);
   });
+
+  test("a product over nothing is 0, whatever the memory held before", async () => {
+    for (const [transposeA, transposeB] of [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ]) {
+      tf.fill([64, 64], 7).dispose();
+      const x = tf.zeros(transposeA ? [0, 64] : [64, 0]);
+      const y = tf.zeros(transposeB ? [64, 0] : [0, 64]);
+      const product = tf.matMul(x, y, transposeA, transposeB);
+      expect((await product.data()).every((value) => value === 0)).toBe(true);
+      tf.dispose([x, y, product]);
+    }
+  });
+
+  test("an error leaves no memory behind", () => {
+    const [x, y] = [tf.ones([3, 2], "int32"), tf.ones([3, 2], "int32")];
+    const { numDataBuffers } = tf.memory();
+    const held = tf.engine().backend.numDataIds();
+    expect(() => tf.matMul(x, y, true, false)).toThrow();
+    expect(tf.memory().numDataBuffers).toBe(numDataBuffers);
+    expect(tf.engine().backend.numDataIds()).toBe(held);
+    tf.dispose([x, y]);
+  });
 });

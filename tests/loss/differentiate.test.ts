@@ -37,6 +37,7 @@ const { expression } = fc.letrec<{ expression: Named }>((tie) => {
         .tuple(fc.constantFrom<e.UnaryOperator>("exp", "log1p", "softplus", "cos", "sin"), bounded)
         .map(([o, a]) => e.unary(o, a)),
       bounded.map((a) => e.unary("log", e.add(e.constant(0.1), a))),
+      inner.map((a) => e.unary("floor", a)),
       inner.map((a) => e.within(e.named("a name", a), -1e9, 1e9, "nowhere")),
     ),
   };
@@ -53,7 +54,7 @@ describe("differentiate", () => {
         const h = 1e-6;
         const value = (shift: number): number => evaluate(f, { x: atX + shift, y: atY });
         const [left, right] = [(value(0) - value(-h)) / h, (value(h) - value(0)) / h];
-        // At a corner of min, max or select the two sides differ.
+        // At a corner of min, max or select and at a jump of floor the two sides differ.
         fc.pre(Math.abs(left - right) < 1e-3 * Math.max(1, Math.abs(left)));
         const derivative = evaluate(
           differentiate(f, (name) => name === "x"),
@@ -73,6 +74,10 @@ describe("differentiate", () => {
         { x: 2, y: 0 },
       ),
     ).toBeCloseTo(Math.exp(2), 12);
+  });
+
+  test("is 0 for floor, away from its jumps", () => {
+    expect(differentiate(e.unary("floor", x), () => true)).toEqual(e.constant(0));
   });
 
   test("is the constant 0 for an expression without the variable", () => {

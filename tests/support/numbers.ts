@@ -5,8 +5,11 @@ export function flat(nested: unknown): number[] {
   return Array.isArray(nested) ? nested.flatMap(flat) : [nested as number];
 }
 
-/** The largest distance between two lists of numbers, relative to the largest entry of `expected`. */
-export function distance(actual: readonly number[], expected: readonly number[]): number {
+/**
+ * The largest distance between two lists of numbers, relative to the largest entry of `expected`, or to `atLeast` where
+ * that is larger: the size of parts whose difference the numbers are.
+ */
+export function distance(actual: readonly number[], expected: readonly number[], atLeast = 0): number {
   expect(actual.length).toBe(expected.length);
   let size = 0;
   let error = 0;
@@ -15,7 +18,10 @@ export function distance(actual: readonly number[], expected: readonly number[])
     size = Math.max(size, Math.abs(expected[i]));
     error = Math.max(error, Number.isFinite(actual[i] - expected[i]) ? Math.abs(actual[i] - expected[i]) : Infinity);
   }
-  const largest = expected.reduce((max, x) => (Number.isFinite(x) ? Math.max(max, Math.abs(x)) : max), size);
+  const largest = expected.reduce(
+    (max, x) => (Number.isFinite(x) ? Math.max(max, Math.abs(x)) : max),
+    Math.max(size, atLeast),
+  );
   return error === 0 ? 0 : error / largest;
 }
 

@@ -62,8 +62,17 @@ flow(mean, powerLaw(0.5));
 // error: 'number'
 export const lossIsNoNumber: number = crossEntropy;
 
-// error: not assignable
-add(0.5)(crossEntropy);
+// error: 'number'
+add(0.5);
+
+// error: "already reduced per token"
+pipe(crossEntropy, perToken, add(mean(crossEntropy)));
+
+// error: "already reduced per token"
+pipe(crossEntropy, add(perToken(crossEntropy)));
+
+// error: an array of unknown length has no kind
+compose(...([mean, sum] as (typeof mean)[]));
 
 // error: 'Frequencies'
 freqWeights([3, 2, 1]);

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { WasmBackend } from "./backend.ts";
 
 /**
  * matMul that transposes its inputs first. tensorflow.js's wasm kernel walks a transposed input entry by entry and is
@@ -10,20 +11,40 @@ export function batchMatMulWith(original: tf.KernelConfig): tf.KernelConfig {
     kernelFunc: (parameters) => {
       const { inputs, backend, attrs } = parameters;
       const kernel = backend as tf.KernelBackend;
+      const shape = emptyProductShape(inputs, attrs);
+      if (shape !== null) return zeros(backend as WasmBackend, shape);
       const operands = [
         operand(inputs["a"] as tf.TensorInfo, attrs?.["transposeA"] === true, kernel),
         operand(inputs["b"] as tf.TensorInfo, attrs?.["transposeB"] === true, kernel),
       ];
       const [a, b] = operands.map(({ info }) => info);
-      const result = original.kernelFunc({
-        inputs: { a, b },
-        backend,
-        attrs: { transposeA: false, transposeB: false },
-      });
-      for (const { info, isOwn } of operands) if (isOwn) kernel.disposeData(info.dataId);
-      return result;
+      try {
+        const plain = { transposeA: false, transposeB: false };
+        return original.kernelFunc({ inputs: { a, b }, backend, attrs: plain });
+      } finally {
+        for (const { info, isOwn } of operands) if (isOwn) kernel.disposeData(info.dataId);
+      }
     },
   };
+}
+
+/** The shape of a product whose sums are over nothing, or null. The original leaves its memory as it finds it. */
+function emptyProductShape(inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap | undefined): number[] | null {
+  const [a, b] = [inputs["a"], inputs["b"]].map((x) => (x as tf.TensorInfo).shape);
+  const last = (shape: number[], transposed: unknown): [number, number] =>
+    transposed === true
+      ? [shape[shape.length - 1], shape[shape.length - 2]]
+      : [shape[shape.length - 2], shape[shape.length - 1]];
+  const [m, k] = last(a, attrs?.["transposeA"]);
+  const [, n] = last(b, attrs?.["transposeB"]);
+  if (k !== 0) return null;
+  return [...tf.broadcast_util.assertAndGetBroadcastShape(a.slice(0, -2), b.slice(0, -2)), m, n];
+}
+
+function zeros(backend: WasmBackend, shape: number[]): tf.TensorInfo {
+  const output = backend.makeOutput(shape, "float32");
+  backend.typedArrayFromHeap(output).fill(0);
+  return output;
 }
 
 interface Operand {

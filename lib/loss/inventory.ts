@@ -1,15 +1,18 @@
 /**
- * The part of a loss that does not look at the logits: its fields, its size, whether it has a schedule.
+ * What a loss holds beside its formula: its fields, its trainable parameters, whether it has a schedule.
  */
 import { LossError } from "./error.ts";
 import { atomsOf } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
-import type { AnyLoss } from "./loss.ts";
-import { type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import type { ParameterAtom } from "./parameter.ts";
 import { showField } from "./show.ts";
 
 function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
-  return atomsOf(e).flatMap((a) => (a.kind === "classSum" ? [a, ...atomsWithin(a.body)] : [a]));
+  return atomsOf(e).flatMap((a) => {
+    if (a.kind === "classSum") return [a, ...atomsWithin(a.body)];
+    return "view" in a ? [a, ...atomsOf(a.view.scale), ...atomsWithin(a.view.bias)] : [a];
+  });
 }
 
 function atomsOfTerms(terms: readonly Term[]): readonly ClassAtom[] {
@@ -25,6 +28,24 @@ export function fieldsOf(loss: AnyLoss): readonly Field[] {
 /** Whether any number in a loss changes with the step. */
 export function isScheduledLoss(loss: AnyLoss): boolean {
   return atomsOfTerms(closedTerms(loss)).some((a) => a.kind === "step") || fieldsOf(loss).some(isScheduledField);
+}
+
+/** The trainable parameters of a loss, each once, by name. */
+export function parametersOf(loss: AnyLoss): ReadonlyMap<string, ParameterAtom> {
+  const parameters = new Map<string, ParameterAtom>();
+  for (const a of atomsOfTerms(closedTerms(loss))) {
+    if (a.kind !== "parameter") continue;
+    const known = parameters.get(a.name) ?? a;
+    if (known.init !== a.init) {
+      throw new LossError(
+        `parameter("${a.name}")`,
+        `it has the initial values ${known.init} and ${a.init} in one loss`,
+        "Give one name to one parameter, with one initial value",
+      );
+    }
+    parameters.set(a.name, a);
+  }
+  return parameters;
 }
 
 /** Throws where a field's vocabulary is not that of the logits. */

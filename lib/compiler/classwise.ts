@@ -1,0 +1,84 @@
+/**
+ * Sums over the classes of expressions that are not linear in nll, with ordinary ops over [N, V]: Σ_c q_c f(nll_c,
+ * logOdds_c), with q the soft targets or 1. Right for any f, and as costly as the number of its nodes.
+ */
+import * as tf from "@tensorflow/tfjs";
+import { differentiate } from "../loss/differentiate.ts";
+import { atomsOf, interpreter } from "../loss/expression.ts";
+import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
+import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+
+/** What a class-wise expression reads. */
+export interface ClasswiseContext {
+  /** The logits in the atom's view, [N, V], with rows that are not valid replaced. */
+  readonly viewed: (a: LogitsAtom) => {
+    readonly logits: tf.Tensor2D;
+    readonly m: tf.Tensor1D;
+    readonly s: tf.Tensor1D;
+  };
+  /** A number, or [V]. */
+  readonly constantOf: (a: Exclude<ClassAtom, LogitsAtom>) => number | tf.Tensor;
+  /** q [N, V]; null for 1. */
+  readonly weights: tf.Tensor2D | null;
+}
+
+/** Σ_c q_c f_c for each row, [N]. */
+export function classwiseSum(body: ClassExpression, context: ClasswiseContext): tf.Tensor1D {
+  return tf.tidy(() => tf.sum(weighed(classValues(body, context), context.weights), 1) as tf.Tensor1D);
+}
+
+/** f_c for each row and class, [N, V]. */
+export function classValues(body: ClassExpression, context: ClasswiseContext): tf.Tensor2D {
+  const meaning = (a: ClassAtom): RowValues => {
+    const value = "view" in a ? logitsAtomValue(a, context) : context.constantOf(a);
+    return value as RowValues;
+  };
+  return interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D;
+}
+
+/** The gradient of Σ_i g_i Σ_c q_ic f_ic for the viewed logits that `atom` reads, [N, V]. */
+export function classwiseGradient(
+  body: ClassExpression,
+  a: LogitsAtom,
+  g: tf.Tensor1D,
+  context: ClasswiseContext,
+): tf.Tensor2D {
+  return tf.tidy(() => {
+    const derivative = classValues(
+      differentiate(body, (b) => b === a),
+      context,
+    );
+    const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
+    const nll = logitsAtomValue({ ...a, kind: "nll" }, context);
+    const p = tf.exp(tf.neg(nll));
+    const full = tf.mul(rowG, tf.onesLike(p)) as tf.Tensor2D;
+    if (a.kind === "nll") return tf.sub(tf.mul(p, tf.sum(full, 1, true)), full);
+    // logOdds: ∂/∂z_j is 1 at its own class and −p_j / (1 − p_c) at the others.
+    const spread = tf.div(full, tf.maximum(complement(nll), 1e-30));
+    return tf.sub(full, tf.mul(p, tf.sub(tf.sum(spread, 1, true), spread)));
+  });
+}
+
+/** The atoms of the logits in a class-wise expression. */
+export function logitsAtomsOf(body: ClassExpression): readonly LogitsAtom[] {
+  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a);
+}
+
+/** nll_c or logOdds_c for each row and class, [N, V]. */
+export function logitsAtomValue(a: LogitsAtom, context: ClasswiseContext): tf.Tensor2D {
+  const { logits, m, s } = context.viewed(a);
+  const nll = tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1))) as tf.Tensor2D;
+  return a.kind === "nll" ? nll : (tf.sub(tf.neg(nll), tf.log(complement(nll))) as tf.Tensor2D);
+}
+
+/** 1 − p = 1 − exp(−nll), which keeps its digits where nll is small. */
+function complement(nll: tf.Tensor): tf.Tensor {
+  const h = tf.tanh(tf.mul(nll, 0.5));
+  return tf.div(tf.mul(h, 2), tf.add(h, 1));
+}
+
+/** q_c f_c, and 0 where q_c is 0. */
+function weighed(values: tf.Tensor, weights: tf.Tensor2D | null): tf.Tensor {
+  if (weights === null) return values;
+  return tf.where(tf.equal(weights, 0), tf.zerosLike(weights), tf.mul(weights, values));
+}

@@ -1,0 +1,119 @@
+/** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
+import * as tf from "@tensorflow/tfjs";
+import { total } from "../kernels/sums.ts";
+import { interpreter } from "../loss/expression.ts";
+import type { Rows } from "./batch.ts";
+import { keyOf, type Narrow, type NarrowAtom, type Statistic } from "./narrow.ts";
+import type { Plan, PlannedTerm } from "./plan.ts";
+import { dotsOf, lookUp, type State } from "./state.ts";
+import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+
+/** Narrow expressions as one number for each row. */
+export type Meaning = (e: Narrow) => tf.Tensor1D;
+
+export function narrowMeaning(plan: Plan, state: State): Meaning {
+  const { rows } = state;
+  const meaning = (a: NarrowAtom): RowValues => {
+    switch (a.kind) {
+      case "step":
+        return rows.step;
+      case "vocabularySize":
+        return rows.classes;
+      case "parameter":
+        return lookUp(state.parameters, a.name) as tf.Tensor as tf.Tensor1D;
+      case "statistic":
+        return statisticOf(plan, state, a.statistic);
+      case "lookup":
+        return lookUp(state.lookups, keyOf(a.table));
+      case "total":
+        return lookUp(state.totals, keyOf(a.table));
+    }
+  };
+  const visit = interpreter(tensorAlgebra(meaning));
+  return (e) => fullRows(visit(e), rows);
+}
+
+function statisticOf(plan: Plan, state: State, statistic: Statistic): tf.Tensor1D {
+  const key = keyOf(statistic);
+  if (statistic.kind === "targetSum") return lookUp(state.targetSums, key);
+  if (statistic.kind === "classwise") return lookUp(state.classwise, key);
+  const view = keyOf(statistic.view);
+  const values = lookUp(state.statistics, view);
+  if (statistic.kind !== "dot") return values[statistic.kind] as tf.Tensor1D;
+  const index = dotsOf(plan, view, statistic.weighting).findIndex((dot) => keyOf(dot) === key);
+  return (statistic.weighting === "ones" ? values.dots : values.targetDots)[index];
+}
+
+/** A number, or a scalar tensor, for each row. */
+function fullRows(values: RowValues, rows: Rows): tf.Tensor1D {
+  if (typeof values === "number") return tf.fill<tf.Rank.R1>([rows.count], values);
+  return (values as tf.Tensor).rank === 0 ? tf.mul(values, tf.ones<tf.Rank.R1>([rows.count])) : values;
+}
+
+/** Row values times the sample weight, 0 in rows that are not valid, NaN where a valid row's label is no class. */
+export function weighRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+  const { sampleWeight } = rows;
+  const weighed =
+    sampleWeight === null
+      ? values
+      : choose(tf.equal(sampleWeight, 0), tf.zerosLike(values), tf.mul(sampleWeight, values));
+  return selectRows(weighed, rows);
+}
+
+function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+  const { outOfRange, valid } = rows;
+  const checked = outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values);
+  return valid === null ? checked : choose(valid.tensor, checked, tf.zerosLike(checked));
+}
+
+function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor): tf.Tensor1D {
+  return tf.where(condition, whenTrue, otherwise) as tf.Tensor1D;
+}
+
+/** What each term adds up over the rows, [terms]. */
+export function numeratorsOf(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor1D {
+  return stack(plan.terms.map((term) => total(weighRows(meaning(term.value), rows))));
+}
+
+/** What each numerator is divided by, [terms]; 0 for a term that is a sum, whose numerator is divided by nothing. */
+export function denominatorsOf(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor1D {
+  return stack(plan.terms.map((term) => denominatorOf(term, rows, meaning)));
+}
+
+function denominatorOf(term: PlannedTerm, rows: Rows, meaning: Meaning): tf.Scalar {
+  switch (term.reduction) {
+    case "sum":
+    case "perToken":
+      return tf.scalar(0);
+    case "mean":
+      return total(selectRows(tf.ones([rows.count]), rows));
+    case "weightedMean":
+      return total(weighRows(meaning(term.weight), rows));
+  }
+}
+
+/** One over each denominator, [terms]: 1 for sums, and 0 where a denominator is 0. */
+export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
+  const isSum = tf.tensor1d(
+    plan.terms.map(({ reduction }) => reduction === "sum"),
+    "bool",
+  );
+  const isZero = tf.equal(denominators, 0);
+  const one = tf.onesLike(denominators);
+  const inverse = choose(isZero, tf.zerosLike(one), tf.div(one, choose(isZero, one, denominators)));
+  return choose(isSum, one, inverse);
+}
+
+/** Σ over the terms of numerator times share. */
+export function combineTerms(numerators: tf.Tensor1D, shares: tf.Tensor1D): tf.Scalar {
+  return total(tf.mul(numerators, shares));
+}
+
+/** The weighed values of the rows, all terms added, in the shape of the labels. */
+export function perTokenValues(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor {
+  return tf.addN(plan.terms.map((term) => weighRows(meaning(term.value), rows))).reshape([...rows.shape]);
+}
+
+function stack(scalars: readonly tf.Scalar[]): tf.Tensor1D {
+  return scalars.length === 0 ? tf.tensor1d([], "float32") : (tf.stack([...scalars]) as tf.Tensor1D);
+}

@@ -1,0 +1,21 @@
+/**
+ * A view of the logits: what a loss reads in their place, z'_j = bias_j + cap · tanh(scale · z_j / cap). The plain view is
+ * the logits themselves. A loss may read several views; each is a transformation of the same logits.
+ */
+import { constant, type Expression } from "./expression.ts";
+import type { Field } from "./field.ts";
+import type { ParameterAtom } from "./parameter.ts";
+import type { Step } from "./schedule.ts";
+
+export interface View {
+  /** A number that may be scheduled or trained; 1 over the temperature. */
+  readonly scale: Expression<Step | ParameterAtom>;
+  /** The largest size of a logit before the bias; null for none. */
+  readonly cap: number | null;
+  /** Added to each class's logit; an expression over the classes. */
+  readonly bias: Expression<BiasAtom>;
+}
+
+export type BiasAtom = Step | { readonly kind: "vocabularySize" } | { readonly kind: "weight"; readonly field: Field };
+
+export const plainView: View = { scale: constant(1), cap: null, bias: constant(0) };

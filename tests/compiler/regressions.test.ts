@@ -1,0 +1,163 @@
+/** Cases that once went wrong, or that go wrong in a straightforward implementation. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import * as tf from "@tensorflow/tfjs";
+import {
+  classWeights,
+  clip,
+  compile,
+  crossEntropy,
+  evaluate,
+  freqWeights,
+  fromCounts,
+  LossError,
+  labelSmoothing,
+  linear,
+  override,
+  pipe,
+  powerLaw,
+  ramp,
+  scale,
+  sum,
+} from "lossmith";
+import { backends, startBackend } from "../support/backends.ts";
+import { runCompiled } from "../support/compiled.ts";
+import { expectClose, flat } from "../support/numbers.ts";
+
+/** Numbers between −1 and 1, the same in every run. */
+function noise(length: number): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length }, () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return (2 * state) / 2_147_483_647 - 1;
+  });
+}
+
+for (const backend of backends) {
+  describe(`regressions, ${backend}`, () => {
+    beforeAll(startBackend(backend));
+
+    test("a field of zeros under smoothing is 0, whatever the memory held before", async () => {
+      const loss = pipe(crossEntropy, classWeights([0, 0, 0]), labelSmoothing(0.1), sum);
+      for (let i = 0; i < 5; i++) {
+        tf.fill([64], 3).dispose();
+        const { value, gradient } = await runCompiled(
+          loss,
+          { logits: Array(64).fill([1, 2, 3]), labels: Array(64).fill(0) },
+          [64, 3],
+        );
+        expect(value).toEqual([0]);
+        expect(gradient.every((g) => g === 0)).toBe(true);
+      }
+      const warmUp = pipe(
+        crossEntropy,
+        classWeights([2, 1, 3]),
+        clip(0, linear({ init: 0, end: 1, steps: 10 })),
+        labelSmoothing(0.1),
+      );
+      expect((await runCompiled(warmUp, { logits: [[1, 2, 3]], labels: [0], step: 0 }, [1, 3])).value).toEqual([0]);
+    });
+
+    test("a batch without a row gives the layers below a gradient of 0", async () => {
+      const loss = compile(crossEntropy);
+      const kernel = tf.variable(tf.ones([40, 30]));
+      tf.fill([40, 30], 5).dispose();
+      const { value, grads } = tf.variableGrads(
+        () => loss({ logits: tf.matMul(tf.zeros([0, 40]), kernel as tf.Tensor2D), labels: [] }),
+        [kernel],
+      );
+      expect((await grads[kernel.name].data()).every((g) => g === 0)).toBe(true);
+      tf.dispose([value, grads, kernel]);
+    });
+
+    test("a step that is refused leaves the loss as it was", async () => {
+      const loss = compile(pipe(crossEntropy, classWeights([1, 2]), ramp(linear({ init: 0, end: 2, steps: 10 }))));
+      const logits = tf.tensor2d([[1, 2]]);
+      const at = (step: number): tf.Scalar => loss({ logits, labels: [0], step });
+      const before = (await at(0).data())[0];
+      expect(() => at(10)).toThrow(LossError);
+      expect((await at(0).data())[0]).toBe(before);
+      loss.dispose();
+      logits.dispose();
+    });
+
+    test("sums over 262 144 classes and 50 000 rows keep their digits", async () => {
+      const classes = 262_144;
+      const logits = tf.tensor2d(
+        noise(classes).map((x) => 8 * x),
+        [1, classes],
+      );
+      const loss = compile(crossEntropy);
+      const { value, grad } = tf.valueAndGrad((z: tf.Tensor) => loss({ logits: z, labels: [7] }))(logits);
+      const exact = evaluate(crossEntropy, { logits: [[...(await logits.data())]], labels: [7] });
+      expectClose([...(await value.data())], [exact], 1e-6);
+      const total = [...(await grad.data())].reduce((a, g) => a + g, 0);
+      expect(Math.abs(total)).toBeLessThan(2e-5);
+      tf.dispose([logits, value, grad]);
+
+      const rows = 50_000;
+      const sampleWeight = new Float32Array(rows).fill(0.1);
+      const small = tf.tensor2d(noise(2 * rows), [rows, 2]);
+      const mean = loss({ logits: small, labels: new Int32Array(rows), sampleWeight });
+      const values = flat(await small.array());
+      let expected = 0;
+      for (let row = 0; row < rows; row++)
+        expected += Math.log1p(Math.exp(values[2 * row + 1] - values[2 * row])) / rows;
+      expectClose([...(await mean.data())], [expected], 1e-5);
+      tf.dispose([small, mean]);
+    });
+
+    test("a row of weight 0 is not looked at, even if it is NaN", async () => {
+      const batch = {
+        logits: [
+          [Number.NaN, 0],
+          [1, 2],
+        ],
+        labels: [0, 1],
+        sampleWeight: [0, 1],
+      };
+      const { value, gradient } = await runCompiled(crossEntropy, batch, [2, 2]);
+      expect(value[0]).toBeCloseTo(Math.log1p(Math.exp(-1)), 6);
+      expect(gradient.slice(0, 2).map(Math.abs)).toEqual([0, 0]);
+    });
+
+    test("a schedule that is 0 at a step means the same as the number 0", async () => {
+      const batch = { logits: [[1, 2, Number.NEGATIVE_INFINITY]], labels: [1], step: 0 };
+      for (const loss of [
+        pipe(crossEntropy, labelSmoothing(linear({ init: 0, end: 0.1, steps: 10 }))),
+        pipe(crossEntropy, labelSmoothing(0)),
+      ]) {
+        const { value, gradient } = await runCompiled(loss, batch, [1, 3]);
+        expect(value[0]).toBeCloseTo(Math.log1p(Math.exp(-1)), 6);
+        expect(gradient.every(Number.isFinite)).toBe(true);
+        expect(evaluate(loss, batch)).toBeCloseTo(Math.log1p(Math.exp(-1)), 12);
+      }
+      const off = pipe(crossEntropy, scale(linear({ init: 0, end: 1, steps: 10 })), sum);
+      expect((await runCompiled(off, { ...batch, labels: [2] }, [1, 3])).value).toEqual([0]);
+      expect(evaluate(off, { ...batch, labels: [2] })).toBe(0);
+    });
+
+    test("weights that float32 cannot hold are refused, small ones too", () => {
+      const loss = compile(pipe(crossEntropy, freqWeights(fromCounts([1e9, 1e8, 1e9])), powerLaw(5.5)));
+      const logits = tf.zeros([1, 3]);
+      expect(() => loss({ logits, labels: [0] })).toThrow("float32 cannot hold");
+      const plain = compile(crossEntropy);
+      expect(() => plain({ logits, labels: [0], sampleWeight: [1e300] })).toThrow(LossError);
+      logits.dispose();
+    });
+
+    test("a logit of +infinity makes its row NaN, in the reference too", async () => {
+      const batch = { logits: [[Number.POSITIVE_INFINITY, 0]], labels: [0] };
+      expect(evaluate(crossEntropy, batch)).toBeNaN();
+      expect((await runCompiled(crossEntropy, batch, [1, 2])).value[0]).toBeNaN();
+    });
+  });
+}
+
+test("override of ten thousand entries is one law, named by its first", () => {
+  const counts = fromCounts(new Float64Array(20_000).fill(2));
+  const weights = Object.fromEntries(Array.from({ length: 10_000 }, (_, id) => [id, 3]));
+  const { law } = override(weights);
+  expect(law.name).toBe("override({ 0: 3, 1: 3, 2: 3, 3: 3, … 9996 more })");
+  const loss = pipe(crossEntropy, freqWeights(counts), override(weights), sum);
+  expect(evaluate(loss, { logits: [Array(20_000).fill(0)], labels: [9_999] })).toBeCloseTo(3 * Math.log(20_000), 9);
+});
