@@ -6,6 +6,7 @@
 export { flow, pipe } from "fp-ts/lib/function.js";
 export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
 export { type CompiledLoss, compile, compileEither } from "./lib/compiler/compile.ts";
+export type { Parts } from "./lib/compiler/execute.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
@@ -15,25 +16,32 @@ export { add } from "./lib/library/add.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
 export { clip } from "./lib/library/clip.ts";
+export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
+export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export { join } from "./lib/library/join.ts";
 export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
+export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
+export { poly } from "./lib/library/poly.ts";
 export { type PolynomialOptions, polynomial } from "./lib/library/polynomial.ts";
 export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
 export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
 export { scale } from "./lib/library/scale.ts";
+export { softcap } from "./lib/library/softcap.ts";
+export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
+export { zLoss } from "./lib/library/zLoss.ts";
 export {
   type AnyCombinator,
   type Attach,
@@ -50,6 +58,7 @@ export { LossError } from "./lib/loss/error.ts";
 export type { Field, FieldSource, Law } from "./lib/loss/field.ts";
 export { lawMonoid, lossMonoid, lossShow, scheduleRing } from "./lib/loss/instances.ts";
 export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
+export { type ParameterAtom, parameter, type Trainable } from "./lib/loss/parameter.ts";
 export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";

@@ -40,8 +40,8 @@ function forward(input: WideInput): RowStatistics {
 type Normaliser = Pick<RowStatistics, "m" | "s" | "t" | "r">;
 
 function normaliser(logits: tf.Tensor2D): Normaliser {
-  const m = tf.max(logits, 1) as tf.Tensor1D;
-  const s = tf.tidy(() => tf.log(rowSums(tf.exp(tf.sub(logits, m.expandDims(1))))));
+  // With the largest entry as the target, s keeps its digits where it is near 0.
+  const { m, s } = normaliserAndTarget(logits, tf.argMax(logits, 1) as tf.Tensor1D);
   return { m, s, t: null, r: null };
 }
 

@@ -1,12 +1,12 @@
-import { atom } from "../loss/expression.ts";
 import { type Loss, lossOf } from "../loss/loss.ts";
-import { plainView } from "../loss/view.ts";
+import { nll } from "../loss/probability.ts";
 
 /**
- * Softmax cross entropy of logits and integer labels, in nats.
+ * Softmax cross entropy of logits and labels, in nats.
  *
- * Formula: ℓ_c(z) = −log softmax(z)_c = logsumexp(z) − z_c, at c = the row's label.
- * Shapes: logits [..., V], labels [...].
+ * Formula: ℓ_c(z) = −log softmax(z)_c = logsumexp(z) − z_c. A row with an integer label y is ℓ_y; one with soft labels q
+ * is Σ_c q_c ℓ_c, whatever q sums to.
+ * Shapes: logits [..., V]; integer labels [...] or soft labels [..., V].
  * Reduction: none of its own; `compile` and `evaluate` take the weighted mean where none is given, which is the plain
  * mean as long as there are no weights.
  *
@@ -16,6 +16,7 @@ import { plainView } from "../loss/view.ts";
  * import { expect } from "expect";
  *
  * expect(evaluate(crossEntropy, { logits: [[2, 1, 0.1]], labels: [0] })).toBeCloseTo(0.41703, 5);
+ * expect(evaluate(crossEntropy, { logits: [[0, 0]], labels: [[0.3, 0.7]] })).toBeCloseTo(Math.log(2), 12);
  * ```
  */
-export const crossEntropy: Loss<"logits", "without a weight field"> = lossOf(atom({ kind: "nll", view: plainView }));
+export const crossEntropy: Loss<"logits", "without a weight field"> = lossOf(nll);

@@ -3,6 +3,7 @@
  * Written for reading, one row at a time, one number for each class.
  */
 import type { Nested } from "../loss/batch.ts";
+import { binaryNumber } from "../loss/expression.ts";
 import {
   type AnyLoss,
   type ClassExpression,
@@ -85,9 +86,13 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
     for (const row of rows.indices) {
       const share = rows.sampleWeight[row] / denominator;
       if (!rows.valid[row] || share === 0) continue;
-      const seed = new Float64Array(rows.classes);
-      seed[rows.labels[row]] = share;
-      addLogitsGradient(term.value, seed, rows, row, gradient[row]);
+      addLogitsGradient(
+        term.value,
+        rows.targets(row).map((q) => q * share),
+        rows,
+        row,
+        gradient[row],
+      );
     }
   }
   return nest(
@@ -100,11 +105,15 @@ function denominatorOf(reduction: Reduction, weights: number, validRows: number)
   return { sum: 1, perToken: 1, mean: validRows, weightedMean: weights }[reduction];
 }
 
-/** sampleWeight · Σ_c q_c e_c with q = δ_y, and 0 for a row that is not valid. */
+/** sampleWeight · Σ_c q_c e_c with q the targets, and 0 for a row that is not valid. */
 function weighedRow(e: ClassExpression, rows: PlainRows, row: number): number {
   if (!rows.valid[row] || rows.sampleWeight[row] === 0) return 0;
   const entries = classMeaning(rows, row)(e);
-  return rows.sampleWeight[row] * (typeof entries === "number" ? entries : entries[rows.labels[row]]);
+  const { weigh } = binaryNumber;
+  const targets = [...rows.targets(row)];
+  return (
+    rows.sampleWeight[row] * total(targets.map((q, c) => weigh(q, typeof entries === "number" ? entries : entries[c])))
+  );
 }
 
 function total(numbers: readonly number[]): number {

@@ -10,8 +10,9 @@ import {
   logitsShape,
   type Nested,
 } from "../loss/batch.ts";
+import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
-import { checkVocabulary, fieldsOf, isScheduledLoss } from "../loss/inventory.ts";
+import { checkVocabulary, fieldsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import type { AnyLoss } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 
@@ -19,7 +20,7 @@ import type { ParameterAtom } from "../loss/parameter.ts";
 export interface PlainBatch {
   /** Logits [..., V]. */
   readonly logits: Nested<number>;
-  /** Integer labels [...]. */
+  /** Integer labels [...], or soft labels [..., V]: a weight for each class, whatever they sum to. */
   readonly labels: Nested<number>;
   /** false marks a row that is not valid; [...], all true by default. */
   readonly mask?: Nested<boolean>;
@@ -37,7 +38,8 @@ export interface PlainRows {
   readonly classes: number;
   readonly indices: readonly number[];
   readonly logits: readonly (readonly number[])[];
-  readonly labels: readonly number[];
+  /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
+  readonly targets: (row: number) => Float64Array;
   readonly valid: readonly boolean[];
   readonly sampleWeight: readonly number[];
   readonly step: number;
@@ -62,27 +64,56 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     return flat.values;
   };
   const indices = Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, row) => row);
-  const labels = readRows(batch.labels ?? [], "labels", isNumber, "integer labels", 0);
+  const targets =
+    depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, [...shape, classes]) : null;
+  const labels = targets === null ? readRows(batch.labels, "labels", isNumber, "integer labels", 0) : [];
   const mask = readRows(batch.mask, "mask", isBoolean, "booleans, true for rows that count", true);
   const sampleWeight = readRows(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
-  const valid = labels.map((label, row) => mask[row] && !loss.ignored.includes(label));
-  checkLabels(labels, classes, shape, (row) => valid[row]);
+  const valid = indices.map((row) => mask[row] && !(targets === null && loss.ignored.includes(labels[row])));
+  if (targets === null) checkLabels(labels, classes, shape, (row) => valid[row]);
   checkSampleWeights(sampleWeight, shape);
   checkVocabulary(fieldsOf(loss), classes);
   const step = checkStep(batch.step, isScheduledLoss(loss));
+  const parameters = parametersOf(loss);
+  for (const name of Object.keys(batch.parameters ?? {})) {
+    if (parameters.has(name)) continue;
+    const names = [...parameters.keys()].join(", ") || "none";
+    throw new LossError("parameters", `the loss has no parameter "${name}"`, `Its parameters are: ${names}`);
+  }
   const known = new Map(fieldsOf(loss).map((field) => [field, evaluateField(field, step)]));
   return {
     shape,
     classes,
     indices,
     logits: indices.map((row) => logits.values.slice(row * classes, (row + 1) * classes)),
-    labels,
+    targets: (row) =>
+      targets === null
+        ? Float64Array.from({ length: classes }, (_, c) => (c === labels[row] ? 1 : 0))
+        : Float64Array.from(targets.slice(row * classes, (row + 1) * classes)),
     valid,
     sampleWeight,
     step,
     parameter: ({ name, init }) => batch.parameters?.[name] ?? init,
     weights: (field) => known.get(field) ?? evaluateField(field, step),
   };
+}
+
+function depthOf(nested: unknown): number {
+  return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;
+}
+
+function readTargets(labels: Nested<number>, expected: readonly number[]): readonly number[] {
+  const { shape, values } = flatten(labels, "labels", isNumber, "numbers");
+  if (!shape.every((size, i) => size === expected[i])) {
+    throw new LossError(
+      "labels",
+      `they have shape [${shape.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
+      `Give integer labels of shape [${expected.slice(0, -1).join(", ")}], or soft labels of the shape of the logits`,
+    );
+  }
+  const bad = values.findIndex((q) => !Number.isFinite(q));
+  if (bad >= 0) throw new LossError("labels", `entry ${bad} is ${values[bad]}`, "Give finite soft labels");
+  return values;
 }
 
 /** The shape of the logits. Nested arrays without a row do not show their classes, so any number of them fits. */

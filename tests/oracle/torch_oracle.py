@@ -8,20 +8,26 @@ import torch
 
 def answer(case):
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
-    labels = torch.tensor(case["labels"], dtype=torch.int64)
+    soft = case["soft"]
+    labels = torch.tensor(case["labels"], dtype=torch.float64 if soft else torch.int64, requires_grad=soft)
     weight = case["weight"]
     # PyTorch keeps the classes in dimension 1; ours are last.
     rows = logits.movedim(-1, 1) if logits.dim() > 2 else logits
+    targets = labels.movedim(-1, 1) if soft and logits.dim() > 2 else labels
     value = torch.nn.functional.cross_entropy(
         rows,
-        labels,
+        targets,
         weight=None if weight is None else torch.tensor(weight, dtype=torch.float64),
         ignore_index=case["ignoreIndex"],
         reduction=case["reduction"],
         label_smoothing=case["labelSmoothing"],
     )
     value.sum().backward()
-    return {"value": value.detach().flatten().tolist(), "gradient": logits.grad.flatten().tolist()}
+    return {
+        "value": value.detach().flatten().tolist(),
+        "gradient": logits.grad.flatten().tolist(),
+        "labelsGradient": labels.grad.flatten().tolist() if soft else None,
+    }
 
 
 json.dump([answer(case) for case in json.load(sys.stdin)], sys.stdout)

@@ -38,7 +38,10 @@ const reductions = { none: perToken, sum, mean: weightedMean };
 const oracleCases: fc.Arbitrary<OracleCase> = fc.integer({ min: 2, max: 7 }).chain((classes) =>
   fc
     .record({
-      batch: batches(classes).filter(({ shape }) => !shape.includes(0)),
+      batch: fc
+        .boolean()
+        .chain((soft) => batches(classes, undefined, { soft }))
+        .filter(({ shape }) => !shape.includes(0)),
       weight: fc.oneof(
         fc.constant(null),
         fc.array(
@@ -59,22 +62,35 @@ const oracleCases: fc.Arbitrary<OracleCase> = fc.integer({ min: 2, max: 7 }).cha
           : weight === null
             ? crossEntropy
             : pipe(crossEntropy, classWeights(weight));
-      const { mask: _mask, sampleWeight: _sampleWeight, ...plain } = batch.plain;
+      const { mask: _mask, sampleWeight: _sampleWeight, ...drawn } = batch.plain;
+      const plain = { ...drawn, labels: distributions(drawn.labels, batch.shape.length) };
       const open = pipe(weighted as typeof crossEntropy, labelSmoothing(labelSmoothingShare), ignoreIndex(ignored));
+      const soft = flat(plain.labels).length === flat(plain.logits).length;
+      // PyTorch divides the mean over soft labels by the number of rows, whatever the weights.
+      const reduce = soft && reduction === "mean" ? mean : reductions[reduction];
       const torch: TorchCase = {
+        soft,
         logits: plain.logits,
         labels: plain.labels,
         // The official code of the Power-Law Decay Loss is class-weighted cross entropy with these weights.
         weight: counts === null ? weight : counts.map((count) => (count + 1e-7) ** -alpha),
-        ignoreIndex: ignored,
+        ignoreIndex: soft ? -100 : ignored,
         reduction,
         labelSmoothing: labelSmoothingShare,
       };
-      return { loss: reductions[reduction](open), batch: { ...batch, plain }, torch };
+      return { loss: reduce(open), batch: { ...batch, plain }, torch };
     })
     // PyTorch divides by 0 where every label is ignored; ours is 0 (another test).
-    .filter(({ batch, torch }) => flat(batch.plain.labels).some((label) => label !== torch.ignoreIndex)),
+    .filter(({ batch, torch }) => torch.soft || flat(batch.plain.labels).some((label) => label !== torch.ignoreIndex)),
 );
+
+/** Soft labels with rows that sum to 1: PyTorch smooths by e / V whatever they sum to, ours by e / V times their sum. */
+function distributions(labels: PlainBatch["labels"], rank: number): PlainBatch["labels"] {
+  if (!Array.isArray(labels)) return labels;
+  if (rank > 0) return labels.map((inner) => distributions(inner, rank - 1));
+  const total = flat(labels).reduce((sum, q) => sum + q, 0);
+  return labels.map((q) => (total === 0 ? 1 / labels.length : (q as number) / total));
+}
 
 const withTorch = hasTorch();
 const sample: readonly OracleCase[] = withTorch ? fc.sample(oracleCases, 500) : [];
@@ -91,7 +107,11 @@ let answers: readonly TorchAnswer[] = [];
     sample.forEach((oracleCase, i) => {
       const { loss, batch } = oracleCase;
       const value = distance(flat(evaluate(loss as never, batch.plain)), answers[i].value);
-      const gradient = distance(flat(evaluateGradient(loss, batch.plain)), answers[i].gradient);
+      const gradient = distance(
+        flat(evaluateGradient(loss, batch.plain)),
+        answers[i].gradient,
+        gradientSize(loss, batch.plain),
+      );
       if (value > 1e-10 || gradient > 1e-10) throw new Error(`off by ${value}, ${gradient}: ${shown(oracleCase)}`);
     });
     expect(answers.length).toBe(500);

@@ -4,27 +4,38 @@ import {
   type AnyLoss,
   add,
   addK,
+  classBalanced,
   classWeights,
   clip,
+  confidencePenalty,
   constant,
   cosine,
   crossEntropy,
+  exponentialDecay,
+  type Frequencies,
+  focal,
   freqWeights,
   fromCounts,
   ignoreIndex,
   labelSmoothing,
   linear,
+  logitAdjustment,
   mean,
   type Numeric,
   normalise,
   override,
   type PlainBatch,
+  parameter,
   perToken,
+  poly,
   powerLaw,
   ramp,
   scale,
+  softcap,
   sum,
+  temperature,
   weightedMean,
+  zLoss,
 } from "lossmith";
 
 /** A combinator with its static role forgotten. */
@@ -98,6 +109,11 @@ function laws(classes: number): fc.Arbitrary<NamedChange> {
       numeric(0, 1.5).map((alpha) => powerLaw(alpha, { epsilon: 1e-3 })),
     ),
     named(
+      "exponentialDecay",
+      numeric(0, 0.02).map((lambda) => exponentialDecay(lambda)),
+    ),
+    named("classBalanced", within(0, 0.99).map(classBalanced)),
+    named(
       "clip",
       within(0.01, 1).map((lo) => clip(lo, lo + 2)),
     ),
@@ -131,6 +147,26 @@ const noChange: NamedChange = { name: "", change: (loss) => loss };
 export function compositions(classes: number, depth = 1): fc.Arbitrary<Composition> {
   // At a share of 1 the gradient is the difference of two equal parts, and has no digits to compare.
   const smoothing = named("labelSmoothing", numeric(0, 0.9).map(labelSmoothing));
+  const modulators = fc.oneof(
+    named("focal", fc.record({ gamma: numeric(0, 3), alpha: numeric(0.1, 2) }).map(focal)),
+    named("poly", numeric(0, 2).map(poly)),
+    named("zLoss", numeric(0, 0.1).map(zLoss)),
+    named("confidencePenalty", numeric(0, 0.3).map(confidencePenalty)),
+    named(
+      "temperature",
+      fc
+        .oneof(
+          numeric(0.5, 3),
+          within(0.5, 3).map((t) => parameter("temperature", t)),
+        )
+        .map(temperature),
+    ),
+    named(
+      "logitAdjustment",
+      numeric(0, 1).map((tau) => logitAdjustment(adjusted(classes), tau)),
+    ),
+  );
+  const capped = named("softcap", within(2, 30).map(softcap));
   const weighing = fc
     .tuple(attachments(classes), fc.array(laws(classes), { maxLength: 3 }))
     .map(([attachment, own]) => [attachment, ...own]);
@@ -144,16 +180,34 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   const piece = fc.oneof(
     smoothing.map((x) => [x]),
     weighing,
+    modulators.map((x) => [x]),
     anywhere(classes).map((x) => [x]),
     addition.map((x) => [x]),
   );
   return fc
-    .tuple(fc.array(piece, { maxLength: 4 }), fc.option(reductions), fc.array(anywhere(classes), { maxLength: 2 }))
-    .map(([pieces, reduction, after]) => {
-      const changes = [...pieces.flat(), reduction ?? noChange, ...after].filter((x) => x !== noChange);
+    .tuple(
+      fc.option(capped),
+      fc.array(piece, { maxLength: 4 }),
+      fc.option(reductions),
+      fc.array(anywhere(classes), { maxLength: 2 }),
+    )
+    .map(([cap, pieces, reduction, after]) => {
+      const changes = [cap ?? noChange, ...oneTemperature(pieces.flat()), reduction ?? noChange, ...after].filter(
+        (x) => x !== noChange,
+      );
       const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), crossEntropy);
       return { steps: changes.map(({ name }) => name), loss };
     });
+}
+
+/** Parameters of one name have one initial value, so a second temperature is left out. */
+function oneTemperature(changes: readonly NamedChange[]): readonly NamedChange[] {
+  const first = changes.find(({ name }) => name === "temperature");
+  return changes.filter((change) => change.name !== "temperature" || change === first);
+}
+
+function adjusted(classes: number): Frequencies {
+  return fromCounts(Array.from({ length: classes }, (_, c) => 1 + ((c * 7) % 5)));
 }
 
 /** Any composition, with `perToken` in place of a reduction where all its terms are open. */
@@ -178,7 +232,11 @@ function nest<T>(values: readonly T[], shape: readonly number[]): unknown {
 }
 
 /** A batch of a random shape of rank 1 to 4, with labels, mask and sample weights. */
-export function batches(classes: number, logit: fc.Arbitrary<number> = within(-8, 8)): fc.Arbitrary<RandomBatch> {
+export function batches(
+  classes: number,
+  logit: fc.Arbitrary<number> = within(-8, 8),
+  options: { readonly soft: boolean } = { soft: false },
+): fc.Arbitrary<RandomBatch> {
   const shapes = fc.oneof(
     { weight: 4, arbitrary: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constantFrom([0], [2, 0], [0, 3]) },
@@ -191,16 +249,17 @@ export function batches(classes: number, logit: fc.Arbitrary<number> = within(-8
       .record({
         logits: each(logit.map(Math.fround), rows * classes),
         labels: each(fc.nat({ max: classes - 1 })),
+        soft: fc.option(each(fc.oneof(fc.constant(0), within(0, 1).map(Math.fround)), rows * classes)),
         mask: fc.option(each(fc.boolean())),
         sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
         step: fc.integer({ min: 0, max: 30 }),
       })
-      .map(({ logits, labels, mask, sampleWeight, step }) => ({
+      .map(({ logits, labels, soft, mask, sampleWeight, step }) => ({
         shape,
         classes,
         plain: {
           logits: nest(logits, [...shape, classes]),
-          labels: nest(labels, shape),
+          labels: soft === null || !options.soft ? nest(labels, shape) : nest(soft, [...shape, classes]),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
           step,
@@ -212,4 +271,6 @@ export function batches(classes: number, logit: fc.Arbitrary<number> = within(-8
 /** A composition and a batch for it. */
 export const cases: fc.Arbitrary<{ readonly composition: Composition; readonly batch: RandomBatch }> = fc
   .integer({ min: 2, max: 7 })
-  .chain((classes) => fc.record({ composition: compositions(classes), batch: batches(classes) }));
+  .chain((classes) =>
+    fc.record({ composition: compositions(classes), batch: batches(classes, within(-8, 8), { soft: true }) }),
+  );

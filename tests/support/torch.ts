@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 export interface TorchCase {
   readonly logits: unknown;
   readonly labels: unknown;
+  /** Whether the labels are a weight for each class. */
+  readonly soft: boolean;
   readonly weight: readonly number[] | null;
   readonly ignoreIndex: number;
   readonly reduction: "none" | "sum" | "mean";
@@ -14,6 +16,7 @@ export interface TorchCase {
 export interface TorchAnswer {
   readonly value: readonly number[];
   readonly gradient: readonly number[];
+  readonly labelsGradient: readonly number[] | null;
 }
 
 /** The Python that has PyTorch, or null. */

@@ -1,0 +1,22 @@
+/** What modulators read of the logits, as expressions that keep their digits for confident rows. */
+import { atom, constant, subtract, unary } from "./expression.ts";
+import type { ClassExpression } from "./loss.ts";
+import { plainView } from "./view.ts";
+
+/** −log p_c. */
+export const nll: ClassExpression = atom({ kind: "nll", view: plainView });
+
+/** log(p_c / (1 − p_c)). */
+export const logOdds: ClassExpression = atom({ kind: "logOdds", view: plainView });
+
+/** p_c = softmax(z)_c. */
+export const probability: ClassExpression = unary("sigmoid", logOdds);
+
+/** 1 − p_c. */
+export const complement: ClassExpression = unary("sigmoid", subtract(constant(0), logOdds));
+
+/** log Σ_j exp(z_j). */
+export const logsumexp: ClassExpression = atom({ kind: "logsumexp", view: plainView });
+
+/** The entropy of softmax(z), in nats. */
+export const entropy: ClassExpression = atom({ kind: "entropy", view: plainView });

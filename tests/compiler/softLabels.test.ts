@@ -1,0 +1,190 @@
+/** Labels that are a weight for each class. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import * as tf from "@tensorflow/tfjs";
+import {
+  type AnyLoss,
+  type Batch,
+  classWeights,
+  compile,
+  crossEntropy,
+  evaluate,
+  focal,
+  LossError,
+  labelSmoothing,
+  mean,
+  perToken,
+  pipe,
+  sum,
+  zLoss,
+} from "lossmith";
+import { backends, startBackend } from "../support/backends.ts";
+import { runCompiled } from "../support/compiled.ts";
+import { expectClose, flat } from "../support/numbers.ts";
+
+const logits = [
+  [2, 1, 0.1],
+  [0.5, 2.5, 0.3],
+];
+const labels = [
+  [0.2, 0.5, 0.3],
+  [1, 0.5, 0],
+];
+
+const losses: Readonly<Record<string, AnyLoss>> = {
+  "the weighted mean": pipe(crossEntropy, classWeights([1, 2, 3])),
+  "a mean": pipe(crossEntropy, classWeights([1, 2, 3]), mean),
+  "a sum with smoothing, focal and z-loss": pipe(
+    crossEntropy,
+    focal({ gamma: 2 }),
+    labelSmoothing(0.1),
+    zLoss(0.1),
+    sum,
+  ),
+  "one number a token": pipe(crossEntropy, classWeights([1, 2, 3]), labelSmoothing(0.1), perToken),
+};
+
+for (const backend of backends) {
+  describe(`soft labels, ${backend}`, () => {
+    beforeAll(startBackend(backend));
+
+    test("a one-hot row is its integer label", async () => {
+      for (const loss of Object.values(losses)) {
+        const soft = await runCompiled(
+          loss,
+          {
+            logits,
+            labels: [
+              [0, 0, 1],
+              [1, 0, 0],
+            ],
+          },
+          [2, 3],
+        );
+        const hard = await runCompiled(loss, { logits, labels: [2, 0] }, [2, 3]);
+        expectClose(soft.value, hard.value, 1e-6);
+        expectClose(soft.gradient, hard.gradient, 1e-6);
+      }
+    });
+
+    test("in every form: tensor, float array, nested arrays", async () => {
+      const loss = compile(pipe(crossEntropy, sum));
+      const z = tf.tensor2d(logits);
+      const expected = evaluate(pipe(crossEntropy, sum), { logits, labels });
+      for (const form of [
+        labels,
+        Float32Array.from(flat(labels)),
+        Float64Array.from(flat(labels)),
+        tf.tensor2d(labels),
+      ]) {
+        expectClose([...(await loss({ logits: z, labels: form }).data())], [expected], 1e-6);
+      }
+      z.dispose();
+    });
+
+    for (const [name, loss] of Object.entries(losses)) {
+      test(`the gradient for the labels agrees with finite differences: ${name}`, async () => {
+        const compiled = compile(loss);
+        const [z, q] = [tf.tensor2d(logits), tf.tensor2d(labels)];
+        const gradient = tf.grad((x: tf.Tensor) => tf.sum(compiled({ logits: z, labels: x } as Batch)))(q);
+        const at = (row: number, c: number, h: number): number => {
+          const changed = labels.map((all, i) => all.map((x, k) => (i === row && k === c ? x + h : x)));
+          return flat(evaluate(loss as typeof crossEntropy, { logits, labels: changed })).reduce((a, b) => a + b, 0);
+        };
+        const expected = labels.flatMap((all, row) => all.map((_, c) => (at(row, c, 1e-6) - at(row, c, -1e-6)) / 2e-6));
+        expectClose([...(await gradient.data())], expected, 1e-4);
+        tf.dispose([z, q, gradient]);
+      });
+    }
+
+    test("a student and a teacher both get their gradients", async () => {
+      const loss = compile(pipe(crossEntropy, sum));
+      const [student, teacher] = [
+        tf.tensor2d(logits),
+        tf.tensor2d([
+          [1, 0, 0],
+          [0, 1, 2],
+        ]),
+      ];
+      const distil = (z: tf.Tensor, t: tf.Tensor): tf.Scalar => loss({ logits: z, labels: tf.softmax(t) });
+      const [dStudent, dTeacher] = tf.grads(distil as never)([student, teacher]);
+      const plain = tf.grads(((z: tf.Tensor, t: tf.Tensor) =>
+        tf.neg(tf.sum(tf.mul(tf.softmax(t), tf.logSoftmax(z))))) as never);
+      const [expectedStudent, expectedTeacher] = plain([student, teacher]);
+      expectClose([...(await dStudent.data())], [...(await expectedStudent.data())], 1e-5);
+      expectClose([...(await dTeacher.data())], [...(await expectedTeacher.data())], 1e-5);
+      tf.dispose([student, teacher, dStudent, dTeacher, expectedStudent, expectedTeacher]);
+    });
+
+    test("masses on a logit of -infinity: none adds 0, some makes the loss infinite", async () => {
+      const z = [[1, 2, Number.NEGATIVE_INFINITY]];
+      const none = await runCompiled(crossEntropy, { logits: z, labels: [[0.5, 0.5, 0]] }, [1, 3]);
+      expectClose(none.value, [evaluate(crossEntropy, { logits: z, labels: [[0.5, 0.5, 0]] })], 1e-6);
+      expect(none.gradient.every(Number.isFinite)).toBe(true);
+      const some = await runCompiled(crossEntropy, { logits: z, labels: [[0.5, 0, 0.5]] }, [1, 3]);
+      expect(some.value[0]).toBe(Number.POSITIVE_INFINITY);
+    });
+
+    test("masked rows are out, NaN or not", async () => {
+      const batch = {
+        logits: [...logits, [Number.NaN, 1, 2]],
+        labels: [...labels, [1, 0, 0]],
+        mask: [true, true, false],
+      };
+      const { value, gradient } = await runCompiled(pipe(crossEntropy, mean), batch, [3, 3]);
+      expectClose(value, [evaluate(pipe(crossEntropy, mean), { logits, labels })], 1e-6);
+      expect(gradient.slice(6).map(Math.abs)).toEqual([0, 0, 0]);
+    });
+
+    test("bad soft labels are refused", () => {
+      const loss = compile(crossEntropy);
+      const z = tf.tensor2d(logits);
+      expect(() =>
+        loss({
+          logits: z,
+          labels: [
+            [1, 0],
+            [0, 1],
+          ],
+        }),
+      ).toThrow(LossError);
+      expect(() =>
+        loss({
+          logits: z,
+          labels: [
+            [1, 0, Number.NaN],
+            [0, 1, 0],
+          ],
+        }),
+      ).toThrow("entry 2 is NaN");
+      expect(() =>
+        loss({
+          logits: z,
+          labels: tf.tensor2d(
+            [
+              [1, 0, 0],
+              [0, 1, 0],
+            ],
+            [2, 3],
+            "int32",
+          ),
+        }),
+      ).toThrow("int32");
+      z.dispose();
+    });
+
+    test("leave no tensor behind, with a gradient for the labels too", () => {
+      const loss = compile(pipe(crossEntropy, classWeights([1, 2, 3]), focal({ gamma: 1 }), labelSmoothing(0.1)));
+      const [z, q] = [tf.tensor2d(logits), tf.tensor2d(labels)];
+      const step = (): void => {
+        const both = tf.grads(((x: tf.Tensor, y: tf.Tensor) => loss({ logits: x, labels: y })) as never)([z, q]);
+        tf.dispose(both);
+      };
+      step();
+      const { numTensors } = tf.memory();
+      for (let i = 0; i < 100; i++) step();
+      expect(tf.memory().numTensors).toBe(numTensors);
+      loss.dispose();
+      tf.dispose([z, q]);
+    });
+  });
+}
