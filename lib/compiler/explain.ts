@@ -3,8 +3,9 @@
  */
 import { effectiveSampleSize } from "../frequency/effectiveSampleSize.ts";
 import { portableRowStatistics } from "../kernels/portable.ts";
+import { atomsOf } from "../loss/expression.ts";
 import { evaluateField, type Field, isScheduledField } from "../loss/field.ts";
-import type { AnyLoss } from "../loss/loss.ts";
+import { type AnyLoss, checkLoss } from "../loss/loss.ts";
 import { finite } from "../loss/schedule.ts";
 import { show, showField, showNumber } from "../loss/show.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -31,27 +32,81 @@ export interface ExplainOptions {
  */
 export function explain(loss: AnyLoss, options: ExplainOptions = {}): string {
   const step = finite(options.step ?? 0, "explain({ step })", { lowest: 0 });
+  checkLoss(loss, "explain");
   const planned = plan(loss);
-  return [show(loss), ...planned.fields.map((field) => explainField(field, step)), explainPlan(planned)].join("\n\n");
+  const fields = weightFields(planned).map((field) => explainField(field, step));
+  return [show(loss), ...fields, explainPlan(planned)].join("\n\n");
+}
+
+/** The fields that were attached as weights, each once. */
+function weightFields(planned: Plan): readonly Field[] {
+  const atoms = planned.terms.flatMap(({ classes }) => atomsOf(classes.weight));
+  return [...new Set(atoms.flatMap((a) => (a.kind === "weight" && a.field !== null ? [a.field] : [])))];
 }
 
 function explainField(field: Field, step: number): string {
   const weights = evaluateField(field, step);
   const { counts } = field.source;
   const when = isScheduledField(field) ? ` at step ${step}` : "";
-  const lines = [`${showField(field)}: ${weights.length} entries${when}`, `  weights: ${range(weights)}`];
-  if (counts === null) return [...lines, "  effective sample size: not known, the field has no counts"].join("\n");
-  const unseen = [...weights].filter((_, id) => counts[id] === 0);
-  if (unseen.length > 0) {
-    lines.push(
-      `  never seen: ${unseen.length} entries, ${percent(unseen.length / weights.length)}, weights ${range(unseen)}`,
-    );
-  }
+  const special = overriddenIds(field).filter((id, i, ids) => ids.indexOf(id) === i);
+  const shown = special.slice(0, 8).map((id) => `${id}: ${showNumber(weights[id])}`);
+  return [
+    `${showField(field)}: ${weights.length} entries${when}`,
+    `  weights: ${range(weights)}`,
+    ...(special.length === 0
+      ? []
+      : [`  overridden: ${special.length} entries (${shown.join(", ")}${special.length > 8 ? ", …" : ""})`]),
+    ...(counts === null
+      ? ["  effective sample size: not known, the field has no counts"]
+      : explainCounts(weights, counts)),
+    ...warnings(weights, counts).map((warning) => `  warning: ${warning}`),
+  ].join("\n");
+}
+
+function overriddenIds(field: Field): readonly number[] {
+  return field.laws.flatMap((law) => atomsOf(law.map).flatMap((a) => (a.kind === "overridden" ? a.ids : [])));
+}
+
+function explainCounts(weights: Float64Array, counts: Float64Array): readonly string[] {
+  const unseen = weights.filter((_, id) => counts[id] === 0);
+  const share = percent(unseen.length / weights.length);
   const counted = weights.some((weight, id) => weight * counts[id] > 0);
   const size = counted
     ? `${percent(effectiveSampleSize(weights, counts))} of the counted tokens`
     : "not known, nothing was counted";
-  return [...lines, `  effective sample size: ${size}`].join("\n");
+  return [
+    ...(unseen.length === 0 ? [] : [`  never seen: ${unseen.length} entries, ${share}, weights ${range(unseen)}`]),
+    `  effective sample size: ${size}`,
+  ];
+}
+
+/** What would ruin a run, each with the fix. */
+function warnings(weights: Float64Array, counts: Float64Array | null): readonly string[] {
+  const found: string[] = [];
+  const positive = weights.filter((weight) => weight > 0);
+  const factor = positive.reduce((a, b) => Math.max(a, b), 0) / positive.reduce((a, b) => Math.min(a, b), Infinity);
+  if (factor > 1e4) {
+    found.push(
+      `the largest weight is ${showNumber(factor)} times the smallest, so few rows decide every step; use a smaller alpha, clip(lo, hi) or ramp(a)`,
+    );
+  }
+  if (counts === null) return found;
+  const mass = weights.map((weight, id) => weight * counts[id]);
+  const total = mass.reduce((sum, x) => sum + x, 0);
+  const heaviest = mass.reduce((best, x, id) => (x > mass[best] ? id : best), 0);
+  if (total > 0 && mass[heaviest] > total / 2) {
+    found.push(
+      `id ${heaviest} holds ${percent(mass[heaviest] / total)} of the weighted mass; give it a weight of its own with override({ ${heaviest}: 1 })`,
+    );
+  }
+  const tokens = counts.reduce((sum, count) => sum + count, 0);
+  const unseen = weights.reduce((max, weight, id) => (counts[id] === 0 ? Math.max(max, weight) : max), 0);
+  if (total > 0 && unseen > 100 * (total / tokens)) {
+    found.push(
+      `a label that the counts never saw weighs ${showNumber((unseen * tokens) / total)} times the mean token; smooth the counts with addK(1), set { unseen }, or use override for special tokens`,
+    );
+  }
+  return found;
 }
 
 function range(weights: ArrayLike<number>): string {
@@ -71,17 +126,25 @@ function percent(share: number): string {
 }
 
 function explainPlan(planned: Plan): string {
-  const statistics = [...planned.statistics.values()].map((s) =>
-    s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind,
-  );
-  const terms = planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`);
+  const statistics = [...planned.statistics.values()];
+  const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
+  const portable = statistics.filter((s) => s.kind === "classwise").length;
+  const ownRows = statistics.filter((s) => s.kind !== "m").length + planned.views.size + planned.lookups.size;
+  const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
+    items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
     "plan",
-    ...terms,
-    `  statistics of the logits: ${statistics.join(", ") || "none"}`,
-    `  tables over the vocabulary: ${planned.lookups.size} looked up at the label, ${planned.totals.size} summed`,
-    `  row statistics: ${portableRowStatistics.name}, from tensorflow.js's own ops`,
-    ...(planned.ignored.length > 0 ? [`  ignored labels: ${planned.ignored.join(", ")}`] : []),
+    ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
+    `  views of the logits: ${planned.views.size}`,
+    `  statistics of the logits: ${names.join(", ") || "none"}`,
+    `  tables over the vocabulary: ${planned.lookups.size} looked up at the label, ${planned.totals.size} summed, ${planned.wholeTables.size} read whole`,
+    `  row statistics: ${portableRowStatistics.name}, from tensorflow.js's own ops: several passes over the vocabulary each way`,
+    ...(portable === 0
+      ? []
+      : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
+    `  kept for the backward pass: about ${4 * ownRows} bytes a row, beside the logits`,
+    ...list("trainable parameters", [...planned.parameters.keys()]),
+    ...list("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),
   ].join("\n");
 }

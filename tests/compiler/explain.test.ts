@@ -8,18 +8,24 @@ import {
   crossEntropy,
   explain,
   type Frequencies,
+  focal,
   freqWeights,
   fromCounts,
   ignoreIndex,
   labelSmoothing,
   linear,
+  logitAdjustment,
   mean,
+  override,
+  parameter,
   perToken,
   pipe,
   powerLaw,
   scale,
   show,
   sum,
+  temperature,
+  zLoss,
 } from "lossmith";
 
 const f = fromCounts([900, 90, 10, 0]);
@@ -77,6 +83,41 @@ describe("explain", () => {
     expect(explain(loss)).toContain("weights: 1 for each");
     expect(explain(loss, { step: 10 })).toContain("4 entries at step 10\n  weights: 0.00111111 to 1");
     expect(explain(loss)).toContain("each batch needs its step");
+  });
+
+  test("warns where a run would be ruined, each with the fix", () => {
+    const skewed = fromCounts([1e6, 0, 10]);
+    const steep = explain(pipe(crossEntropy, freqWeights(skewed), powerLaw(1)));
+    expect(steep).toContain("warning: the largest weight is 1000000 times the smallest");
+    expect(steep).toContain("clip(lo, hi)");
+    expect(steep).toContain("warning: a label that the counts never saw weighs");
+    expect(steep).toContain("addK(1)");
+    const one = explain(pipe(crossEntropy, freqWeights(fromCounts([1000, 1, 1])), powerLaw(0)));
+    expect(one).toContain("warning: id 0 holds 99.8 % of the weighted mass");
+    expect(one).toContain("override({ 0: 1 })");
+    expect(explain(pipe(crossEntropy, freqWeights(f), powerLaw(0.5)))).not.toContain("warning: the largest");
+  });
+
+  test("says what special tokens get, what is portable and why, and which parameters are trained", () => {
+    const loss = pipe(
+      crossEntropy,
+      temperature(parameter("t", 1)),
+      focal({ gamma: 2 }),
+      labelSmoothing(0.1),
+      freqWeights(f),
+      powerLaw(0.5),
+      override({ 3: 1.5 }),
+    );
+    const text = explain(loss);
+    expect(text).toContain("overridden: 1 entries (3: 1.5)");
+    expect(text).toContain("ordinary ops over [N, V]: 1, for sums over the classes that are not linear in nll");
+    expect(text).toContain("trainable parameters: t");
+    expect(text).toContain("bytes a row, beside the logits");
+  });
+
+  test("counts the views of the logits", () => {
+    const two = pipe(crossEntropy, logitAdjustment(fromCounts([3, 2, 1, 1])), zLoss(0.1));
+    expect(explain(two)).toContain("views of the logits: 2");
   });
 
   test("says that a field without counts has no effective sample size", () => {
