@@ -6,8 +6,8 @@
 export { flow, pipe } from "fp-ts/lib/function.js";
 export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
 export { type CompiledLoss, compile, compileEither } from "./lib/compiler/compile.ts";
-export type { Parts } from "./lib/compiler/execute.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
+export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
@@ -56,7 +56,8 @@ export {
 } from "./lib/loss/combinator.ts";
 export { LossError } from "./lib/loss/error.ts";
 export type { Field, FieldSource, Law } from "./lib/loss/field.ts";
-export { lawMonoid, lossMonoid, lossShow, scheduleRing } from "./lib/loss/instances.ts";
+export { lawMonoid, lossEq, lossMonoid, lossShow, scheduleRing } from "./lib/loss/instances.ts";
+export * as language from "./lib/loss/language.ts";
 export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
 export { type ParameterAtom, parameter, type Trainable } from "./lib/loss/parameter.ts";
 export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from "./lib/loss/schedule.ts";

@@ -76,6 +76,11 @@ export interface Rows {
 /** Backends whose tensors the host reads without waiting. */
 const hostBackends = new Set(["cpu", "wasm", "tensorflow"]);
 
+/** Whether the host reads the current backend's tensors without waiting. */
+export function isHostBackend(): boolean {
+  return hostBackends.has(tf.getBackend());
+}
+
 /** What a batch is checked against. */
 type Facts = Pick<Plan, "fields" | "ignored" | "scheduled">;
 
@@ -258,7 +263,7 @@ interface Entry {
 function tensorEntry(tensor: tf.Tensor): Entry {
   return {
     size: tensor.size,
-    host: hostBackends.has(tf.getBackend()) ? tensor.dataSync() : null,
+    host: isHostBackend() ? tensor.dataSync() : null,
     tensor: () => tensor.flatten(),
   };
 }

@@ -3,7 +3,8 @@ import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
 import type { AnyLoss, Input, Kind, Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
-import { combineParts, executeDenominators, executeLoss, executeParts, type Parts } from "./execute.ts";
+import { combineParts, executeDenominators, executeLoss, executeParts } from "./execute.ts";
+import type { Parts } from "./parts.ts";
 import { type Plan, plan, type Targets } from "./plan.ts";
 import { Tables } from "./tables.ts";
 

@@ -8,7 +8,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
 import { type Batch, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
-import { labelsGradient, logitsGradient, parameterGradient, type TermGradients } from "./gradients.ts";
+import {
+  labelsGradient,
+  logitsGradient,
+  parameterGradient,
+  sampleWeightGradient,
+  type TermGradients,
+} from "./gradients.ts";
+import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
 import { detachTensors } from "./saved.ts";
 import { bindBatch, forwardState, type State } from "./state.ts";
@@ -20,13 +27,6 @@ export interface Executable {
   readonly plan: (targets: Targets) => Plan;
   readonly tables: Tables;
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
-}
-
-/** A numerator and a denominator for each term, [terms] each. Parts of shards add up to the parts of the whole. */
-export interface Parts {
-  readonly numerators: tf.Tensor1D;
-  /** 0 for a term that is a sum. */
-  readonly denominators: tf.Tensor1D;
 }
 
 /** The loss of a batch: a scalar, or one number for each row in the shape of the labels. */
@@ -100,7 +100,7 @@ function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, 
   const names = [...plan.parameters.keys()];
   const bound = bindBatch(plan, rows, loss.tables, loss.variables);
   const given = readDenominators(plan, batch);
-  const value = tf.customGrad((...inputs: unknown[]) => {
+  const value: tf.Tensor = tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const [logits] = inputs as tf.Tensor[];
     const forward = runForward(plan, bound, logits, given, output);
@@ -115,9 +115,14 @@ function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, 
     };
     return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
   })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
-  return plan.targets === "soft" && batch.labels instanceof tf.Tensor
-    ? tf.add(value, carryLabelsGradient(loss, plan, rows, batch, batch.labels, output, value.shape))
-    : value;
+  const { labels, sampleWeight } = batch;
+  const carried: tf.Tensor[] = [];
+  const carry = (input: tf.Tensor, gradient: CarriedGradient): void => {
+    carried.push(carryGradient(loss, plan, rows, batch, output, value.shape, input, gradient));
+  };
+  if (rows.targets !== null && labels instanceof tf.Tensor) carry(labels, labelsGradient);
+  if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient);
+  return carried.reduce((sum, zero) => tf.add(sum, zero), value);
 }
 
 function runForward(
@@ -147,18 +152,22 @@ function termGradients(plan: Plan, output: Output, { shares }: Saved, dy: tf.Ten
   return each.size === 0 ? [] : tf.unstack(each);
 }
 
+/** The gradient of an input, given what reaches each term's rows, g, and its denominator, −h. */
+type CarriedGradient = (plan: Plan, state: State, g: TermGradients, h: TermGradients) => tf.Tensor;
+
 /**
- * 0 in the shape of the value, with the labels' gradient. The forward pass is run again for it, so that labels that
- * want no gradient cost nothing.
+ * 0 in the shape of the value, with the gradient of an input other than the logits. The forward pass is run again for
+ * it, so that an input that wants no gradient costs nothing.
  */
-function carryLabelsGradient(
+function carryGradient(
   loss: Executable,
   plan: Plan,
   rows: Rows,
   batch: Batch,
-  labels: tf.Tensor,
   output: Output,
   shape: number[],
+  input: tf.Tensor,
+  gradient: CarriedGradient,
 ): tf.Tensor {
   const given = readDenominators(plan, batch);
   return tf.customGrad((...inputs: unknown[]) => {
@@ -168,14 +177,15 @@ function carryLabelsGradient(
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
       refuseSecondOrder();
       const again = attach(saved);
-      const bound = bindBatch(plan, again.rows, loss.tables, loss.variables);
+      // A row of weight 0 is not read otherwise, and may want a gradient here.
+      const bound = bindBatch(plan, { ...again.rows, read: again.rows.valid }, loss.tables, loss.variables);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
       const g = termGradients(plan, output, forward, dy);
       const h = denominatorGradients(plan, output === "loss" && given === null, forward, g);
-      return labelsGradient(plan, forward.state, g, h).reshape(labels.shape);
+      return gradient(plan, forward.state, g, h).reshape(input.shape);
     };
     return { value: tf.zeros(shape), gradFunc };
-  })(labels);
+  })(input);
 }
 
 /** −∂loss/∂denominator of each term: numerator / denominator² for a weighted mean, 0 for the rest. */

@@ -11,7 +11,7 @@ import { keyOf } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import { classwiseContext, dotsOf, lookUp, ofKind, type State, wideInput } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
-import { type Meaning, narrowMeaning, weighRows } from "./values.ts";
+import { type Meaning, narrowMeaning, selectRows, weighRows } from "./values.ts";
 import { applyView, scaleOf, throughCap } from "./views.ts";
 
 /** The gradient that reaches each term's rows: a scalar or [N] a term. */
@@ -110,6 +110,15 @@ export function labelsGradient(plan: Plan, state: State, g: TermGradients, h: Te
     tf.tidy(() => tf.sub(each(g[i], classes.value), each(h[i], classes.weight)) as tf.Tensor2D),
   );
   return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(tf.addN(parts), rows.valid);
+}
+
+/** ∂loss/∂sampleWeight, [N]: Σ_t g_t value_t − h_t weight_t. */
+export function sampleWeightGradient(plan: Plan, state: State, g: TermGradients, h: TermGradients): tf.Tensor1D {
+  const meaning = narrowMeaning(plan, state);
+  const parts = plan.terms.map(
+    (term, i) => tf.sub(tf.mul(g[i], meaning(term.value)), tf.mul(h[i], meaning(term.weight))) as tf.Tensor1D,
+  );
+  return parts.length === 0 ? tf.zeros([state.rows.count]) : selectRows(tf.addN(parts), state.rows);
 }
 
 /** Per-class expressions over rows and classes: a number, or a tensor that broadcasts to [N, V]. */

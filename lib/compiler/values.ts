@@ -2,9 +2,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { total } from "../kernels/sums.ts";
 import { interpreter } from "../loss/expression.ts";
-import type { Rows } from "./batch.ts";
+import { isHostBackend, type Rows } from "./batch.ts";
 import { keyOf, type Narrow, type NarrowAtom, type Statistic } from "./narrow.ts";
 import type { Plan, PlannedTerm } from "./plan.ts";
+import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
 import { dotsOf, lookUp, type State } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
@@ -12,25 +13,58 @@ import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 export type Meaning = (e: Narrow) => tf.Tensor1D;
 
 export function narrowMeaning(plan: Plan, state: State): Meaning {
-  const { rows } = state;
-  const meaning = (a: NarrowAtom): RowValues => {
-    switch (a.kind) {
-      case "step":
-        return rows.step;
-      case "vocabularySize":
-        return rows.classes;
-      case "parameter":
-        return lookUp(state.parameters, a.name) as tf.Tensor as tf.Tensor1D;
-      case "statistic":
-        return statisticOf(plan, state, a.statistic);
-      case "lookup":
-        return lookUp(state.lookups, keyOf(a.table));
-      case "total":
-        return lookUp(state.totals, keyOf(a.table));
-    }
+  return isHostBackend() ? loopMeaning(plan, state) : opsMeaning(plan, state);
+}
+
+/** With ordinary tensorflow.js ops: nothing waits for the device. */
+function opsMeaning(plan: Plan, state: State): Meaning {
+  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, a)));
+  return (e) => fullRows(visit(e), state.rows);
+}
+
+const loops = new WeakMap<Narrow, RowLoop>();
+
+/** As one loop over typed arrays for each expression. */
+function loopMeaning(plan: Plan, state: State): Meaning {
+  const inputs = new Map<tf.Tensor, RowInput>();
+  const inputOf = (a: NarrowAtom): RowInput => {
+    const value = atomValue(plan, state, a);
+    if (typeof value === "number") return value;
+    const known = inputs.get(value) ?? hostValue(value);
+    inputs.set(value, known);
+    return known;
   };
-  const visit = interpreter(tensorAlgebra(meaning));
-  return (e) => fullRows(visit(e), rows);
+  return (e) => {
+    const loop = loops.get(e) ?? rowLoop(e);
+    loops.set(e, loop);
+    const given = loop.atoms.map((a) =>
+      a.kind === "scalar" ? scalarValue(a.e, (b) => inputOf(b) as number) : inputOf(a),
+    );
+    return tf.tensor1d(loop.run(given, state.rows.count));
+  };
+}
+
+/** A scalar as a number, rows as their array. */
+function hostValue(tensor: tf.Tensor): RowInput {
+  const values = tensor.dataSync<"float32">() as Float32Array;
+  return tensor.rank === 0 ? values[0] : values;
+}
+
+function atomValue(plan: Plan, state: State, a: NarrowAtom): RowValues {
+  switch (a.kind) {
+    case "step":
+      return state.rows.step;
+    case "vocabularySize":
+      return state.rows.classes;
+    case "parameter":
+      return lookUp(state.parameters, a.name) as tf.Tensor as tf.Tensor1D;
+    case "statistic":
+      return statisticOf(plan, state, a.statistic);
+    case "lookup":
+      return lookUp(state.lookups, keyOf(a.table));
+    case "total":
+      return lookUp(state.totals, keyOf(a.table));
+  }
 }
 
 function statisticOf(plan: Plan, state: State, statistic: Statistic): tf.Tensor1D {
@@ -60,7 +94,8 @@ export function weighRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
   return selectRows(weighed, rows);
 }
 
-function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+/** 0 in rows that are not valid, NaN where a valid row's label is no class. */
+export function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
   const { outOfRange, valid } = rows;
   const checked = outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values);
   return valid === null ? checked : choose(valid.tensor, checked, tf.zerosLike(checked));

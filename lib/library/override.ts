@@ -41,6 +41,7 @@ export function override(weights: Readonly<Record<number, Numeric>>): LawCombina
     name: `override({ ${[...shown, ...more].join(", ")} })`,
     map: atom({
       kind: "overridden",
+      of: atom({ kind: "value" }),
       ids: entries.map(({ id }) => id),
       weights: entries.map(({ schedule }) => schedule),
     }),

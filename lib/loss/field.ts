@@ -24,8 +24,13 @@ export type VocabularyAtom =
   | { readonly kind: "value" }
   /** The raw count of the entry, whatever laws came before. */
   | { readonly kind: "count" }
-  /** The value before the law, but at some entries a weight of their own. */
-  | { readonly kind: "overridden"; readonly ids: readonly number[]; readonly weights: readonly Schedule[] }
+  /** `of`, but at some entries a weight of their own. */
+  | {
+      readonly kind: "overridden";
+      readonly of: Expression<VocabularyAtom>;
+      readonly ids: readonly number[];
+      readonly weights: readonly Schedule[];
+    }
   | { readonly kind: "vocabularySize" }
   /** The sum or the maximum of an expression over all entries. */
   | {
@@ -72,7 +77,10 @@ export function applyLaw(law: Law, field: Field): Field {
 }
 
 function atomsWithin(e: Expression<VocabularyAtom>): readonly VocabularyAtom[] {
-  return atomsOf(e).flatMap((a) => (a.kind === "overVocabulary" ? [a, ...atomsWithin(a.body)] : [a]));
+  return atomsOf(e).flatMap((a) => {
+    if (a.kind === "overridden") return [a, ...atomsWithin(a.of)];
+    return a.kind === "overVocabulary" ? [a, ...atomsWithin(a.body)] : [a];
+  });
 }
 
 /** Whether the field changes with the step. */
@@ -132,7 +140,8 @@ export function evaluateField(field: Field, atStep: number): Float64Array {
         case "count":
           return counts ?? Number.NaN;
         case "overridden": {
-          const result = typeof before === "number" ? new Float64Array(values.length).fill(before) : before.slice();
+          const base = evaluate(a.of);
+          const result = typeof base === "number" ? new Float64Array(values.length).fill(base) : base.slice();
           for (const [i, id] of a.ids.entries()) result[id] = at(a.weights[i], atStep);
           return result;
         }

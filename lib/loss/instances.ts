@@ -9,8 +9,11 @@
  *   concat(f, g)(loss) = g(f(loss)) and empty(loss) = loss.
  * - `scheduleRing`: (add, zero) is a commutative group with sub(a, b) + b = a; (mul, one) is a commutative monoid; mul
  *   distributes over add, and mul(zero, a) = zero.
+ * - `lossEq`: reflexive, symmetric and transitive; losses that are equal have the same value on every batch. It
+ *   compares normal forms, so it does not find every equality that arithmetic has.
  * - `lossShow`: losses that were composed in the same way have the same text.
  */
+import type { Eq } from "fp-ts/lib/Eq.js";
 import type { Monoid } from "fp-ts/lib/Monoid.js";
 import type { Ring } from "fp-ts/lib/Ring.js";
 import type { Show } from "fp-ts/lib/Show.js";
@@ -18,6 +21,7 @@ import type { Combinator, LawCombinator } from "./combinator.ts";
 import { atom, constant, type Expression, substitute, subtract } from "./expression.ts";
 import type { Law, VocabularyAtom } from "./field.ts";
 import { type AnyLoss, addLosses, emptyLoss, type Kind, type Loss } from "./loss.ts";
+import { normalForm } from "./normalForm.ts";
 import { addSchedules, multiplySchedules, type Schedule } from "./schedule.ts";
 import { show } from "./show.ts";
 
@@ -73,6 +77,7 @@ function thenLaw(first: Law, second: Law): Law {
   const after = (e: Expression<VocabularyAtom>): Expression<VocabularyAtom> =>
     substitute(e, (a) => {
       if (a.kind === "value") return first.map;
+      if (a.kind === "overridden") return atom({ ...a, of: after(a.of) });
       return a.kind === "overVocabulary" ? atom({ ...a, body: after(a.body) }) : atom(a);
     });
   return { name: `${second.name} ∘ ${first.name}`, map: after(second.map) };
@@ -98,6 +103,22 @@ export const scheduleRing: Ring<Schedule> = {
   one: constant(1),
   sub: subtract,
 };
+
+/**
+ * Losses by their normal form: the order of terms, of summands and of factors does not matter, nor do names.
+ *
+ * @example
+ * ```ts
+ * import { add, crossEntropy, lossEq, mean, pipe, sum } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * const a = pipe(crossEntropy, sum, add(pipe(crossEntropy, mean)));
+ * const b = pipe(crossEntropy, mean, add(pipe(crossEntropy, sum)));
+ * expect(lossEq.equals(a, b)).toBe(true);
+ * expect(lossEq.equals(a, pipe(crossEntropy, sum))).toBe(false);
+ * ```
+ */
+export const lossEq: Eq<AnyLoss> = { equals: (a, b) => a === b || normalForm(a) === normalForm(b) };
 
 /**
  * Losses as formulas: `show` as an instance.

@@ -112,7 +112,7 @@ function showLaw(law: Law, before: string): string {
       case "count":
         return "count(c)";
       case "overridden":
-        return `${law.name} of ${inner}`;
+        return `${law.name} of ${showExpression(a.of, atomText)}`;
       case "vocabularySize":
         return "V";
       case "overVocabulary":

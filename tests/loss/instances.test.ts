@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { concatAll, type Monoid } from "fp-ts/lib/Monoid.js";
 import {
+  type AnyLoss,
   addSchedules,
   at,
   classBalanced,
@@ -15,17 +16,20 @@ import {
   exponentialDecay,
   freqWeights,
   fromCounts,
+  ignoreIndex,
   type LawCombinator,
   type Loss,
   LossError,
   labelSmoothing,
   lawMonoid,
   linear,
+  lossEq,
   lossMonoid,
   lossShow,
   mean,
   multiplySchedules,
   normalise,
+  override,
   type PlainBatch,
   perToken,
   piecewiseConstant,
@@ -40,6 +44,8 @@ import {
   weightedMean,
 } from "lossmith";
 import { law } from "../../lib/loss/combinator.ts";
+import { evaluateField } from "../../lib/loss/field.ts";
+import { compositions } from "../support/arbitraries.ts";
 
 const classes = 4;
 
@@ -285,4 +291,42 @@ describe("lossShow", () => {
     const built = (): Sum => pipe(crossEntropy, freqWeights(fromCounts([2, 1])), powerLaw(0.5), sum);
     expect(lossShow.show(built())).toBe(lossShow.show(built()));
   });
+});
+
+describe("lossEq", () => {
+  const some = compositions(4, 1).map(({ loss }) => loss);
+  const plus = (a: AnyLoss, b: AnyLoss): AnyLoss => lossMonoid.concat(a as never, b as never);
+  const { equals } = lossEq;
+
+  test("is reflexive on losses that were composed apart, symmetric, and sees the order of addition through", () => {
+    fc.assert(
+      fc.property(some, some, some, (a, b, c) => {
+        expect(equals(a, structuredClone(a))).toBe(true);
+        expect(equals(a, b)).toBe(equals(b, a));
+        expect(equals(plus(a, b), plus(b, a))).toBe(true);
+        expect(equals(plus(plus(a, b), c), plus(a, plus(b, c)))).toBe(true);
+      }),
+    );
+  });
+
+  test("tells losses apart that differ in a number, a reduction, an ignored label or the order of a law", () => {
+    const base = pipe(crossEntropy, freqWeights(fromCounts([3, 2, 1])), powerLaw(0.5));
+    const others: AnyLoss[] = [
+      pipe(crossEntropy, freqWeights(fromCounts([3, 2, 1])), powerLaw(0.25)),
+      pipe(crossEntropy, freqWeights(fromCounts([3, 2, 2])), powerLaw(0.5)),
+      pipe(base, sum),
+      pipe(base, ignoreIndex(1)),
+      pipe(base, clip(0.1, 1)),
+      pipe(crossEntropy, freqWeights(fromCounts([3, 2, 1])), clip(0.1, 1), powerLaw(0.5)),
+    ];
+    const all = [base, ...others];
+    for (const a of all) for (const b of all) expect(equals(a, b)).toBe(a === b);
+    expect(equals(base, pipe(base, weightedMean))).toBe(true);
+  });
+});
+
+test("the composite law carries an override of what came before it", () => {
+  const { law } = lawMonoid.concat(clip(0.5, 2), override({ 0: 7 }));
+  const field = { source: { name: "f", values: new Float64Array([9, 9]), counts: null }, laws: [law] };
+  expect([...evaluateField(field, 0)]).toEqual([7, 2]);
 });

@@ -49,7 +49,7 @@ for (const backend of backends) {
     test("on random compositions of every combinator, shape and mask", async () => {
       await fc.assert(
         fc.asyncProperty(cases, ({ composition, batch }) => expectAgreement(composition, batch, 2e-5)),
-        { numRuns: 400 },
+        { numRuns: 1000 },
       );
     });
 

@@ -106,7 +106,8 @@ let answers: readonly TorchAnswer[] = [];
   test("reference, values and gradients to 1e-10", () => {
     sample.forEach((oracleCase, i) => {
       const { loss, batch } = oracleCase;
-      const value = distance(flat(evaluate(loss as never, batch.plain)), answers[i].value);
+      // PyTorch's logsumexp − z loses digits of small values: its error is that of numbers of the logits' size.
+      const value = distance(flat(evaluate(loss as never, batch.plain)), answers[i].value, 1e-3);
       const gradient = distance(
         flat(evaluateGradient(loss, batch.plain)),
         answers[i].gradient,

@@ -2,14 +2,14 @@ import { type AnyLoss, evaluateGradient, type PlainBatch } from "lossmith";
 import { flat } from "./numbers.ts";
 
 /**
- * A hundredth of the largest entry of the gradient at equal logits, with the first class as the label where labels are
- * soft. Elsewhere a gradient may be a small difference of parts of the size that it has there, and floating point has no
- * more digits for it than for its parts.
+ * Three hundredths of the largest entry of the gradient at equal logits, with soft labels moved to the first class: what a
+ * tolerance of 2e-5 is taken relative to where a gradient is small. There it is the difference of parts that are larger
+ * than that entry, and 2e-5 · 0.03 is five times float32's rounding of them.
  */
 export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
   const labels = depth(batch.labels) === depth(batch.logits) ? firstClass(batch.labels) : batch.labels;
   const gradient = flat(evaluateGradient(loss, { ...batch, logits: zeros(batch.logits), labels } as PlainBatch));
-  return 0.01 * gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
+  return 0.03 * gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
 }
 
 function depth(nested: unknown): number {
@@ -20,8 +20,10 @@ function zeros(nested: unknown): unknown {
   return Array.isArray(nested) ? nested.map(zeros) : 0;
 }
 
-/** One-hot rows in place of soft labels. */
+/** Each row's mass on its first class. */
 function firstClass(nested: unknown): unknown {
   if (!Array.isArray(nested)) return nested;
-  return Array.isArray(nested[0]) ? nested.map(firstClass) : nested.map((_, c) => (c === 0 ? 1 : 0));
+  if (Array.isArray(nested[0])) return nested.map(firstClass);
+  const mass = flat(nested).reduce((sum, q) => sum + q, 0);
+  return nested.map((_, c) => (c === 0 ? mass : 0));
 }

@@ -1,0 +1,83 @@
+/**
+ * What the library's own losses, laws, schedules and modulators are written in, for writing more of them. Everything
+ * built from these pieces shows, evaluates, compiles, differentiates and explains itself like a built-in one.
+ *
+ * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`.
+ * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
+ * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
+ * - A schedule: any expression over `step`.
+ *
+ * @example
+ * ```ts
+ * import { crossEntropy, evaluate, freqWeights, fromCounts, language, pipe, sum } from "lossmith";
+ * import { expect } from "expect";
+ *
+ * const { constant, law, modulate, multiply, probability, stopGradient, subtract, value } = language;
+ * const dynamic = modulate("dft", (loss) => multiply(stopGradient(probability), loss));
+ * const halfway = law({ name: "halfway", map: multiply(constant(0.5), value) });
+ *
+ * const batch = { logits: [[2, 1, 0.1]], labels: [0] };
+ * expect(evaluate(pipe(crossEntropy, dynamic), batch)).toBeCloseTo(0.27482326, 8);
+ * const loss = pipe(crossEntropy, freqWeights(fromCounts([4, 2, 1])), halfway, sum);
+ * expect(evaluate(loss, batch)).toBeCloseTo(2 * 0.41703, 4);
+ * expect(subtract(constant(3), constant(1))).toEqual(constant(2));
+ * ```
+ *
+ * @module
+ */
+import { type Keep, keep } from "./combinator.ts";
+import { atom, type Expression } from "./expression.ts";
+import type { VocabularyAtom } from "./field.ts";
+import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
+
+export { law } from "./combinator.ts";
+export {
+  add,
+  constant,
+  divide,
+  type Expression,
+  max,
+  min,
+  multiply,
+  named,
+  pow,
+  select,
+  stopGradient,
+  subtract,
+  unary,
+  weigh,
+  within,
+} from "./expression.ts";
+export type { VocabularyAtom } from "./field.ts";
+export { type ClassAtom, type ClassExpression, lossOf } from "./loss.ts";
+export { complement, entropy, logOdds, logsumexp, nll, probability } from "./probability.ts";
+export { lift, step } from "./schedule.ts";
+
+/** The modifier that changes the value of every term of a loss; `name` is for error messages. */
+export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): Keep {
+  return keep(name, (loss) => mapValues(loss, change));
+}
+
+/** The modifier that adds a term, which weights attached before do not reach; `name` is for error messages. */
+export function append(name: string, value: ClassExpression): Keep {
+  return keep(name, (loss) => appendTerm(loss, value));
+}
+
+/** In a law: the weight of the entry before the law. */
+export const value: Expression<VocabularyAtom> = atom({ kind: "value" });
+
+/** In a law: the raw count of the entry. */
+export const count: Expression<VocabularyAtom> = atom({ kind: "count" });
+
+/** In a law or a loss: the number of entries of the vocabulary, V. */
+export const vocabularySize: Expression<VocabularyAtom & ClassAtom> = atom({ kind: "vocabularySize" });
+
+/** In a law: the sum or the maximum of an expression over all entries. */
+export function overVocabulary(aggregate: "sum" | "max", body: Expression<VocabularyAtom>): Expression<VocabularyAtom> {
+  return atom({ kind: "overVocabulary", aggregate, body });
+}
+
+/** In a loss: the sum of an expression over all classes. */
+export function overClasses(body: ClassExpression): ClassExpression {
+  return atom({ kind: "classSum", body });
+}
