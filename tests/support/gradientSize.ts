@@ -2,14 +2,14 @@ import { type AnyLoss, evaluateGradient, type PlainBatch } from "lossmith";
 import { flat } from "./numbers.ts";
 
 /**
- * Three hundredths of the largest entry of the gradient at equal logits, with soft labels moved to the first class: what a
+ * A twentieth of the largest entry of the gradient at equal logits, with soft labels moved to the first class: what a
  * tolerance of 2e-5 is taken relative to where a gradient is small. There it is the difference of parts that are larger
- * than that entry, and 2e-5 · 0.03 is five times float32's rounding of them.
+ * than that entry, so that the error allowed is a millionth of the parts, some sixteen roundings of float32.
  */
 export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
   const labels = depth(batch.labels) === depth(batch.logits) ? firstClass(batch.labels) : batch.labels;
   const gradient = flat(evaluateGradient(loss, { ...batch, logits: zeros(batch.logits), labels } as PlainBatch));
-  return 0.03 * gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
+  return 0.05 * gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
 }
 
 function depth(nested: unknown): number {
