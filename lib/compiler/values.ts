@@ -2,7 +2,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { total } from "../kernels/sums.ts";
 import { interpreter } from "../loss/expression.ts";
-import { isHostBackend, type Rows } from "./batch.ts";
+import type { Rows } from "./batch.ts";
+import { isHostBackend } from "./entries.ts";
 import { keyOf, type Narrow, type NarrowAtom, type Statistic } from "./narrow.ts";
 import type { Plan, PlannedTerm } from "./plan.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
