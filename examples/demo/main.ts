@@ -34,8 +34,8 @@ async function demo(options: Options): Promise<void> {
   const backend = await useBackend(options.backend);
   if (backend === "cpu") {
     process.stderr.write(
-      "The cpu backend is some two hundred times slower than wasm, above all in the gradient of the embeddings: " +
-        "expect about half a minute a step, and choose a very small --steps.\n",
+      "The cpu backend is some hundred times slower than wasm: expect ten seconds or more a step, " +
+        "and choose a very small --steps.\n",
     );
   }
   const results = await runExperiment(settingsOf(options), loadAddresses(), progressOn(process.stderr));

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { registerCpuKernels } from "../kernels/cpu/unsortedSegmentSum.ts";
 import { registerWasmKernels } from "../kernels/wasm/register.ts";
 import { LossError } from "../loss/error.ts";
 
@@ -19,7 +20,10 @@ const starters: Readonly<Record<BackendName, () => Promise<void>>> = {
     await start("wasm");
     registerWasmKernels();
   },
-  cpu: () => start("cpu"),
+  cpu: async () => {
+    await start("cpu");
+    registerCpuKernels();
+  },
 };
 
 async function start(name: BackendName): Promise<void> {

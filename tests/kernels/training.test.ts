@@ -1,4 +1,4 @@
-/** The kernels that make the wasm backend fit for training, against cpu. */
+/** The kernels that make cpu and wasm fit for training, against plain loops and each other. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
@@ -31,8 +31,18 @@ const values = (size: number): fc.Arbitrary<number[]> =>
   );
 const dimension = fc.integer({ min: 1, max: 5 });
 
+/** Row i of x added to row ids[i], over plain arrays. */
+function segmentSums(x: readonly number[], ids: readonly number[], segments: number): number[] {
+  const width = x.length / ids.length;
+  const sums = new Array<number>(segments * width).fill(0);
+  x.forEach((value, i) => {
+    sums[ids[Math.floor(i / width)] * width + (i % width)] += value;
+  });
+  return sums;
+}
+
 describe("UnsortedSegmentSum", () => {
-  test("agrees with cpu on random rows, segments and ranks", async () => {
+  test("adds random rows into segments, on cpu and on wasm, at every rank", async () => {
     const inputs = fc
       .record({ rows: dimension, inner: fc.array(dimension, { maxLength: 2 }), segments: dimension })
       .chain(({ rows, inner, segments }) =>
@@ -48,8 +58,10 @@ describe("UnsortedSegmentSum", () => {
         const { cpu, wasm, shapes } = await onBoth(() =>
           tf.unsortedSegmentSum(tf.tensor(x, [...shape]), tf.tensor1d(ids, "int32"), segments),
         );
+        // Eighths add up without rounding.
+        expect(cpu).toEqual(segmentSums(x, ids, segments));
         expect(wasm).toEqual(cpu);
-        expect(shapes[1]).toBe(shapes[0]);
+        expect(shapes).toEqual([`${[segments, ...shape.slice(1)]} float32`, shapes[0]]);
       }),
       { numRuns: 100 },
     );
