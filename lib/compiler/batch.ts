@@ -89,8 +89,20 @@ export function readBatch(plan: Facts, batch: Batch): Rows {
   return readRows(plan, batch, rows, classes);
 }
 
-/** A batch without its logits: the labels show its rows, and the fields or the soft labels its classes. */
+/**
+ * A batch without its logits: the labels show its rows, and the fields or the soft labels its classes. Nested arrays are
+ * integer labels here, whatever their depth; soft labels are a float32 tensor.
+ */
 export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">): Rows {
+  if (typeof batch !== "object" || batch === null)
+    throw new LossError("batch", `got ${describe(batch)}`, "Give { labels }");
+  if (batch.labels instanceof Float32Array || batch.labels instanceof Float64Array) {
+    throw new LossError(
+      "labels",
+      "a float array does not show its classes without the logits",
+      "Give soft labels as a tensor",
+    );
+  }
   const { labels } = batch;
   const shape =
     labels instanceof tf.Tensor
@@ -121,7 +133,7 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
       ? hostRows(plan, labels?.host ?? null, mask?.host ?? null, weights?.host ?? null, shape, count, classes)
       : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
   const sampleWeight = weights?.tensor() ?? null;
-  const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.read) : null;
+  const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.valid) : null;
   return { shape: [...shape], count, classes, step, sampleWeight, targets, ...chosen };
 }
 

@@ -22,10 +22,14 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor> {
   /**
    * What each term's numerator is divided by, [terms], from labels, mask and weights alone; 0 for a term that is a sum.
    * Add these over the micro-batches of a step and give the sums to each call as `denominators`: the losses and the
-   * gradients of the micro-batches then add up to those of the whole batch.
+   * gradients of the micro-batches then add up to those of the whole batch. Soft labels are given as a tensor, or with
+   * the batch's logits, since nested arrays without logits are integer labels. The result is a constant to gradients.
    */
   denominators(batch: Omit<Batch, "logits">): tf.Tensor1D;
-  /** A numerator and a denominator for each term, [terms] each, that add up over shards of a batch. */
+  /**
+   * A numerator and a denominator for each term, [terms] each, that add up over shards of a batch. The numerators are
+   * differentiable; the denominators are constants, also where sample weights or soft labels want a gradient.
+   */
   parts(batch: Batch): Parts;
   /** The loss that parts make: Σ over the terms of numerator / denominator. */
   combine(parts: Parts): tf.Scalar;
@@ -66,7 +70,9 @@ export function compile(loss: AnyLoss): CompiledLoss {
     return soft;
   };
   const variables = new Map(
-    [...integer.parameters.values()].map(({ name, init }) => [name, tf.variable(tf.scalar(init))] as const),
+    [...integer.parameters.values()].map(
+      ({ name, init }) => [name, tf.tidy(() => tf.variable(tf.scalar(init)))] as const,
+    ),
   );
   const tables = new Tables();
   const executable = { plan: planFor, tables, variables };

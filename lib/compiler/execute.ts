@@ -21,6 +21,7 @@ import { detachTensors } from "./saved.ts";
 import { bindBatch, forwardState, type State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { combineTerms, denominatorsOf, narrowMeaning, numeratorsOf, perTokenValues, sharesOf } from "./values.ts";
+import type { ParameterValues } from "./views.ts";
 
 /** A loss that is ready to run. */
 export interface Executable {
@@ -44,7 +45,7 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
     const { plan, rows } = prepare(loss, batch);
     refusePerToken(plan, "parts");
     const numerators = differentiable(loss, plan, rows, batch, "numerators") as tf.Tensor1D;
-    return { numerators, denominators: denominators(loss, plan, rows) };
+    return { numerators, denominators: constantOf(() => denominators(loss, plan, rows)) };
   });
   return parts as Parts;
 }
@@ -53,16 +54,31 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
 export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
   return tf.tidy(() => {
     const integer = loss.plan("integer");
-    const rows = readBatchWithoutLogits(integer, batch);
+    const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
+    const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
     const plan = rows.targets === null ? integer : loss.plan("soft");
     refusePerToken(plan, "denominators");
-    return denominators(loss, plan, rows);
+    return constantOf(() => denominators(loss, plan, rows));
   });
 }
 
 /** The loss that parts make. */
 export function combineParts(plan: Plan, parts: Parts): tf.Scalar {
-  return tf.tidy(() => combineTerms(parts.numerators, sharesOf(plan, parts.denominators)));
+  return tf.tidy(() =>
+    combineTerms(
+      parts.numerators,
+      constantOf(() => sharesOf(plan, parts.denominators)),
+    ),
+  );
+}
+
+/** The value of a computation that no tape sees. */
+function constantOf<T extends tf.Tensor>(compute: () => T): T {
+  const value = tf.customGrad((...inputs: unknown[]) => ({
+    value: compute(),
+    gradFunc: () => tf.zerosLike(inputs[0] as tf.Tensor),
+  }))(tf.scalar(0));
+  return value as T;
 }
 
 function prepare(loss: Executable, batch: Batch): { readonly plan: Plan; readonly rows: Rows } {
@@ -117,11 +133,12 @@ function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, 
   })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
   const { labels, sampleWeight } = batch;
   const carried: tf.Tensor[] = [];
-  const carry = (input: tf.Tensor, gradient: CarriedGradient): void => {
-    carried.push(carryGradient(loss, plan, rows, batch, output, value.shape, input, gradient));
+  const carry = (input: tf.Tensor, gradient: CarriedGradient, read: Rows = rows): void => {
+    carried.push(carryGradient(loss, plan, read, batch, output, value.shape, input, gradient));
   };
   if (rows.targets !== null && labels instanceof tf.Tensor) carry(labels, labelsGradient);
-  if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient);
+  // A row of weight 0 is not read otherwise, and has a gradient for its weight.
+  if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient, { ...rows, read: rows.valid });
   return carried.reduce((sum, zero) => tf.add(sum, zero), value);
 }
 
@@ -172,13 +189,17 @@ function carryGradient(
   const given = readDenominators(plan, batch);
   return tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
-    const { tensors, attach } = detachTensors({ logits: batch.logits, rows, given });
+    const { tensors, attach } = detachTensors({
+      logits: batch.logits,
+      rows,
+      given,
+      parameters: loss.variables as ParameterValues,
+    });
     save(tensors);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
       refuseSecondOrder();
       const again = attach(saved);
-      // A row of weight 0 is not read otherwise, and may want a gradient here.
-      const bound = bindBatch(plan, { ...again.rows, read: again.rows.valid }, loss.tables, loss.variables);
+      const bound = bindBatch(plan, again.rows, loss.tables, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
       const g = termGradients(plan, output, forward, dy);
       const h = denominatorGradients(plan, output === "loss" && given === null, forward, g);
@@ -198,13 +219,17 @@ function denominatorGradients(plan: Plan, divided: boolean, saved: Saved, g: Ter
 
 function readDenominators(plan: Plan, { denominators: given }: Batch): tf.Tensor1D | null {
   if (given === undefined) return null;
-  const tensor = given instanceof tf.Tensor ? given : tf.tensor1d([...given], "float32");
-  if (tensor.rank === 1 && tensor.size === plan.terms.length && !plan.perToken) return tensor as tf.Tensor1D;
-  throw new LossError(
-    "denominators",
-    `they have shape [${tensor.shape.join(", ")}]`,
-    `Give one number for each of the ${plan.terms.length} terms: the sum of what loss.denominators gives for each micro-batch`,
-  );
+  const count = plan.terms.length;
+  const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;
+  if (plan.perToken) throw new LossError("denominators", "a loss that ends in perToken has none", "Leave them out");
+  if (given instanceof tf.Tensor) {
+    if (given.rank === 1 && given.size === count) return given.toFloat();
+    throw new LossError("denominators", `they have shape [${given.shape.join(", ")}]`, remedy);
+  }
+  if (Array.isArray(given) && given.length === count && given.every((x) => Number.isFinite(x) && x >= 0)) {
+    return tf.tensor1d(given, "float32");
+  }
+  throw new LossError("denominators", `got ${Array.isArray(given) ? `[${given.join(", ")}]` : String(given)}`, remedy);
 }
 
 function refuseSecondOrder(): void {

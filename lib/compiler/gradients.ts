@@ -83,8 +83,8 @@ export function parameterGradient(plan: Plan, state: State, g: TermGradients, na
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
     if (slope.kind === "constant" && slope.value === 0) return [];
     const { rows, logits, parameters } = state;
-    const gradient = throughCap(lookUp(state.views, key), logits, viewGradient(plan, state, key, g));
     const finite = withoutInvalidRows(logits, rows.read);
+    const gradient = throughCap(lookUp(state.views, key), finite, viewGradient(plan, state, key, g));
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
     return [tf.mul(tf.sum(product), scaleOf(slope, rows.step, parameters))];

@@ -7,7 +7,6 @@
  * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is
  * (Σ q u) s − Σ q u (z − m); any other is left to ordinary ops over [N, V], "classwise".
  */
-import { differentiate } from "../loss/differentiate.ts";
 import { LossError } from "../loss/error.ts";
 import {
   add,
@@ -22,7 +21,7 @@ import {
   unary,
   weigh,
 } from "../loss/expression.ts";
-import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
+import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
 import type { Narrow, NarrowAtom, Statistic, Table, TableAtom, Weighting } from "./narrow.ts";
 
@@ -113,18 +112,38 @@ function product(operator: "multiply" | "weigh", left: ClassExpression, right: C
 
 function sumOf(body: ClassExpression, weighting: Weighting): Narrow {
   if (isTable(body)) return sumOfTable(body as Table, weighting);
-  const [nll, ...others] = atomsOf(body).filter((a): a is LogitsAtom => "view" in a);
-  const coefficient = differentiate(body, (a) => a === nll);
-  if (nll.kind !== "nll" || others.length > 0 || !isTable(coefficient))
-    return statistic({ kind: "classwise", weighting, body });
-  const table = coefficient as Table;
-  const scaled = isPerClass(table)
-    ? { factor: constant(1) as Narrow, table }
-    : { factor: scalarTable(table), table: null };
+  const linear = factorOfNll(body);
+  if (linear === null) return statistic({ kind: "classwise", weighting, body });
+  const { view, table } = linear;
+  const perClass = isPerClass(table);
+  const factor = perClass ? constant(1) : scalarTable(table);
   return subtract(
-    multiply(sumOfTable(table, weighting), of("s", nll.view)),
-    multiply(scaled.factor, statistic({ kind: "dot", weighting, view: nll.view, table: scaled.table })),
+    multiply(sumOfTable(table, weighting), of("s", view)),
+    multiply(factor, statistic({ kind: "dot", weighting, view, table: perClass ? table : null })),
   );
+}
+
+/** The table u where the body is the product u · nll, and nothing but a product. */
+function factorOfNll(body: ClassExpression): { readonly view: View; readonly table: Table } | null {
+  switch (body.kind) {
+    case "within":
+      return factorOfNll(body.argument);
+    case "named":
+      return factorOfNll(body.body);
+    case "atom":
+      return body.atom.kind === "nll" ? { view: body.atom.view, table: constant(1) } : null;
+    case "binary": {
+      const { operator, left, right } = body;
+      if (operator !== "multiply" && operator !== "weigh" && operator !== "divide") return null;
+      const [table, rest] = isTable(right) ? [right, left] : operator === "divide" ? [null, left] : [left, right];
+      const inner = table !== null && isTable(table) ? factorOfNll(rest) : null;
+      if (inner === null) return null;
+      const combine = operator === "divide" ? divide<TableAtom> : multiply<TableAtom>;
+      return { view: inner.view, table: combine(inner.table, table as Table) };
+    }
+    default:
+      return null;
+  }
 }
 
 function sumOfTable(table: Table, weighting: Weighting): Narrow {

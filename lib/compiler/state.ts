@@ -5,11 +5,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
 import type { DotTable, RowStatistics, WideInput } from "../kernels/rowStatistics.ts";
-import { atom, atomsOf } from "../loss/expression.ts";
+import { atom, atomsOf, interpreter } from "../loss/expression.ts";
 import type { LogitsAtom } from "../loss/loss.ts";
+import type { ParameterAtom } from "../loss/parameter.ts";
+import { numberAlgebra, type Step } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { type ClasswiseContext, classwiseSum } from "./classwise.ts";
+import { isHostBackend } from "./entries.ts";
 import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import type { Tables } from "./tables.ts";
@@ -58,12 +61,21 @@ function bindView(
   parameters: ParameterValues,
   onDevice: (table: Table) => DotTable,
 ): BoundView {
+  checkScale(view, rows.step, parameters);
   const perClass = atomsOf(view.bias).some((a) => a.kind === "weight");
   return {
     scale: scaleOf(view.scale, rows.step, parameters),
     cap: view.cap,
     bias: perClass || view.bias.kind !== "constant" ? onDevice(view.bias).tensor : view.bias.value,
   };
+}
+
+/** Evaluates the scale of a view as a number where that waits for no device, so that its bounds are checked. */
+function checkScale(view: View, step: number, parameters: ParameterValues): void {
+  if (!isHostBackend() || view.scale.kind === "constant") return;
+  const valueOf = (a: Step | ParameterAtom): number =>
+    a.kind === "step" ? step : lookUp(parameters, a.name).dataSync()[0];
+  interpreter(numberAlgebra(valueOf))(view.scale);
 }
 
 /** The forward pass over the logits. */

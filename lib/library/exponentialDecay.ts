@@ -8,8 +8,8 @@ import { showNumeric } from "../loss/show.ts";
  * Exponential decay of the weight field: f ↦ exp(−lambda f).
  *
  * @param lambda the rate, a number or a schedule, in one over the field's unit: on counts that is one over the count at
- * which a weight has fallen to 1/e. exp underflows to 0 at 746, so a lambda that is large for the most frequent entries
- * switches them off; 0 is plain cross entropy.
+ * which a weight has fallen to 1/e; 0 is plain cross entropy. Where lambda f is above 103 the weight is too small for
+ * float32, and compiled losses refuse it: take relative frequencies or a smaller lambda.
  * @throws LossError where lambda is not finite.
  *
  * @example

@@ -44,7 +44,8 @@ export function focal(options: FocalOptions): Keep {
 }
 
 function alphaOf(alpha: Numeric | ArrayLike<number>): ClassExpression {
-  if (typeof alpha === "number" || "kind" in alpha) return lift(alpha, "focal({ alpha })", { lowest: 0 });
+  if (typeof alpha !== "object" || alpha === null || "kind" in alpha)
+    return lift(alpha, "focal({ alpha })", { lowest: 0 });
   const values = nonNegativeNumbers(alpha, "focal({ alpha })", "factor");
   return atom({ kind: "weight", field: { source: { name: "focal alpha", values, counts: null }, laws: [] } });
 }

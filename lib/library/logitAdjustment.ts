@@ -26,6 +26,13 @@ import type { BiasAtom } from "../loss/view.ts";
  * ```
  */
 export function logitAdjustment(frequencies: Frequencies, tau: Numeric = 1): Keep {
+  if (frequencies?.kind !== "frequencies") {
+    throw new LossError(
+      "logitAdjustment",
+      "got no Frequencies",
+      "Use fromCounts(counts) or countTokens(ids, { vocabSize })",
+    );
+  }
   const unseen = frequencies.counts.indexOf(0);
   if (unseen >= 0) {
     throw new LossError(

@@ -79,12 +79,12 @@ function binaryDerivative<A>(
     case "multiply":
       return add(multiply(dLeft, right), multiply(left, dRight));
     case "weigh":
-      return add(multiply(dLeft, right), weigh(left, dRight));
+      return add(weigh(dLeft, right), weigh(left, dRight));
     case "divide":
       return subtract(divide(dLeft, right), multiply(divide(left, multiply(right, right)), dRight));
     case "pow":
       return add(
-        multiply(multiply(right, pow(left, subtract(right, constant(1)))), dLeft),
+        weigh(dLeft, multiply(right, pow(left, subtract(right, constant(1))))),
         multiply(multiply(pow(left, right), unary("log", left)), dRight),
       );
     case "min":

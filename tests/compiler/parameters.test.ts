@@ -33,7 +33,7 @@ for (const backend of backends) {
 
     const losses = {
       "a temperature": pipe(crossEntropy, temperature(parameter("t", 1.5))),
-      "a temperature under a cap": pipe(crossEntropy, softcap(3), temperature(parameter("t", 1.5)), sum),
+      "a temperature under a cap": pipe(crossEntropy, temperature(parameter("t", 1.5)), softcap(3), sum),
       "a scale": pipe(crossEntropy, scale(parameter("t", 1.5)), mean),
     };
     for (const [name, data] of Object.entries(losses)) {
@@ -68,6 +68,32 @@ for (const backend of backends) {
       logits.dispose();
     });
 
+    test("a NaN in a masked row does not reach the gradient, under a cap either", async () => {
+      const loss = compile(pipe(crossEntropy, temperature(parameter("t", 1)), softcap(3)));
+      const t = loss.variables.get("t") as tf.Variable;
+      const logits = tf.tensor2d([
+        [Number.NaN, 1],
+        [1, 2],
+      ]);
+      const { value, grads } = tf.variableGrads(() => loss({ logits, labels: [0, 0], mask: [false, true] }), [t]);
+      expect(Number.isFinite((await grads[t.name].data())[0])).toBe(true);
+      tf.dispose([value, grads, logits]);
+    });
+
+    test("a temperature that was trained out of its bounds is refused", () => {
+      const loss = compile(pipe(crossEntropy, temperature(parameter("t", 1))));
+      (loss.variables.get("t") as tf.Variable).assign(tf.scalar(-1));
+      expect(() => loss({ logits: tf.zeros([1, 2]), labels: [0] })).toThrow("temperature(t)");
+    });
+
+    test("compile leaves the variables behind and nothing else", () => {
+      const { numTensors } = tf.memory();
+      const loss = compile(pipe(crossEntropy, temperature(parameter("t", 1))));
+      expect(tf.memory().numTensors).toBe(numTensors + 1);
+      for (const variable of loss.variables.values()) variable.dispose();
+      expect(tf.memory().numTensors).toBe(numTensors);
+    });
+
     test("parameters of one name are one variable", () => {
       const t = parameter("t", 2);
       const loss = compile(pipe(crossEntropy, temperature(t), add(pipe(crossEntropy, temperature(t), scale(0.5)))));
@@ -75,6 +101,15 @@ for (const backend of backends) {
     });
   });
 }
+
+test("views are changed in the order in which they are computed, or refused", () => {
+  const cap = pipe(crossEntropy, softcap(30));
+  expect(() => pipe(cap, temperature(2))).toThrow("Put temperature before softcap");
+  const capped = (z: number): number => 30 * Math.tanh(z / 2 / 30);
+  const expected = Math.log1p(Math.exp(capped(40) - capped(0)));
+  const batch = { logits: [[40, 0]], labels: [1] };
+  expect(evaluate(pipe(crossEntropy, temperature(2), softcap(30)), batch)).toBeCloseTo(expected, 9);
+});
 
 test("two initial values under one name are refused", () => {
   const loss = pipe(crossEntropy, scale(parameter("s", 1)), scale(parameter("s", 2)));

@@ -2,17 +2,23 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import {
+  type AnyLoss,
   classWeights,
   clip,
   compile,
   crossEntropy,
   evaluate,
+  evaluateGradient,
   freqWeights,
   fromCounts,
   LossError,
   labelSmoothing,
+  language,
   linear,
+  mean,
   override,
+  parameter,
+  perToken,
   pipe,
   powerLaw,
   ramp,
@@ -21,7 +27,7 @@ import {
 } from "lossmith";
 import { backends, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
-import { expectClose, flat } from "../support/numbers.ts";
+import { distance, expectClose, flat } from "../support/numbers.ts";
 
 /** Numbers between −1 and 1, the same in every run. */
 function noise(length: number): Float32Array {
@@ -143,6 +149,135 @@ for (const backend of backends) {
       const plain = compile(crossEntropy);
       expect(() => plain({ logits, labels: [0], sampleWeight: [1e300] })).toThrow(LossError);
       logits.dispose();
+    });
+
+    test("sums over the classes of what is not u · nll take all of it", async () => {
+      const {
+        add,
+        floor,
+        lossOf,
+        modulate,
+        nll,
+        overClasses,
+        probability,
+        select,
+        step,
+        stopGradient,
+        subtract,
+        weigh,
+        constant,
+      } = {
+        ...language,
+        floor: (x: language.ClassExpression) => language.unary("floor", x),
+      };
+      const twice = modulate("twice", (value) => add(value, stopGradient(value)));
+      const losses: AnyLoss[] = [
+        pipe(crossEntropy, twice, labelSmoothing(0.1), sum),
+        pipe(crossEntropy, modulate("stopped", stopGradient), labelSmoothing(0.1), sum),
+        pipe(lossOf(add(floor(nll), nll)), labelSmoothing(0.1), sum),
+        pipe(lossOf(select(step, constant(3), nll, subtract(nll, constant(1)))), labelSmoothing(0.1), sum),
+        pipe(lossOf(overClasses(weigh(probability, nll))), sum),
+      ];
+      const soft = [
+        [0.2, 0.5, 0.3],
+        [1, 0, 0],
+      ];
+      for (const loss of losses) {
+        for (const labels of [[0, 2], soft]) {
+          const batch = {
+            logits: [
+              [1, 2, 0],
+              [0, 0.5, 3],
+            ],
+            labels,
+            step: 5,
+          };
+          const { value, gradient } = await runCompiled(loss, batch, [2, 3]);
+          expectClose(value, [evaluate(loss as typeof crossEntropy, batch)], 1e-6);
+          expect(distance(gradient, flat(evaluateGradient(loss, batch)), 1e-3)).toBeLessThan(1e-5);
+        }
+      }
+    });
+
+    test("the entropy as a sum over classes is finite with a logit of -infinity, and so is its gradient", async () => {
+      const { lossOf, nll, overClasses, probability, weigh } = language;
+      const batch = { logits: [[0, 1, Number.NEGATIVE_INFINITY]], labels: [0] };
+      const loss = pipe(lossOf(overClasses(weigh(probability, nll))), sum);
+      expect(flat(evaluateGradient(loss, batch)).every(Number.isFinite)).toBe(true);
+    });
+
+    test("soft rows of weight 0: a gradient for their weight, none for their labels", async () => {
+      const loss = compile(pipe(crossEntropy, sum));
+      const logits = tf.tensor2d([
+        [0, 0, 3],
+        [1, 2, 0],
+      ]);
+      const labels = tf.tensor2d([
+        [0, 1, 0],
+        [0.5, 0.5, 0],
+      ]);
+      const weights = tf.tensor1d([0, 1]);
+      const byWeight = tf.grad((w: tf.Tensor) => loss({ logits, labels, sampleWeight: w }))(weights);
+      const expected = evaluate(pipe(crossEntropy, perToken), {
+        logits: [
+          [0, 0, 3],
+          [1, 2, 0],
+        ],
+        labels: [
+          [0, 1, 0],
+          [0.5, 0.5, 0],
+        ],
+      });
+      expectClose([...(await byWeight.data())], flat(expected), 1e-5);
+      const infinite = tf.tensor2d([
+        [0, 1, Number.NEGATIVE_INFINITY],
+        [1, 2, 0],
+      ]);
+      const byLabels = tf.grad((q: tf.Tensor) => loss({ logits: infinite, labels: q, sampleWeight: weights }))(labels);
+      expect([...(await byLabels.data())].slice(0, 3).map(Math.abs)).toEqual([0, 0, 0]);
+      tf.dispose([logits, labels, weights, byWeight, infinite, byLabels]);
+    });
+
+    test("gradients of labels take parameters as they were in the forward pass", async () => {
+      const loss = compile(pipe(crossEntropy, scale(parameter("s", 1)), sum));
+      const s = loss.variables.get("s") as tf.Variable;
+      const logits = tf.tensor2d([[1, 2, 0]]);
+      const gradient = tf.grad((q: tf.Tensor) => {
+        const value = loss({ logits, labels: q });
+        s.assign(tf.scalar(5));
+        return value;
+      })(tf.tensor2d([[1, 0, 0]]));
+      const nll = Math.log(Math.exp(1) + Math.exp(2) + 1) - 1;
+      expect((await gradient.data())[0]).toBeCloseTo(nll, 5);
+      tf.dispose([logits, gradient]);
+    });
+
+    test("parts inside a gradient for the sample weights, and denominators in any form", async () => {
+      const loss = compile(crossEntropy);
+      const logits = tf.tensor2d([
+        [1, 2, 0],
+        [0, 0, 3],
+      ]);
+      const gradient = tf.grad((w: tf.Tensor) => loss.combine(loss.parts({ logits, labels: [0, 1], sampleWeight: w })));
+      expect((await gradient(tf.tensor1d([1, 2])).data()).every(Number.isFinite)).toBe(true);
+      const given = async (denominators: unknown): Promise<number> =>
+        (await loss({ logits, labels: [0, 1], denominators: denominators as number[] }).data())[0];
+      expect(await given(tf.tensor1d([4], "int32"))).toBe(await given([4]));
+      for (const bad of [2, null, [Number.NaN], [1, 2]])
+        expect(() => loss({ logits, labels: [0, 1], denominators: bad as never })).toThrow(LossError);
+      logits.dispose();
+    });
+
+    test("denominators of soft labels: a tensor, or with the logits; a float array alone is refused", async () => {
+      const loss = compile(pipe(crossEntropy, mean));
+      const labels = [
+        [0, 1, 0],
+        [1, 0, 0],
+      ];
+      expect([...(await loss.denominators({ labels: tf.tensor2d(labels) }).data())]).toEqual([2]);
+      const withLogits = { labels, logits: tf.zeros([2, 3]) };
+      expect([...(await loss.denominators(withLogits).data())]).toEqual([2]);
+      expect(() => loss.denominators({ labels: new Float32Array(6) })).toThrow(LossError);
     });
 
     test("a logit of +infinity makes its row NaN, in the reference too", async () => {

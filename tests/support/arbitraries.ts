@@ -153,18 +153,18 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
     named("zLoss", numeric(0, 0.1).map(zLoss)),
     named("confidencePenalty", numeric(0, 0.3).map(confidencePenalty)),
     named(
-      "temperature",
-      fc
-        .oneof(
-          numeric(0.5, 3),
-          within(0.5, 3).map((t) => parameter("temperature", t)),
-        )
-        .map(temperature),
-    ),
-    named(
       "logitAdjustment",
       numeric(0, 1).map((tau) => logitAdjustment(adjusted(classes), tau)),
     ),
+  );
+  const cooled = named(
+    "temperature",
+    fc
+      .oneof(
+        numeric(0.5, 3),
+        within(0.5, 3).map((t) => parameter(`temperature ${t}`, t)),
+      )
+      .map(temperature),
   );
   const capped = named("softcap", within(2, 30).map(softcap));
   const weighing = fc
@@ -186,24 +186,19 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   );
   return fc
     .tuple(
+      fc.option(cooled),
       fc.option(capped),
       fc.array(piece, { maxLength: 4 }),
       fc.option(reductions),
       fc.array(anywhere(classes), { maxLength: 2 }),
     )
-    .map(([cap, pieces, reduction, after]) => {
-      const changes = [cap ?? noChange, ...oneTemperature(pieces.flat()), reduction ?? noChange, ...after].filter(
+    .map(([cool, cap, pieces, reduction, after]) => {
+      const changes = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange, ...after].filter(
         (x) => x !== noChange,
       );
       const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), crossEntropy);
       return { steps: changes.map(({ name }) => name), loss };
     });
-}
-
-/** Parameters of one name have one initial value, so a second temperature is left out. */
-function oneTemperature(changes: readonly NamedChange[]): readonly NamedChange[] {
-  const first = changes.find(({ name }) => name === "temperature");
-  return changes.filter((change) => change.name !== "temperature" || change === first);
 }
 
 function adjusted(classes: number): Frequencies {
