@@ -61,18 +61,18 @@ function isScalar(a: NarrowAtom): boolean {
 }
 
 /** The value of a part that is one number, given the values of its atoms. */
-export function scalarValue(e: Narrow, valueOf: (a: NarrowAtom) => number): number {
-  return interpreter(numberAlgebra(valueOf))(e);
+export function scalarValue(e: Narrow, numberOf: (a: NarrowAtom) => number): number {
+  return interpreter(numberAlgebra(numberOf))(e);
 }
 
 function interpreted(e: Expression<LoopAtom>, atoms: readonly LoopAtom[]): RowLoop["run"] {
   return (inputs, count) =>
     Float32Array.from({ length: count }, (_, row) => {
-      const valueOf = (a: LoopAtom): number => {
+      const numberOf = (a: LoopAtom): number => {
         const input = inputs[atoms.indexOf(a)];
         return typeof input === "number" ? input : input[row];
       };
-      return interpreter(numberAlgebra(valueOf))(e);
+      return interpreter(numberAlgebra(numberOf))(e);
     });
 }
 

@@ -73,9 +73,9 @@ function bindView(
 /** Evaluates the scale of a view as a number where that waits for no device, so that its bounds are checked. */
 function checkScale(view: View, step: number, parameters: ParameterValues): void {
   if (!isHostBackend() || view.scale.kind === "constant") return;
-  const valueOf = (a: Step | ParameterAtom): number =>
+  const numberOf = (a: Step | ParameterAtom): number =>
     a.kind === "step" ? step : lookUp(parameters, a.name).dataSync()[0];
-  interpreter(numberAlgebra(valueOf))(view.scale);
+  interpreter(numberAlgebra(numberOf))(view.scale);
 }
 
 /** The forward pass over the logits. */

@@ -31,18 +31,18 @@ describe("every narrow expression of random losses, its derivatives too", () => 
             return known;
           };
           const isRow = (kind: string): boolean => kind === "statistic" || kind === "lookup";
-          const valueOf = (a: object & { kind: string }, row: number): number =>
+          const numberOf = (a: object & { kind: string }, row: number): number =>
             a.kind === "step" ? 3 : a.kind === "vocabularySize" ? 4 : isRow(a.kind) ? rowsOf(a)[row] : 1.5;
           const [generated, interpreted] = (["generated", "interpreted"] as const).map((form) => {
             const loop = rowLoop(e, form);
             const inputs = loop.atoms.map((a) => {
-              if (a.kind === "scalar") return scalarValue(a.e, (b) => valueOf(b, 0));
-              return isRow(a.kind) ? Float32Array.from(rowsOf(a)) : valueOf(a, 0);
+              if (a.kind === "scalar") return scalarValue(a.e, (b) => numberOf(b, 0));
+              return isRow(a.kind) ? Float32Array.from(rowsOf(a)) : numberOf(a, 0);
             });
             return [...loop.run(inputs, 3)];
           });
           const direct = [0, 1, 2].map((row) =>
-            Math.fround(interpreter(numberAlgebra((a: object & { kind: string }) => valueOf(a, row)))(e as never)),
+            Math.fround(interpreter(numberAlgebra((a: object & { kind: string }) => numberOf(a, row)))(e as never)),
           );
           expect(generated).toEqual(direct);
           expect(interpreted).toEqual(direct);

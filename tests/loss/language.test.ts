@@ -77,13 +77,13 @@ test("give the numbers of their formulas", () => {
   const nll = [0.41703002, 0.22004952, 1.09861229];
   const p = nll.map((x) => Math.exp(-x));
   const total = (each: number[]): number => each.reduce((a, b) => a + b, 0);
-  const valueOf = (name: string): number => evaluate(own[name] as typeof crossEntropy, batch);
-  expect(valueOf("a loss")).toBeCloseTo(total(p.map((x) => (1 - x ** 0.7) / 0.7)), 6);
-  expect(valueOf("a modulator")).toBeCloseTo(total(nll.map((x, i) => (0.5 + 0.5 * p[i]) * x)), 6);
+  const numberOf = (name: string): number => evaluate(own[name] as typeof crossEntropy, batch);
+  expect(numberOf("a loss")).toBeCloseTo(total(p.map((x) => (1 - x ** 0.7) / 0.7)), 6);
+  expect(numberOf("a modulator")).toBeCloseTo(total(nll.map((x, i) => (0.5 + 0.5 * p[i]) * x)), 6);
   const w = [111 / 300, 111 / 30, 111 / 3];
-  expect(valueOf("a law")).toBeCloseTo(total(nll.map((x, i) => w[i] * x)) / total(w), 6);
+  expect(numberOf("a law")).toBeCloseTo(total(nll.map((x, i) => w[i] * x)) / total(w), 6);
   const v = [100, 10, 1].map((c) => c ** -(1 - Math.exp(-1)));
-  expect(valueOf("a schedule")).toBeCloseTo(total(nll.map((x, i) => v[i] * x)) / total(v), 6);
+  expect(numberOf("a schedule")).toBeCloseTo(total(nll.map((x, i) => v[i] * x)) / total(v), 6);
 });
 
 for (const backend of backends) {
