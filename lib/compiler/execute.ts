@@ -2,8 +2,8 @@
  * Runs a plan on a batch: one wide pass over the logits forward, narrow arithmetic on one number a row, one wide pass
  * back. The gradient is symbolic, so only vectors [N] are kept for it beside the logits.
  *
- * The core is differentiable with respect to the logits. Other inputs that may want a gradient, trainable parameters
- * and soft labels, are added as terms that are 0 and carry the gradient: its work is done only if somebody asks for it.
+ * The core is differentiable with respect to the logits and the trainable parameters. Soft labels and sample weights
+ * are added as terms that are 0 and carry their gradient: its work is done only if somebody asks for it.
  */
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
