@@ -9,7 +9,10 @@ import type { ValidRows } from "../kernels/rowStatistics.ts";
 import {
   checkLabels,
   checkSampleWeights,
+  checkSoftLabels,
+  checkSoftShape,
   checkStep,
+  depthOf,
   flatten,
   isNumber,
   logitsShape,
@@ -205,10 +208,6 @@ function isSoft(labels: Batch["labels"], shape: readonly number[], classes: numb
   return depthOf(labels) === shape.length + 1;
 }
 
-function depthOf(nested: unknown): number {
-  return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;
-}
-
 function readTargets(labels: Batch["labels"], shape: readonly number[], classes: number): tf.Tensor2D {
   const count = shape.reduce((product, size) => product * size, 1);
   if (labels instanceof tf.Tensor) {
@@ -224,27 +223,9 @@ function readTargets(labels: Batch["labels"], shape: readonly number[], classes:
     return labels.reshape([count, classes]);
   }
   if (labels instanceof Float32Array || labels instanceof Float64Array) {
-    return tf.tensor2d(Float32Array.from(checkFinite(labels)), [count, classes]);
+    return tf.tensor2d(Float32Array.from(checkSoftLabels(labels)), [count, classes]);
   }
   const flat = flatten(labels as Nested<number>, "labels", isNumber, "numbers");
   checkSoftShape(flat.shape, shape, classes);
-  return tf.tensor2d(Float32Array.from(checkFinite(flat.values)), [count, classes]);
-}
-
-function checkSoftShape(actual: readonly number[], shape: readonly number[], classes: number): void {
-  const expected = [...shape, classes];
-  if (actual.every((size, i) => size === expected[i])) return;
-  throw new LossError(
-    "labels",
-    `they have shape [${actual.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
-    `Give integer labels of shape [${shape.join(", ")}], or soft labels of the shape of the logits`,
-  );
-}
-
-function checkFinite<T extends ArrayLike<number>>(values: T): T {
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i]))
-      throw new LossError("labels", `entry ${i} is ${values[i]}`, "Give finite soft labels");
-  }
-  return values;
+  return tf.tensor2d(Float32Array.from(checkSoftLabels(flat.values)), [count, classes]);
 }

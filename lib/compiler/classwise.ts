@@ -3,6 +3,7 @@
  * logOdds_c), with q the soft targets or 1. Right for any f, and as costly as the number of its nodes.
  */
 import * as tf from "@tensorflow/tfjs";
+import { rowSums } from "../kernels/sums.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, interpreter } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
@@ -24,7 +25,7 @@ export interface ClasswiseContext {
 
 /** Σ_c q_c f_c for each row, [N]. */
 export function classwiseSum(body: ClassExpression, context: ClasswiseContext): tf.Tensor1D {
-  return tf.tidy(() => tf.sum(weighed(classValues(body, context), context.weights), 1) as tf.Tensor1D);
+  return tf.tidy(() => rowSums(weighed(classValues(body, context), context.weights)));
 }
 
 /** f_c for each row and class, [N, V]. */

@@ -20,24 +20,20 @@ export function checkTensor(where: string, x: unknown, remedy: string): asserts 
 
 /** A batch entry with one value for each row: on the host where it can be read there, on the device on demand. */
 export interface Entry {
-  readonly size: number;
   readonly host: ArrayLike<number> | null;
   readonly tensor: () => tf.Tensor1D;
 }
 
 function tensorEntry(tensor: tf.Tensor): Entry {
   return {
-    size: tensor.size,
     host: isHostBackend() ? tensor.dataSync() : null,
     tensor: () => tensor.flatten(),
   };
 }
 
 function hostEntry(host: ArrayLike<number>, dtype: "int32" | "bool" | "float32"): Entry {
-  const values = dtype === "float32" ? Float32Array.from(host) : host;
-  const upload = (): tf.Tensor1D =>
-    tf.tensor1d(dtype === "float32" ? Float32Array.from(host) : Int32Array.from(host), dtype);
-  return { size: host.length, host: values, tensor: upload };
+  const values = dtype === "float32" ? Float32Array.from(host) : Int32Array.from(host);
+  return { host: dtype === "float32" ? values : host, tensor: () => tf.tensor1d(values, dtype) };
 }
 
 export function readLabels(labels: Batch["labels"], shape: readonly number[], classes: number): Entry {

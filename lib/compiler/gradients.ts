@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
 import type { RowCotangents } from "../kernels/rowStatistics.ts";
+import { rowSums, total } from "../kernels/sums.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
@@ -29,7 +30,7 @@ export function logitsGradient(plan: Plan, state: State, g: TermGradients): tf.T
   });
   const gradient = parts.length === 0 ? tf.zerosLike(state.logits) : parts.length === 1 ? parts[0] : tf.addN(parts);
   // A row that is not valid has no gradient, also where a view's slope there is NaN.
-  return plan.views.size === 1 && isPlainOnly(state) ? gradient : withoutInvalidRows(gradient, state.rows.read);
+  return isPlainOnly(state) ? gradient : withoutInvalidRows(gradient, state.rows.read);
 }
 
 function isPlainOnly(state: State): boolean {
@@ -77,7 +78,7 @@ export function parameterGradient(plan: Plan, state: State, g: TermGradients, na
     const derivative = term.parameterDerivatives.get(name);
     return derivative === undefined
       ? []
-      : [tf.sum(weighRows(tf.mul(g[i], meaning(derivative)) as tf.Tensor1D, state.rows))];
+      : [total(weighRows(tf.mul(g[i], meaning(derivative)) as tf.Tensor1D, state.rows))];
   });
   const throughViews = [...plan.views].flatMap(([key, view]) => {
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
@@ -87,7 +88,7 @@ export function parameterGradient(plan: Plan, state: State, g: TermGradients, na
     const gradient = throughCap(lookUp(state.views, key), finite, viewGradient(plan, state, key, g));
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
-    return [tf.mul(tf.sum(product), scaleOf(slope, rows.step, parameters))];
+    return [tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters))];
   });
   const parts = [...direct, ...throughViews] as tf.Scalar[];
   return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);

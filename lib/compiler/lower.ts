@@ -123,8 +123,14 @@ function sumOf(body: ClassExpression, weighting: Weighting): Narrow {
   );
 }
 
+/** u · nll. */
+interface FactorOfNll {
+  readonly view: View;
+  readonly table: Table;
+}
+
 /** The table u where the body is the product u · nll, and nothing but a product. */
-function factorOfNll(body: ClassExpression): { readonly view: View; readonly table: Table } | null {
+function factorOfNll(body: ClassExpression): FactorOfNll | null {
   switch (body.kind) {
     case "within":
       return factorOfNll(body.argument);
@@ -134,16 +140,23 @@ function factorOfNll(body: ClassExpression): { readonly view: View; readonly tab
       return body.atom.kind === "nll" ? { view: body.atom.view, table: constant(1) } : null;
     case "binary": {
       const { operator, left, right } = body;
-      if (operator !== "multiply" && operator !== "weigh" && operator !== "divide") return null;
-      const [table, rest] = isTable(right) ? [right, left] : operator === "divide" ? [null, left] : [left, right];
-      const inner = table !== null && isTable(table) ? factorOfNll(rest) : null;
-      if (inner === null) return null;
-      const combine = operator === "divide" ? divide<TableAtom> : multiply<TableAtom>;
-      return { view: inner.view, table: combine(inner.table, table as Table) };
+      if (operator === "divide") return isTable(right) ? scaledFactor(left, right, divide) : null;
+      if (operator !== "multiply" && operator !== "weigh") return null;
+      if (isTable(left)) return scaledFactor(right, left, multiply);
+      return isTable(right) ? scaledFactor(left, right, multiply) : null;
     }
     default:
       return null;
   }
+}
+
+function scaledFactor(
+  body: ClassExpression,
+  by: ClassExpression,
+  combine: (u: Table, by: Table) => Table,
+): FactorOfNll | null {
+  const factor = factorOfNll(body);
+  return factor === null ? null : { view: factor.view, table: combine(factor.table, by as Table) };
 }
 
 function sumOfTable(table: Table, weighting: Weighting): Narrow {
@@ -188,8 +201,16 @@ function scalarTable(table: Table): Narrow {
   return substitute<TableAtom, NarrowAtom>(table, lowerRowAtom);
 }
 
-/** An atom that is one number for the whole row. */
+const rowAtoms = new WeakMap<ClassAtom | TableAtom, Narrow>();
+
+/** An atom that is one number for the whole row: one expression for one atom, so that its loop is made once. */
 export function lowerRowAtom(a: ClassAtom | TableAtom): Narrow {
+  const known = rowAtoms.get(a) ?? makeRowAtom(a);
+  rowAtoms.set(a, known);
+  return known;
+}
+
+function makeRowAtom(a: ClassAtom | TableAtom): Narrow {
   switch (a.kind) {
     case "logsumexp":
       return add(of("m", a.view), of("s", a.view));

@@ -43,8 +43,16 @@ export type Narrow = Expression<NarrowAtom>;
 const fieldNumbers = new WeakMap<Field, number>();
 let fields = 0;
 
+const keys = new WeakMap<object, string>();
+
 /** The same text for tables, views and statistics that mean the same, built from the same fields. */
 export function keyOf(structure: Table | View | Statistic): string {
+  const key = keys.get(structure) ?? makeKey(structure);
+  keys.set(structure, key);
+  return key;
+}
+
+function makeKey(structure: Table | View | Statistic): string {
   return JSON.stringify(structure, (key, value: unknown) => {
     if (key !== "field") return value;
     const field = value as Field;

@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
 import type { DotTable, RowStatistics, WideInput } from "../kernels/rowStatistics.ts";
+import { rowSums } from "../kernels/sums.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
 import type { LogitsAtom } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
@@ -50,7 +51,7 @@ export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: Pa
     totals: mapEntries(plan.totals, (table) => tables.total(table, step, classes)),
     targetSums: mapEntries(ofKind(plan, "targetSum"), ({ table }) => {
       const q = targets as tf.Tensor2D;
-      return tf.sum(table === null ? q : tf.mul(q, onDevice(table).tensor), 1) as tf.Tensor1D;
+      return rowSums(table === null ? q : tf.mul(q, onDevice(table).tensor));
     }),
   };
 }

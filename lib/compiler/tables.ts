@@ -61,11 +61,7 @@ export class Tables {
 
 /** Frees a device copy, unless its backend is gone and has taken it along. */
 function disposeDevice({ device }: FoldedTable): void {
-  if (
-    device !== null &&
-    tf.engine().registry !== undefined &&
-    Object.values(tf.engine().registry).includes(device.backend as tf.KernelBackend)
-  ) {
+  if (device !== null && Object.values(tf.engine().registry).includes(device.backend as tf.KernelBackend)) {
     device.table.tensor.dispose();
   }
 }

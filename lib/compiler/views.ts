@@ -1,6 +1,6 @@
 /** The logits as a view shows them, z' = bias + cap · tanh(scale · z / cap), and the way back for gradients. */
 import * as tf from "@tensorflow/tfjs";
-import { atomsOf, interpreter } from "../loss/expression.ts";
+import { interpreter } from "../loss/expression.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
@@ -45,9 +45,4 @@ export function throughCap(view: BoundView, logits: tf.Tensor2D, gradient: tf.Te
     const slope = tf.sub(1, tf.square(tf.tanh(tf.div(tf.mul(logits, view.scale), cap))));
     return tf.mul(gradient, slope);
   });
-}
-
-/** The names of the parameters in a view's scale. */
-export function parametersOfView(view: View): readonly string[] {
-  return atomsOf(view.scale).flatMap((a) => (a.kind === "parameter" ? [a.name] : []));
 }

@@ -10,7 +10,7 @@ const shortest = 256;
 /** The sums of the rows of x [N, V], [N]. */
 export function rowSums(x: tf.Tensor): tf.Tensor1D {
   const [rows, length] = x.shape;
-  if (length < shortest) return tf.sum(x, 1) as tf.Tensor1D;
+  if (rows === 0 || length < shortest) return tf.sum(x, 1) as tf.Tensor1D;
   return tf.tidy(() => {
     const width = widthOf(length);
     const padding = (width - (length % width)) % width;

@@ -104,6 +104,31 @@ function showRow(row: number, rows: readonly number[]): string {
   return `[${index.join(", ")}]`;
 }
 
+/** How deep arrays are nested; a plain value has depth 0. */
+export function depthOf(nested: unknown): number {
+  return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;
+}
+
+/** Throws where soft labels do not have the shape of the logits. */
+export function checkSoftShape(shape: readonly number[], rows: readonly number[], classes: number): void {
+  const expected = [...rows, classes];
+  if (shape.every((size, i) => size === expected[i])) return;
+  throw new LossError(
+    "labels",
+    `they have shape [${shape.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
+    `Give integer labels of shape [${rows.join(", ")}], or soft labels of the shape of the logits`,
+  );
+}
+
+/** `labels`, or a LossError for the first that is not finite. */
+export function checkSoftLabels<T extends ArrayLike<number>>(labels: T): T {
+  for (let i = 0; i < labels.length; i++) {
+    if (Number.isFinite(labels[i])) continue;
+    throw new LossError("labels", `entry ${i} is ${labels[i]}`, "Give finite soft labels");
+  }
+  return labels;
+}
+
 /** Throws for the first sample weight that is negative or not finite. */
 export function checkSampleWeights(weights: ArrayLike<number>, rows: readonly number[]): void {
   for (let row = 0; row < weights.length; row++) {

@@ -2,7 +2,10 @@ import {
   checkLabels,
   checkRowShape,
   checkSampleWeights,
+  checkSoftLabels,
+  checkSoftShape,
   checkStep,
+  depthOf,
   type Flat,
   flatten,
   isBoolean,
@@ -64,8 +67,7 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     return flat.values;
   };
   const indices = Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, row) => row);
-  const targets =
-    depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, [...shape, classes]) : null;
+  const targets = depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, shape, classes) : null;
   const labels = targets === null ? readRows(batch.labels, "labels", isNumber, "integer labels", 0) : [];
   const mask = readRows(batch.mask, "mask", isBoolean, "booleans, true for rows that count", true);
   const sampleWeight = readRows(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
@@ -98,22 +100,10 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
   };
 }
 
-function depthOf(nested: unknown): number {
-  return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;
-}
-
-function readTargets(labels: Nested<number>, expected: readonly number[]): readonly number[] {
-  const { shape, values } = flatten(labels, "labels", isNumber, "numbers");
-  if (!shape.every((size, i) => size === expected[i])) {
-    throw new LossError(
-      "labels",
-      `they have shape [${shape.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
-      `Give integer labels of shape [${expected.slice(0, -1).join(", ")}], or soft labels of the shape of the logits`,
-    );
-  }
-  const bad = values.findIndex((q) => !Number.isFinite(q));
-  if (bad >= 0) throw new LossError("labels", `entry ${bad} is ${values[bad]}`, "Give finite soft labels");
-  return values;
+function readTargets(labels: Nested<number>, shape: readonly number[], classes: number): readonly number[] {
+  const flat = flatten(labels, "labels", isNumber, "numbers");
+  checkSoftShape(flat.shape, shape, classes);
+  return checkSoftLabels(flat.values);
 }
 
 /** The shape of the logits. Nested arrays without a row do not show their classes, so any number of them fits. */

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { registerCpuKernels } from "../kernels/cpu/unsortedSegmentSum.ts";
+import { registerCpuKernels } from "../kernels/cpu/register.ts";
 import { registerWasmKernels } from "../kernels/wasm/register.ts";
 import { LossError } from "../loss/error.ts";
 

@@ -12,3 +12,10 @@ export function alias(backend: WasmBackend, info: tf.TensorInfo, shape: number[]
   backend.incRef(info.dataId);
   return { dataId: info.dataId, shape, dtype: info.dtype };
 }
+
+/** A tensor of zeros: fresh memory holds what it held before. */
+export function zeros(backend: WasmBackend, shape: number[], dtype: tf.DataType): tf.TensorInfo {
+  const output = backend.makeOutput(shape, dtype);
+  backend.typedArrayFromHeap(output).fill(0);
+  return output;
+}

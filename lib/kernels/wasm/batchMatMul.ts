@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { WasmBackend } from "./backend.ts";
+import { type WasmBackend, zeros } from "./backend.ts";
 
 /**
  * matMul that transposes its inputs first. tensorflow.js's wasm kernel walks a transposed input entry by entry and is
@@ -12,7 +12,7 @@ export function batchMatMulWith(original: tf.KernelConfig): tf.KernelConfig {
       const { inputs, backend, attrs } = parameters;
       const kernel = backend as tf.KernelBackend;
       const shape = emptyProductShape(inputs, attrs);
-      if (shape !== null) return zeros(backend as WasmBackend, shape);
+      if (shape !== null) return zeros(backend as WasmBackend, shape, "float32");
       const operands = [
         operand(inputs["a"] as tf.TensorInfo, attrs?.["transposeA"] === true, kernel),
         operand(inputs["b"] as tf.TensorInfo, attrs?.["transposeB"] === true, kernel),
@@ -39,12 +39,6 @@ function emptyProductShape(inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap
   const [, n] = last(b, attrs?.["transposeB"]);
   if (k !== 0) return null;
   return [...tf.broadcast_util.assertAndGetBroadcastShape(a.slice(0, -2), b.slice(0, -2)), m, n];
-}
-
-function zeros(backend: WasmBackend, shape: number[]): tf.TensorInfo {
-  const output = backend.makeOutput(shape, "float32");
-  backend.typedArrayFromHeap(output).fill(0);
-  return output;
 }
 
 interface Operand {

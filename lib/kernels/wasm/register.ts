@@ -1,7 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
+import { unsortedSegmentSumOn } from "../unsortedSegmentSum.ts";
+import { type WasmBackend, zeros } from "./backend.ts";
 import { batchMatMulWith } from "./batchMatMul.ts";
 import { identityWith } from "./identity.ts";
-import { unsortedSegmentSum } from "./unsortedSegmentSum.ts";
+
+/** The wasm backend has none. */
+const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<WasmBackend>("wasm", {
+  zeros,
+  values: (backend, info) => backend.typedArrayFromHeap(info),
+});
 
 let registered = false;
 

@@ -1,0 +1,32 @@
+import * as tf from "@tensorflow/tfjs";
+import { unsortedSegmentSumOn, type Values } from "../unsortedSegmentSum.ts";
+
+/** The part of tensorflow.js's cpu backend that kernels of ours use. */
+interface CpuBackend {
+  readonly data: { get(dataId: object): { readonly values: Values } };
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values: Values): tf.TensorInfo;
+}
+
+/**
+ * tensorflow.js's cpu kernel passes over x once for each segment, so that the gradient of an embedding takes time in
+ * proportion to the vocabulary.
+ */
+const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<CpuBackend>("cpu", {
+  zeros: (backend, shape, dtype) => {
+    const size = shape.reduce((product, length) => product * length, 1);
+    return dtype === "float32"
+      ? backend.makeTensorInfo(shape, "float32", new Float32Array(size))
+      : backend.makeTensorInfo(shape, "int32", new Int32Array(size));
+  },
+  values: (backend, info) => backend.data.get(info.dataId).values,
+});
+
+let registered = false;
+
+/** Makes tensorflow.js's cpu backend fit for training embeddings; a second call does nothing. */
+export function registerCpuKernels(): void {
+  if (registered) return;
+  tf.unregisterKernel(unsortedSegmentSum.kernelName, "cpu");
+  tf.registerKernel(unsortedSegmentSum);
+  registered = true;
+}
