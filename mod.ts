@@ -21,6 +21,7 @@ export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
+export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";

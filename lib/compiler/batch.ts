@@ -12,10 +12,12 @@ import {
   checkSoftLabels,
   checkSoftShape,
   checkStep,
+  checkTeacherShape,
   depthOf,
   flatten,
   isNumber,
   logitsShape,
+  missingTeacher,
   type Nested,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
@@ -42,6 +44,8 @@ export interface Batch {
    * class: a float32 tensor, a float array or nested arrays.
    */
   readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
+  /** A teacher's logits [..., V], for a loss that reads them: a float32 tensor, a float array or nested arrays. */
+  readonly teacher?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
   /** false marks a row that is not valid; [...]: a bool tensor, a Uint8Array of 0 and 1, or nested arrays. */
   readonly mask?: tf.Tensor | Uint8Array | Nested<boolean>;
   /** A weight of at least 0 for each row; [...]: a float32 tensor, a typed array, or nested arrays. */
@@ -65,6 +69,8 @@ export interface Rows {
   readonly labels: tf.Tensor1D | null;
   /** Soft labels [N, V], 0 in rows that are not valid; null where the labels are integers. */
   readonly targets: tf.Tensor2D | null;
+  /** A teacher's logits [N, V]; null where the loss reads none. */
+  readonly teacher: tf.Tensor2D | null;
   /** Null where every row is valid. */
   readonly valid: ValidRows | null;
   /** The valid rows whose sample weight is not 0: the logits of the others are not looked at. */
@@ -76,7 +82,7 @@ export interface Rows {
 }
 
 /** What a batch is checked against. */
-type Facts = Pick<Plan, "fields" | "ignored" | "scheduled">;
+type Facts = Pick<Plan, "fields" | "ignored" | "scheduled" | "teacher">;
 
 export function readBatch(plan: Facts, batch: Batch): Rows {
   if (typeof batch !== "object" || batch === null) {
@@ -118,7 +124,9 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
     checkVocabulary(plan.fields, classes);
     return readRows(plan, batch, rows, classes);
   }
-  return readRows(plan, batch, shape, plan.fields[0]?.source.values.length ?? 2 ** 31);
+  const ofTeacher = batch.teacher instanceof tf.Tensor ? batch.teacher.shape[shape.length] : undefined;
+  const classes = plan.fields[0]?.source.values.length ?? ofTeacher ?? 2 ** 31;
+  return readRows(plan, batch, shape, classes);
 }
 
 function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
@@ -137,7 +145,28 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
       : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
   const sampleWeight = weights?.tensor() ?? null;
   const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.valid) : null;
-  return { shape: [...shape], count, classes, step, sampleWeight, targets, ...chosen };
+  const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
+  return { shape: [...shape], count, classes, step, sampleWeight, targets, teacher, ...chosen };
+}
+
+function readTeacher(teacher: Batch["teacher"], shape: readonly number[], classes: number): tf.Tensor2D {
+  if (teacher === undefined) throw missingTeacher();
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (teacher instanceof tf.Tensor) {
+    checkTensor("teacher", teacher, "Give a tensor that is not disposed");
+    if (teacher.dtype !== "float32") {
+      throw new LossError("teacher", `its logits have dtype ${teacher.dtype}`, "Give float32 logits");
+    }
+    checkTeacherShape(teacher.shape, shape, classes);
+    return teacher.reshape([count, classes]);
+  }
+  if (teacher instanceof Float32Array || teacher instanceof Float64Array) {
+    checkTeacherShape(teacher.length === count * classes ? [...shape, classes] : [teacher.length], shape, classes);
+    return tf.tensor2d(Float32Array.from(teacher), [count, classes]);
+  }
+  const flat = flatten(teacher, "teacher", isNumber, "numbers");
+  if (flat.values.length > 0 || !shape.includes(0)) checkTeacherShape(flat.shape, shape, classes);
+  return tf.tensor2d(Float32Array.from(flat.values), [count, classes]);
 }
 
 type Chosen = Pick<Rows, "labels" | "valid" | "read" | "outOfRange">;

@@ -1,6 +1,6 @@
 /**
  * Sums over the classes of expressions that are not linear in nll, with ordinary ops over [N, V]: Σ_c q_c f(nll_c,
- * logOdds_c), with q the soft targets or 1. Right for any f, and as costly as the number of its nodes.
+ * logOdds_c), with q the soft targets, a teacher's softmax or 1. Right for any f, and as costly as the number of its nodes.
  */
 import * as tf from "@tensorflow/tfjs";
 import { rowSums } from "../kernels/sums.ts";
@@ -60,13 +60,13 @@ export function classwiseGradient(
   });
 }
 
-/** The atoms of the logits in a class-wise expression. */
+/** The atoms of the model's logits in a class-wise expression. */
 export function logitsAtomsOf(body: ClassExpression): readonly LogitsAtom[] {
-  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a);
+  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a && a.view.of === "logits");
 }
 
 /** nll_c or logOdds_c for each row and class, [N, V]. */
-export function logitsAtomValue(a: LogitsAtom, context: ClasswiseContext): tf.Tensor2D {
+export function logitsAtomValue(a: LogitsAtom, context: Pick<ClasswiseContext, "viewed">): tf.Tensor2D {
   const { logits, m, s } = context.viewed(a);
   const nll = tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1))) as tf.Tensor2D;
   return a.kind === "nll" ? nll : (tf.sub(tf.neg(nll), tf.log(complement(nll))) as tf.Tensor2D);

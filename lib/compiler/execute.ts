@@ -18,10 +18,9 @@ import {
 import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
 import { detachTensors } from "./saved.ts";
-import { bindBatch, forwardState, type State } from "./state.ts";
+import { bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { combineTerms, denominatorsOf, narrowMeaning, numeratorsOf, perTokenValues, sharesOf } from "./values.ts";
-import type { ParameterValues } from "./views.ts";
 
 /** A loss that is ready to run. */
 export interface Executable {
@@ -98,8 +97,7 @@ function refusePerToken(plan: Plan, name: string): void {
 
 function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
   const bound = bindBatch(plan, rows, loss.tables, loss.variables);
-  const withoutLogits = { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics: new Map(), classwise: new Map() };
-  return denominatorsOf(plan, rows, narrowMeaning(plan, withoutLogits));
+  return denominatorsOf(plan, rows, narrowMeaning(plan, stateWithoutLogits(plan, bound)));
 }
 
 type Output = "loss" | "perToken" | "numerators";

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
 import type { RowCotangents } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
+import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
@@ -10,55 +11,58 @@ import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.t
 import { lowerRowAtom } from "./lower.ts";
 import { keyOf } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
-import { classwiseContext, dotsOf, lookUp, ofKind, type State, wideInput } from "./state.ts";
+import { classwiseContext, dotsOf, lookUp, ofKind, type State, scaleOf, wideInput } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 import { type Meaning, narrowMeaning, selectRows, weighRows } from "./values.ts";
-import { applyView, scaleOf, throughCap } from "./views.ts";
 
 /** The gradient that reaches each term's rows: a scalar or [N] a term. */
 export type TermGradients = readonly tf.Tensor[];
 
 /** ∂loss/∂logits, [N, V]. */
 export function logitsGradient(plan: Plan, state: State, g: TermGradients): tf.Tensor2D {
+  return throughViews(plan, state, g, ofModel(plan));
+}
+
+/** The keys of the views of the model's own logits. */
+function ofModel(plan: Plan): readonly string[] {
+  return [...plan.views].flatMap(([key, view]) => (view.of === "logits" ? [key] : []));
+}
+
+/** The part of ∂loss/∂logits that comes through some of the views, [N, V]. */
+function throughViews(plan: Plan, state: State, g: TermGradients, keys: readonly string[]): tf.Tensor2D {
   if (state.rows.count === 0) return tf.zerosLike(state.logits);
-  const parts = [...plan.views.keys()].map((key) => {
-    const view = lookUp(state.views, key);
-    return tf.tidy(() => {
-      const scaled = throughCap(view, state.logits, viewGradient(plan, state, key, g));
-      return view.scale === 1 ? scaled : (tf.mul(scaled, view.scale) as tf.Tensor2D);
-    });
-  });
-  const gradient = parts.length === 0 ? tf.zerosLike(state.logits) : parts.length === 1 ? parts[0] : tf.addN(parts);
-  // A row that is not valid has no gradient, also where a view's slope there is NaN.
-  return isPlainOnly(state) ? gradient : withoutInvalidRows(gradient, state.rows.read);
-}
-
-function isPlainOnly(state: State): boolean {
-  return [...state.views.values()].every(({ scale, cap }) => scale === 1 && cap === null);
-}
-
-/** ∂loss/∂z' for the logits z' of a view, [N, V]. */
-function viewGradient(plan: Plan, state: State, view: string, g: TermGradients): tf.Tensor2D {
   const meaning = narrowMeaning(plan, state);
   const cotangent = (key: string): tf.Tensor1D | null => cotangentOf(plan, state, meaning, g, key);
-  const of = (kind: "s" | "t" | "r" | "e"): tf.Tensor1D | null =>
-    cotangent(keyOf({ kind, view: lookUp(plan.views, view) }));
-  const cotangents: RowCotangents = {
-    s: of("s"),
-    t: of("t"),
-    r: of("r"),
-    e: of("e"),
-    dots: dotsOf(plan, view, "ones").map((dot) => cotangent(keyOf(dot))),
-    targetDots: dotsOf(plan, view, "targets").map((dot) => cotangent(keyOf(dot))),
-  };
-  const input = wideInput(plan, state, view, applyView(lookUp(state.views, view), state.logits));
-  const wide = portableRowStatistics.backward(input, lookUp(state.statistics, view), cotangents);
-  const classwise = [...ofKind(plan, "classwise")].flatMap(([key, { body, weighting }]) => {
-    const rowG = cotangent(key);
-    const atoms = logitsAtomsOf(body).filter((a) => keyOf(a.view) === view);
-    return rowG === null ? [] : atoms.map((a) => classwiseGradient(body, a, rowG, classwiseContext(state, weighting)));
+  const cotangents = [...plan.views].map(([key, view]): RowCotangents | null => {
+    if (!keys.includes(key)) return null;
+    const of = (kind: "s" | "n" | "t" | "r" | "e"): tf.Tensor1D | null => cotangent(keyOf({ kind, view }));
+    const dots = dotsOf(plan, key).map((dot) => cotangent(keyOf(dot)));
+    const all = { s: of("s"), n: of("n"), t: of("t"), r: of("r"), e: of("e"), dots };
+    return [...Object.values(all).flat()].every((x) => x === null) ? null : all;
   });
-  return classwise.length === 0 ? wide : tf.addN([wide, ...classwise]);
+  const input = wideInput(plan, state, state.logits);
+  const statistics = [...plan.views.keys()].map((key) => lookUp(state.statistics, key));
+  const wide = portableRowStatistics.backward(input, statistics, cotangents);
+  const classwise = classwiseParts(plan, state, keys, cotangent);
+  return classwise.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...classwise]), state.rows.read);
+}
+
+function classwiseParts(
+  plan: Plan,
+  state: State,
+  keys: readonly string[],
+  cotangent: (key: string) => tf.Tensor1D | null,
+): readonly tf.Tensor2D[] {
+  return [...ofKind(plan, "classwise")].flatMap(([key, { body, weighting }]) => {
+    const rowG = cotangent(key);
+    if (rowG === null) return [];
+    return logitsAtomsOf(body).flatMap((a) => {
+      const view = keyOf(a.view);
+      if (!keys.includes(view)) return [];
+      const viewed = classwiseGradient(body, a, rowG, classwiseContext(state, weighting));
+      return [throughView(lookUp(state.views, view), state.logits, viewed)];
+    });
+  });
 }
 
 /** ∂loss/∂statistic for each row, [N]; null where it is 0. */
@@ -80,17 +84,17 @@ export function parameterGradient(plan: Plan, state: State, g: TermGradients, na
       ? []
       : [total(weighRows(tf.mul(g[i], meaning(derivative)) as tf.Tensor1D, state.rows))];
   });
-  const throughViews = [...plan.views].flatMap(([key, view]) => {
+  const throughScales = [...plan.views].flatMap(([key, view]) => {
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
-    if (slope.kind === "constant" && slope.value === 0) return [];
+    if ((slope.kind === "constant" && slope.value === 0) || view.of === "teacher") return [];
     const { rows, logits, parameters } = state;
+    const gradient = tf.div(throughViews(plan, state, g, [key]), lookUp(state.views, key).scale);
     const finite = withoutInvalidRows(logits, rows.read);
-    const gradient = throughCap(lookUp(state.views, key), finite, viewGradient(plan, state, key, g));
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
     return [tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters))];
   });
-  const parts = [...direct, ...throughViews] as tf.Scalar[];
+  const parts = [...direct, ...throughScales] as tf.Scalar[];
   return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);
 }
 
@@ -107,8 +111,10 @@ export function labelsGradient(plan: Plan, state: State, g: TermGradients, h: Te
     const rowG = weighRows(tf.mul(gradient, tf.ones([rows.count])) as tf.Tensor1D, rows).expandDims(1);
     return tf.mul(tf.mul(rowG, values(e)), tf.ones([rows.count, rows.classes])) as tf.Tensor2D;
   };
-  const parts = plan.terms.map(({ classes }, i) =>
-    tf.tidy(() => tf.sub(each(g[i], classes.value), each(h[i], classes.weight)) as tf.Tensor2D),
+  const parts = plan.terms.flatMap(({ classes, targets }, i) =>
+    targets === "labels"
+      ? [tf.tidy(() => tf.sub(each(g[i], classes.value), each(h[i], classes.weight)) as tf.Tensor2D)]
+      : [],
   );
   return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(tf.addN(parts), rows.valid);
 }

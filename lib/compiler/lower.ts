@@ -1,12 +1,13 @@
 /**
  * Lowers per-class expressions to narrow ones. At an integer label y:
- * - nll_y is softplus(r − t) and logOdds_y is t − r;
+ * - nll_y is n and logOdds_y is t − r;
  * - what does not look at the logits becomes one folded table, looked up at the label.
  *
- * A sum over the classes, Σ_c q_c e_c with q the soft targets or 1, is taken apart into monomials: a factor of the row
+ * A sum over the classes, Σ_c q_c e_c with q the soft targets, a teacher's softmax or 1, is taken apart into monomials: a factor of the row
  * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is
  * (Σ q u) s − Σ q u (z − m); any other is left to ordinary ops over [N, V], "classwise".
  */
+import type { StatisticName } from "../kernels/rowStatistics.ts";
 import { LossError } from "../loss/error.ts";
 import {
   add,
@@ -18,7 +19,6 @@ import {
   multiply,
   substitute,
   subtract,
-  unary,
   weigh,
 } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
@@ -26,14 +26,14 @@ import type { View } from "../loss/view.ts";
 import type { Narrow, NarrowAtom, Statistic, Table, TableAtom, Weighting } from "./narrow.ts";
 
 const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
-const of = (kind: "m" | "s" | "t" | "r" | "e", view: View): Narrow => statistic({ kind, view });
+const of = (kind: StatisticName, view: View): Narrow => statistic({ kind, view });
 
 /** The value of a per-class expression at the row's label. */
 export function lowerAtLabel(e: ClassExpression): Narrow {
   return substitute<ClassAtom, NarrowAtom>(
     e,
     (a) => {
-      if (a.kind === "nll") return unary("softplus", subtract(of("r", a.view), of("t", a.view)));
+      if (a.kind === "nll") return of("n", a.view);
       if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
       return lowerRowAtom(a);
     },
@@ -56,7 +56,7 @@ function foldWeights(node: ClassExpression): ClassExpression | null {
     : null;
 }
 
-/** The sum of a per-class expression over the row's soft targets, or over all classes. */
+/** The sum of a per-class expression over the classes, weighed by the row's targets or each once. */
 export function lowerSum(e: ClassExpression, weighting: Weighting): Narrow {
   return monomials(e).reduce<Narrow>((sum, { row, body }) => add(sum, weigh(row, sumOf(body, weighting))), constant(0));
 }
@@ -161,14 +161,15 @@ function scaledFactor(
 
 function sumOfTable(table: Table, weighting: Weighting): Narrow {
   const perClass = isPerClass(table);
-  if (weighting === "targets") {
+  if (weighting === "ones") {
     return perClass
-      ? statistic({ kind: "targetSum", table })
-      : multiply(scalarTable(table), statistic({ kind: "targetSum", table: null }));
+      ? atom({ kind: "total", table })
+      : multiply(scalarTable(table), atom<NarrowAtom>({ kind: "vocabularySize" }));
   }
-  return perClass
-    ? atom({ kind: "total", table })
-    : multiply(scalarTable(table), atom<NarrowAtom>({ kind: "vocabularySize" }));
+  if (perClass) return statistic({ kind: "targetSum", weighting, table });
+  // A teacher's softmax sums to 1.
+  const all = weighting === "targets" ? statistic({ kind: "targetSum", weighting, table: null }) : constant(1);
+  return multiply(scalarTable(table), all);
 }
 
 // ------------------------------------------------------------------------------------------------------------ atoms

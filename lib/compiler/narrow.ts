@@ -2,6 +2,7 @@
  * The narrow part of a loss: expressions whose values are one number a row, over statistics that cost a pass over the
  * vocabulary and tables that are folded once.
  */
+import type { StatisticName } from "../kernels/rowStatistics.ts";
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import type { ClassExpression } from "../loss/loss.ts";
@@ -13,18 +14,18 @@ import type { BiasAtom, View } from "../loss/view.ts";
 export type Table = Expression<TableAtom>;
 export type TableAtom = BiasAtom;
 
-/** How the classes of a row are added: each once, or by the row's soft targets. */
-export type Weighting = "ones" | "targets";
+/** How the classes of a row are added: each once, by the row's soft targets, or by the softmax of a teacher's view. */
+export type Weighting = "ones" | "targets" | View;
 
 /**
- * A number for each row that costs a pass over the vocabulary. m, s, t, r, e and the dot products are those of
+ * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e and the dot products are those of
  * lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
  */
 export type Statistic =
-  | { readonly kind: "m" | "s" | "t" | "r" | "e"; readonly view: View }
+  | { readonly kind: StatisticName; readonly view: View }
   | { readonly kind: "dot"; readonly weighting: Weighting; readonly view: View; readonly table: Table | null }
-  /** Σ_c q_c u_c, which does not look at the logits. */
-  | { readonly kind: "targetSum"; readonly table: Table | null }
+  /** Σ_c q_c u_c, which does not look at the model's logits. */
+  | { readonly kind: "targetSum"; readonly weighting: Exclude<Weighting, "ones">; readonly table: Table | null }
   /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */
   | { readonly kind: "classwise"; readonly weighting: Weighting; readonly body: ClassExpression };
 

@@ -5,8 +5,8 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atom, atomsOf } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { fieldsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
-import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
+import { fieldsOf, hasTeacher, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction, type Term } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { View } from "../loss/view.ts";
 import { lowerAtLabel, lowerSum } from "./lower.ts";
@@ -17,11 +17,12 @@ export type Targets = "integer" | "soft";
 
 export interface PlannedTerm {
   readonly reduction: Reduction;
+  readonly targets: Term["targets"];
   /** The row's share of the numerator, before the sample weight. */
   readonly value: Narrow;
   /** The row's share of the denominator of a weighted mean, before the sample weight. */
   readonly weight: Narrow;
-  /** Value and weight as a function of the class, for the gradient of soft labels. */
+  /** Value and weight as a function of the class. */
   readonly classes: { readonly value: ClassExpression; readonly weight: ClassExpression };
   /** ∂value / ∂statistic by the statistic's key. */
   readonly derivatives: ReadonlyMap<string, Narrow>;
@@ -47,18 +48,23 @@ export interface Plan {
   readonly parameters: ReadonlyMap<string, ParameterAtom>;
   readonly ignored: readonly number[];
   readonly scheduled: boolean;
+  /** Whether a batch needs a teacher's logits. */
+  readonly teacher: boolean;
 }
 
 /** Plans a loss. A term without a reduction gets the weighted mean. */
 export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
   checkLoss(loss, "compile");
-  const lower = targets === "integer" ? lowerAtLabel : (e: ClassExpression): Narrow => lowerSum(e, "targets");
-  const lowered = finalTerms(loss).map(({ reduction, value, weight }) => ({
-    reduction,
-    value: lower(value),
-    weight: lower(weight),
-    classes: { value, weight },
-  }));
+  const lowered = finalTerms(loss).map((term) => {
+    const { reduction, value, weight } = term;
+    const lower = (e: ClassExpression): Narrow =>
+      term.targets !== "labels"
+        ? lowerSum(e, term.targets)
+        : targets === "integer"
+          ? lowerAtLabel(e)
+          : lowerSum(e, "targets");
+    return { reduction, value: lower(value), weight: lower(weight), targets: term.targets, classes: { value, weight } };
+  });
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
   const parameters = parametersOf(loss);
@@ -67,7 +73,7 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
     terms: lowered.map((term) => ({
       ...term,
       derivatives: derivatives(term.value, statistics.keys(), (a) =>
-        a.kind === "statistic" ? keyOf(a.statistic) : null,
+        a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
       ),
       parameterDerivatives: derivatives(term.value, parameters.keys(), (a) => (a.kind === "parameter" ? a.name : null)),
     })),
@@ -81,23 +87,32 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
     parameters,
     ignored: loss.ignored,
     scheduled: isScheduledLoss(loss),
+    teacher: hasTeacher(loss),
   };
 }
 
-/** The views that statistics read, those inside class-wise sums too. */
-function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
-  const views = [...statistics].flatMap((s) => {
-    if (s.kind === "classwise") return atomsOf(s.body).flatMap((a) => ("view" in a ? [a.view] : []));
-    return "view" in s ? [s.view] : [];
-  });
-  return new Map(views.map((view) => [keyOf(view), view]));
+/** Whether a statistic looks at the model's logits: those of a teacher are constants. */
+function isOfModel(s: Statistic): boolean {
+  if (s.kind === "classwise") return atomsOf(s.body).some((a) => "view" in a && a.view.of === "logits");
+  return "view" in s && s.view.of === "logits";
 }
 
-/** The tables of dot products, the fields in class-wise sums, and `fields`, which the labels' gradient reads. */
+/** The views that statistics read, those inside class-wise sums too; a teacher's first, since they weigh others. */
+function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
+  const views = [...statistics].flatMap((s): readonly View[] => {
+    const weighting = "weighting" in s && typeof s.weighting === "object" ? [s.weighting] : [];
+    if (s.kind === "classwise") return [...weighting, ...atomsOf(s.body).flatMap((a) => ("view" in a ? [a.view] : []))];
+    return "view" in s ? [...weighting, s.view] : weighting;
+  });
+  const ordered = [...views.filter(({ of }) => of === "teacher"), ...views.filter(({ of }) => of === "logits")];
+  return new Map(ordered.map((view) => [keyOf(view), view]));
+}
+
+/** The tables of dot products and sums, the fields in class-wise sums, and `fields`, which the labels' gradient reads. */
 function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]): ReadonlyMap<string, Table> {
   const ofField = (field: Field): Table => atom({ kind: "weight", field });
   const tables = [...statistics].flatMap((s): readonly Table[] => {
-    if (s.kind === "dot") return s.table === null ? [] : [s.table];
+    if (s.kind === "dot" || s.kind === "targetSum") return s.table === null ? [] : [s.table];
     if (s.kind !== "classwise") return [];
     return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
   });

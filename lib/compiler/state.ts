@@ -4,31 +4,35 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
-import type { DotTable, RowStatistics, WideInput } from "../kernels/rowStatistics.ts";
+import type { DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
+import { applyView, type WideView } from "../kernels/views.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
-import type { LogitsAtom } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import { numberAlgebra, type Step } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
-import { type ClasswiseContext, classwiseSum } from "./classwise.ts";
+import { type ClasswiseContext, classwiseSum, logitsAtomValue } from "./classwise.ts";
 import { isHostBackend } from "./entries.ts";
 import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import type { Tables } from "./tables.ts";
-import { applyView, type BoundView, type ParameterValues, scaleOf } from "./views.ts";
+import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+
+/** The values of a loss's trainable parameters, by name. */
+export type ParameterValues = ReadonlyMap<string, tf.Scalar>;
 
 export interface State {
   readonly rows: Rows;
   /** [N, V], as they came. */
   readonly logits: tf.Tensor2D;
   readonly parameters: ParameterValues;
-  readonly views: ReadonlyMap<string, BoundView>;
-  /** The statistics of each view's logits. */
+  readonly views: ReadonlyMap<string, WideView>;
+  /** The statistics of each view. */
   readonly statistics: ReadonlyMap<string, RowStatistics>;
   readonly lookups: ReadonlyMap<string, tf.Tensor1D>;
   readonly totals: ReadonlyMap<string, number>;
+  /** The sums over the soft targets. */
   readonly targetSums: ReadonlyMap<string, tf.Tensor1D>;
   readonly classwise: ReadonlyMap<string, tf.Tensor1D>;
   /** Every table that is needed as a whole, on the device. */
@@ -37,7 +41,7 @@ export interface State {
 
 export type Bound = Omit<State, "logits" | "statistics" | "classwise">;
 
-/** Everything that does not depend on the logits. */
+/** Everything that looks at no logits. */
 export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: ParameterValues): Bound {
   const { step, classes, labels, targets } = rows;
   const onDevice = (table: Table): DotTable => tables.onDevice(table, step, classes);
@@ -49,26 +53,33 @@ export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: Pa
     views: mapEntries(plan.views, (view) => bindView(view, rows, parameters, onDevice)),
     lookups: mapEntries(plan.lookups, (table) => tf.gather(onDevice(table).tensor, labels as tf.Tensor1D)),
     totals: mapEntries(plan.totals, (table) => tables.total(table, step, classes)),
-    targetSums: mapEntries(ofKind(plan, "targetSum"), ({ table }) => {
+    targetSums: mapEntries(targetSumsOf(plan), ({ table }) => {
       const q = targets as tf.Tensor2D;
       return rowSums(table === null ? q : tf.mul(q, onDevice(table).tensor));
     }),
   };
 }
 
-function bindView(
-  view: View,
-  rows: Rows,
-  parameters: ParameterValues,
-  onDevice: (table: Table) => DotTable,
-): BoundView {
+function targetSumsOf(plan: Plan): ReadonlyMap<string, OfKind<"targetSum">> {
+  return new Map([...ofKind(plan, "targetSum")].filter(([, { weighting }]) => weighting === "targets"));
+}
+
+function bindView(view: View, rows: Rows, parameters: ParameterValues, onDevice: (table: Table) => DotTable): WideView {
   checkScale(view, rows.step, parameters);
   const perClass = atomsOf(view.bias).some((a) => a.kind === "weight");
   return {
+    of: view.of,
     scale: scaleOf(view.scale, rows.step, parameters),
     cap: view.cap,
     bias: perClass || view.bias.kind !== "constant" ? onDevice(view.bias).tensor : view.bias.value,
   };
+}
+
+/** The scale of a view at a step. */
+export function scaleOf(scale: View["scale"], step: number, parameters: ParameterValues): number | tf.Scalar {
+  const meaning = (a: Step | ParameterAtom): RowValues =>
+    a.kind === "step" ? step : (parameters.get(a.name) as unknown as tf.Tensor1D);
+  return interpreter(tensorAlgebra(meaning))(scale) as number | tf.Scalar;
 }
 
 /** Evaluates the scale of a view as a number where that waits for no device, so that its bounds are checked. */
@@ -81,40 +92,66 @@ function checkScale(view: View, step: number, parameters: ParameterValues): void
 
 /** The forward pass over the logits. */
 export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): State {
-  const statistics = mapEntries(bound.views, (view, key) =>
-    bound.rows.count === 0
-      ? emptyStatistics(plan, key)
-      : portableRowStatistics.forward(wideInput(plan, bound, key, applyView(view, logits))),
-  );
-  const state: State = { ...bound, logits, statistics, classwise: new Map() };
+  const state: State = { ...bound, logits, statistics: statisticsOf(plan, bound, logits), classwise: new Map() };
   const sum = ({ body, weighting }: OfKind<"classwise">): tf.Tensor1D =>
     bound.rows.count === 0 ? tf.tensor1d([]) : classwiseSum(body, classwiseContext(state, weighting));
   return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum) };
 }
 
-/** What the kernel of a view reads. */
-export function wideInput(plan: Plan, bound: Bound, view: string, logits: tf.Tensor2D): WideInput {
-  const { rows, tables } = bound;
-  const table = ({ table: t }: OfKind<"dot">): DotTable | null => (t === null ? null : lookUp(tables, keyOf(t)));
+/** What the denominators of a batch need: a state without the model's logits. */
+export function stateWithoutLogits(plan: Plan, bound: Bound): State {
+  const reads = plan.terms.some(({ weight }) => atomsOf(weight).some((a) => a.kind === "statistic"));
+  const statistics = plan.teacher && reads ? statisticsOf(plan, bound, null) : new Map();
+  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, classwise: new Map() };
+}
+
+/** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
+function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): ReadonlyMap<string, RowStatistics> {
+  const input = wideInput(plan, bound, logits);
+  const statistics = bound.rows.count === 0 ? input.views.map(emptyStatistics) : portableRowStatistics.forward(input);
+  return new Map(input.views.map((_, i) => [[...plan.views.keys()][i], statistics[i]]));
+}
+
+/** What the kernel reads: the views in the plan's order, which has a teacher's first. */
+export function wideInput(plan: Plan, { rows, views, tables }: Bound, logits: tf.Tensor2D | null): WideInput {
+  const keys = [...plan.views.keys()];
+  const read = [...views].filter(([, view]) => view.of === "teacher" || logits !== null);
   return {
     logits,
+    teacher: rows.teacher,
     labels: rows.labels,
     targets: rows.targets,
     valid: rows.read,
-    entropy: uses(plan, view, "e"),
-    dots: dotsOf(plan, view, "ones").map(table),
-    targetDots: dotsOf(plan, view, "targets").map(table),
+    views: read.map(([key, view]) => ({
+      ...view,
+      wanted: wantedOf(plan, key),
+      dots: dotsOf(plan, key).map((dot) => ({
+        weights: typeof dot.weighting === "string" ? dot.weighting : keys.indexOf(keyOf(dot.weighting)),
+        table: dot.table === null ? null : lookUp(tables, keyOf(dot.table)),
+        times: dot.kind === "dot" ? "logits" : "nothing",
+      })),
+    })),
   };
 }
 
-/** The dot statistics of a view, in the plan's order. */
-export function dotsOf(plan: Plan, view: string, weighting: Weighting): readonly OfKind<"dot">[] {
-  const dots = [...ofKind(plan, "dot").values()];
-  return dots.filter((dot) => dot.weighting === weighting && keyOf(dot.view) === view);
+/** The sums over the vocabulary that the kernel makes with a view, in the plan's order. */
+export function dotsOf(plan: Plan, view: string): readonly (OfKind<"dot"> | OfKind<"targetSum">)[] {
+  return [...plan.statistics.values()].filter((s): s is OfKind<"dot"> | OfKind<"targetSum"> => {
+    if (s.kind === "dot") return keyOf(s.view) === view;
+    // The sums over the soft targets look at no logits.
+    return s.kind === "targetSum" && s.weighting !== "targets" && keyOf(s.weighting) === view;
+  });
 }
 
-function uses(plan: Plan, view: string, kind: "e"): boolean {
-  return [...plan.statistics.values()].some((s) => s.kind === kind && keyOf(s.view) === view);
+function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
+  const wanted = new Set<StatisticName>();
+  for (const s of plan.statistics.values()) {
+    if (s.kind === "dot" || s.kind === "targetSum" || s.kind === "classwise") continue;
+    if (keyOf(s.view) === view) wanted.add(s.kind);
+  }
+  // Class-wise sums, and the gradient of soft labels, need each class's probability.
+  if (plan.targets === "soft" || ofKind(plan, "classwise").size > 0) wanted.add("m").add("s");
+  return wanted;
 }
 
 export type OfKind<K extends Statistic["kind"]> = Extract<Statistic, { readonly kind: K }>;
@@ -125,16 +162,24 @@ export function ofKind<K extends Statistic["kind"]>(plan: Plan, kind: K): Readon
   return new Map(entries);
 }
 
-/** What class-wise expressions read of a state; the soft targets, or 1, as weights. */
+/** What class-wise expressions read of a state; the soft targets, a teacher's softmax, or 1, as weights. */
 export function classwiseContext(state: State, weighting: Weighting): ClasswiseContext {
   const { rows, logits, views, statistics, tables } = state;
+  const viewed: ClasswiseContext["viewed"] = ({ view }) => {
+    const key = keyOf(view);
+    const { m, s } = lookUp(statistics, key);
+    const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
+    const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
+    return { logits: shown, m: m as tf.Tensor1D, s: s as tf.Tensor1D };
+  };
+  const weightsOf = (): tf.Tensor2D | null => {
+    if (weighting === "ones") return null;
+    if (weighting === "targets") return withoutInvalidRows(rows.targets as tf.Tensor2D, rows.read);
+    return tf.exp(tf.neg(logitsAtomValue({ kind: "nll", view: weighting }, { viewed })));
+  };
   return {
-    weights: weighting === "targets" ? withoutInvalid(rows.targets as tf.Tensor2D, rows) : null,
-    viewed: (a: LogitsAtom) => {
-      const key = keyOf(a.view);
-      const { m, s } = lookUp(statistics, key);
-      return { logits: withoutInvalid(applyView(lookUp(views, key), logits), rows), m, s };
-    },
+    weights: weightsOf(),
+    viewed,
     constantOf: (a) => {
       if (a.kind === "step") return rows.step;
       if (a.kind === "vocabularySize") return rows.classes;
@@ -145,14 +190,9 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
   };
 }
 
-function withoutInvalid(x: tf.Tensor2D, rows: Rows): tf.Tensor2D {
-  return withoutInvalidRows(x, rows.read);
-}
-
-function emptyStatistics(plan: Plan, view: string): RowStatistics {
+function emptyStatistics({ dots }: ViewInput): RowStatistics {
   const empty = tf.tensor1d([], "float32");
-  const none = (weighting: Weighting): tf.Tensor1D[] => dotsOf(plan, view, weighting).map(() => empty);
-  return { m: empty, s: empty, t: empty, r: empty, e: empty, dots: none("ones"), targetDots: none("targets") };
+  return { m: empty, s: empty, n: empty, t: empty, r: empty, e: empty, dots: dots.map(() => empty), state: [] };
 }
 
 export function mapEntries<A, B>(map: ReadonlyMap<string, A>, f: (a: A, key: string) => B): ReadonlyMap<string, B> {

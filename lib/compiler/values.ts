@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { total } from "../kernels/sums.ts";
 import { interpreter } from "../loss/expression.ts";
+import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { isHostBackend } from "./entries.ts";
 import { keyOf, type Narrow, type NarrowAtom, type Statistic } from "./narrow.ts";
@@ -70,13 +71,12 @@ function atomValue(plan: Plan, state: State, a: NarrowAtom): RowValues {
 
 function statisticOf(plan: Plan, state: State, statistic: Statistic): tf.Tensor1D {
   const key = keyOf(statistic);
-  if (statistic.kind === "targetSum") return lookUp(state.targetSums, key);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
-  const view = keyOf(statistic.view);
+  if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
+  const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);
-  if (statistic.kind !== "dot") return values[statistic.kind] as tf.Tensor1D;
-  const index = dotsOf(plan, view, statistic.weighting).findIndex((dot) => keyOf(dot) === key);
-  return (statistic.weighting === "ones" ? values.dots : values.targetDots)[index];
+  if (statistic.kind !== "dot" && statistic.kind !== "targetSum") return values[statistic.kind] as tf.Tensor1D;
+  return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
 }
 
 /** A number, or a scalar tensor, for each row. */

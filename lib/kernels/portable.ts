@@ -5,14 +5,16 @@
 import * as tf from "@tensorflow/tfjs";
 import { log1p } from "./log1p.ts";
 import type {
-  DotTable,
+  Dot,
   RowCotangents,
   RowStatistics,
   RowStatisticsKernel,
   ValidRows,
+  ViewInput,
   WideInput,
 } from "./rowStatistics.ts";
 import { rowSums } from "./sums.ts";
+import { applyView, throughView } from "./views.ts";
 
 export const portableRowStatistics: RowStatisticsKernel = {
   name: "portable",
@@ -22,22 +24,38 @@ export const portableRowStatistics: RowStatisticsKernel = {
 
 // --------------------------------------------------------------------------------------------------------- forward
 
-function forward(input: WideInput): RowStatistics {
-  const logits = withoutInvalidRows(input.logits, input.valid);
-  const { m, s, t, r } = input.labels === null ? normaliser(logits) : normaliserAndTarget(logits, input.labels);
-  const { targets } = input;
-  return {
-    m,
-    s,
-    t,
-    r,
-    e: input.entropy ? expectation(logits, m, s) : null,
-    dots: input.dots.map((table) => dot(logits, m, table)),
-    targetDots: targets === null ? [] : input.targetDots.map((table) => targetDot(logits, m, targets, table)),
-  };
+function forward(input: WideInput): readonly RowStatistics[] {
+  const known: Normaliser[] = [];
+  return input.views.map((view) => {
+    const logits = viewedLogits(input, view);
+    const { m, s, t, r } = input.labels === null ? normaliser(logits) : normaliserAndTarget(logits, input.labels);
+    known.push({ m, s, t, r });
+    const { wanted } = view;
+    return {
+      m,
+      s,
+      t,
+      r,
+      n: wanted.has("n") && t !== null && r !== null ? softplus(tf.sub(r, t)) : null,
+      e: wanted.has("e") ? expectation(logits, m, s) : null,
+      dots: view.dots.map((dot) => dotOf(dot, input, known, logits, m)),
+      state: [],
+    };
+  });
 }
 
-type Normaliser = Pick<RowStatistics, "m" | "s" | "t" | "r">;
+/** The logits that a view shows, with rows that are not valid replaced. */
+function viewedLogits(input: WideInput, view: ViewInput): tf.Tensor2D {
+  return withoutInvalidRows(applyView(view, sourceOf(input, view)), input.valid);
+}
+
+function sourceOf(input: WideInput, view: ViewInput): tf.Tensor2D {
+  const source = input[view.of];
+  if (source === null) throw new Error(`unreachable: a view of the ${view.of} without them`);
+  return source;
+}
+
+type Normaliser = Pick<RowStatistics, "t" | "r"> & { readonly m: tf.Tensor1D; readonly s: tf.Tensor1D };
 
 function normaliser(logits: tf.Tensor2D): Normaliser {
   // With the largest entry as the target, s keeps its digits where it is near 0.
@@ -59,6 +77,10 @@ function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normalis
   return { m, s: logAddExp(r, t), t, r };
 }
 
+function softplus(x: tf.Tensor): tf.Tensor1D {
+  return tf.add(tf.relu(x), log1p(tf.exp(tf.neg(tf.abs(x))))) as tf.Tensor1D;
+}
+
 function expectation(logits: tf.Tensor2D, m: tf.Tensor1D, s: tf.Tensor1D): tf.Tensor1D {
   return tf.tidy(() => {
     const relative = tf.sub(logits, m.expandDims(1));
@@ -67,32 +89,72 @@ function expectation(logits: tf.Tensor2D, m: tf.Tensor1D, s: tf.Tensor1D): tf.Te
   });
 }
 
-function dot(logits: tf.Tensor2D, m: tf.Tensor1D, table: DotTable | null): tf.Tensor1D {
+function dotOf(
+  { weights, table, times }: Dot,
+  input: WideInput,
+  known: readonly Normaliser[],
+  logits: tf.Tensor2D,
+  m: tf.Tensor1D,
+): tf.Tensor1D {
   return tf.tidy(() => {
-    const support = table?.support ?? null;
-    // tensorflow.js 4.22 on wasm leaves the sum over no column unwritten.
-    if (support?.length === 0) return tf.zerosLike(m);
-    const columns = support === null ? logits : tf.gather(logits, tf.tensor1d(support, "int32"), 1);
-    const relative = tf.sub(columns, m.expandDims(1));
-    if (table === null) return rowSums(relative);
-    const weights = support === null ? table.tensor : tf.gather(table.tensor, tf.tensor1d(support, "int32"));
-    return rowSums(tf.mul(relative, weights));
-  });
-}
-
-function targetDot(logits: tf.Tensor2D, m: tf.Tensor1D, targets: tf.Tensor2D, table: DotTable | null): tf.Tensor1D {
-  return tf.tidy(() => {
-    const relative = aboveInfinity(tf.sub(logits, m.expandDims(1)));
-    const sum = rowSums(tf.mul(relative, weighed(targets, table)));
-    // A target with mass on a logit of −∞ leaves a sum that no finite logit can.
+    if (weights === "ones") return plainDot(logits, m, table);
+    const entries = weighed(entryWeights(weights, input, known), table);
+    if (times === "nothing") return rowSums(entries);
+    const sum = rowSums(tf.mul(aboveInfinity(tf.sub(logits, m.expandDims(1))), entries));
+    // A weight on a logit of −∞ leaves a sum that no finite logit can.
     return tf.where(tf.less(sum, -1e25), tf.fill(sum.shape, Number.NEGATIVE_INFINITY), sum) as tf.Tensor1D;
   });
 }
 
+function plainDot(logits: tf.Tensor2D, m: tf.Tensor1D, table: Dot["table"]): tf.Tensor1D {
+  const support = table?.support ?? null;
+  // tensorflow.js 4.22 on wasm leaves the sum over no column unwritten.
+  if (support?.length === 0) return tf.zerosLike(m);
+  const columns = support === null ? logits : tf.gather(logits, tf.tensor1d(support, "int32"), 1);
+  const relative = tf.sub(columns, m.expandDims(1));
+  if (table === null) return rowSums(relative);
+  const weights = support === null ? table.tensor : tf.gather(table.tensor, tf.tensor1d(support, "int32"));
+  return rowSums(tf.mul(relative, weights));
+}
+
+/** Soft targets, or the teacher's probabilities, [N, V]. */
+function entryWeights(
+  weights: "targets" | number,
+  input: WideInput,
+  known: readonly Pick<RowStatistics, "m" | "s">[],
+): tf.Tensor2D {
+  if (weights === "targets") return input.targets as tf.Tensor2D;
+  const { m, s } = known[weights] as Normaliser;
+  const logits = viewedLogits(input, input.views[weights]);
+  return tf.exp(tf.sub(tf.sub(logits, m.expandDims(1)), s.expandDims(1)));
+}
+
 // -------------------------------------------------------------------------------------------------------- backward
 
-function backward(input: WideInput, statistics: RowStatistics, cotangents: RowCotangents): tf.Tensor2D {
-  const logits = withoutInvalidRows(input.logits, input.valid);
+function backward(
+  input: WideInput,
+  statistics: readonly RowStatistics[],
+  cotangents: readonly (RowCotangents | null)[],
+): tf.Tensor2D {
+  const parts = input.views.flatMap((view, i) => {
+    const g = cotangents[i];
+    return g === null ? [] : [tf.tidy(() => viewBackward(input, view, statistics, statistics[i], g))];
+  });
+  if (parts.length === 0) return tf.zerosLike(input.logits as tf.Tensor2D);
+  const gradient = parts.length === 1 ? parts[0] : tf.addN(parts);
+  const plain = input.views.every(({ scale, cap }) => scale === 1 && cap === null);
+  // A row that is not valid has no gradient, also where a view's slope there is NaN.
+  return plain ? gradient : withoutInvalidRows(gradient, input.valid);
+}
+
+function viewBackward(
+  input: WideInput,
+  view: ViewInput,
+  all: readonly RowStatistics[],
+  statistics: RowStatistics,
+  cotangents: RowCotangents,
+): tf.Tensor2D {
+  const logits = viewedLogits(input, view);
   const parts: tf.Tensor2D[] = [];
   if (input.labels === null) {
     if (cotangents.s !== null) parts.push(softmaxGradient(logits, statistics, cotangents.s));
@@ -100,15 +162,15 @@ function backward(input: WideInput, statistics: RowStatistics, cotangents: RowCo
     parts.push(targetGradient(logits, input.labels, statistics, cotangents));
   }
   if (cotangents.e !== null) parts.push(expectationGradient(logits, statistics, cotangents.e));
-  input.dots.forEach((table, k) => {
+  view.dots.forEach(({ weights, table, times }, k) => {
     const g = cotangents.dots[k];
-    if (g !== null) parts.push(table === null ? g.expandDims(1) : tf.outerProduct(g, table.tensor));
+    if (g === null || times === "nothing") return;
+    const column = g.expandDims<tf.Tensor2D>(1);
+    if (weights === "ones") parts.push(table === null ? column : tf.outerProduct(g, table.tensor));
+    else parts.push(tf.tidy(() => tf.mul(column, weighed(entryWeights(weights, input, all), table))));
   });
-  input.targetDots.forEach((table, k) => {
-    const g = cotangents.targetDots[k];
-    if (g !== null && input.targets !== null) parts.push(tf.mul(g.expandDims(1), weighed(input.targets, table)));
-  });
-  return parts.length === 0 ? tf.zerosLike(logits) : broadcastTo(parts.reduce(addAndDispose), logits.shape);
+  const sum = parts.length === 0 ? tf.zerosLike(logits) : broadcastTo(parts.reduce(addAndDispose), logits.shape);
+  return throughView(view, sourceOf(input, view), sum);
 }
 
 /** The sum of two tensors that are not needed any more. */
@@ -123,27 +185,31 @@ function broadcastTo(x: tf.Tensor2D, shape: [number, number]): tf.Tensor2D {
 }
 
 /** g_s p_j. */
-function softmaxGradient(logits: tf.Tensor2D, { m, s }: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
+function softmaxGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
+  const { m, s } = statistics as Normaliser;
   return tf.tidy(() => tf.mul(tf.exp(tf.sub(tf.sub(logits, m.expandDims(1)), s.expandDims(1))), g.expandDims(1)));
 }
 
-/** The gradient through s, t and r, which share their exponentials. */
+/** The gradient through s, n, t and r, which share their exponentials. */
 function targetGradient(
   logits: tf.Tensor2D,
   labels: tf.Tensor1D,
   statistics: RowStatistics,
   cotangents: RowCotangents,
 ): tf.Tensor2D {
-  const { m, s } = statistics;
+  const { m, s } = statistics as Normaliser;
   const r = statistics.r as tf.Tensor1D;
   const t = statistics.t as tf.Tensor1D;
   return tf.tidy(() => {
     const target = positions(labels);
     const zero = tf.zerosLike(m);
     const forS = cotangents.s ?? zero;
-    // ∂s/∂z_j = p_j and ∂r/∂z_j = p_j / (1 − p_y) for j ≠ y, and p_j = (p_j / (1 − p_y)) · exp(r − s).
-    const others = tf.add(cotangents.r ?? zero, tf.mul(forS, tf.exp(tf.sub(r, s))));
-    const atTarget = tf.add(cotangents.t ?? zero, tf.mul(forS, tf.exp(tf.sub(t, s))));
+    const forN = cotangents.n ?? zero;
+    // ∂s/∂z_j = ∂n/∂z_j = p_j and ∂r/∂z_j = p_j / (1 − p_y) for j ≠ y, and p_j = (p_j / (1 − p_y)) · exp(r − s).
+    const complement = tf.exp(tf.sub(r, s));
+    const others = tf.add(cotangents.r ?? zero, tf.mul(tf.add(forS, forN), complement));
+    const own = tf.sub(tf.mul(forS, tf.exp(tf.sub(t, s))), tf.mul(forN, complement));
+    const atTarget = tf.add(cotangents.t ?? zero, own);
     const gradient: tf.Tensor2D = tf.tidy(() => {
       const relative = tf.sub(tf.sub(withoutTarget(logits, target), m.expandDims(1)), finiteOrZero(r).expandDims(1));
       return tf.mul(tf.exp(relative), others.expandDims(1));
@@ -153,11 +219,12 @@ function targetGradient(
 }
 
 /** g_e p_j (1 + (z_j − m) − e). */
-function expectationGradient(logits: tf.Tensor2D, { m, s, e }: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
+function expectationGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
+  const { m, s } = statistics as Normaliser;
   return tf.tidy(() => {
     const relative = tf.sub(logits, m.expandDims(1));
     const p = tf.exp(tf.sub(relative, s.expandDims(1)));
-    const factor = tf.add(aboveInfinity(relative), tf.sub(1, e as tf.Tensor1D).expandDims(1));
+    const factor = tf.add(aboveInfinity(relative), tf.sub(1, statistics.e as tf.Tensor1D).expandDims(1));
     return tf.mul(tf.mul(p, factor), g.expandDims(1));
   });
 }
@@ -189,8 +256,9 @@ export function withoutInvalidRows(x: tf.Tensor2D, valid: ValidRows | null): tf.
   return scatterUpdate(x, rows, tf.zeros([valid.invalid.length, x.shape[1]]));
 }
 
-function weighed(targets: tf.Tensor2D, table: DotTable | null): tf.Tensor2D {
-  return table === null ? targets : tf.mul(targets, table.tensor);
+/** w_j u_j. */
+function weighed(weights: tf.Tensor2D, table: Dot["table"]): tf.Tensor2D {
+  return table === null ? weights : tf.mul(weights, table.tensor);
 }
 
 /** Replaces −∞ by float32's lowest number, whose product with 0 is 0. */

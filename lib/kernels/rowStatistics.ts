@@ -2,20 +2,22 @@
  * The one wide operation: a few numbers for each row of the logits, and the gradient of the logits given a cotangent
  * for each of those numbers. Everything else that a loss does is arithmetic on these.
  *
- * All statistics are relative to the row's maximum m, because a float32 logsumexp alone loses everything at large
- * logits. With z the row, y its label:
+ * All statistics are relative to the row's maximum m in a view of the logits, because a float32 logsumexp alone loses
+ * everything at large logits. With z the row in the view, y its label:
  * - t = z_y − m
- * - r = log Σ_{j≠y} exp(z_j − m), which leaves the target out, so that nll = softplus(r − t) and 1 − p_y =
- *   sigmoid(r − t) stay exact for confident rows
+ * - r = log Σ_{j≠y} exp(z_j − m), which leaves the target out, so that 1 − p_y = sigmoid(r − t) stays exact for
+ *   confident rows
+ * - n = −log p_y = softplus(r − t), which keeps the digits that r and t lose where they are large
  * - s = log Σ_j exp(z_j − m) = logaddexp(r, t)
  * - e = Σ_j p_j (z_j − m), so that the entropy of p is s − e; an entry with p_j = 0 adds 0
- * - dot(u) = Σ_j u_j (z_j − m) for a table u [V], or u = 1; an entry with u_j = 0 adds 0 even at z_j = −∞
- * - targetDot(u) = Σ_j q_j u_j (z_j − m) for soft targets q [N, V]
+ * - dots: Σ_j w_j u_j (z_j − m) for a table u [V] and weights w: 1, the soft targets, or the softmax of a view of a
+ *   teacher's logits; and Σ_j w_j u_j. An entry with w_j u_j = 0 adds 0 even at z_j = −∞
  *
  * m counts as a constant in gradients. A loss that is a function of the logits alone does not change when every row is
- * taken relative to another number, so what m would add to the gradient sums to zero.
+ * taken relative to another number, so what m would add to the gradient sums to zero. A teacher's logits are constants.
  */
 import type * as tf from "@tensorflow/tfjs";
+import type { WideView } from "./views.ts";
 
 /** The rows of a batch that have a label to learn from. */
 export interface ValidRows {
@@ -31,48 +33,61 @@ export interface DotTable {
   readonly support: Int32Array | null;
 }
 
+export interface Dot {
+  /** w: 1, the soft targets, or the softmax of the view of this index, which is one of the teacher's logits. */
+  readonly weights: "ones" | "targets" | number;
+  readonly table: DotTable | null;
+  /** Whether the sum is of w_j u_j (z_j − m), or of w_j u_j alone. */
+  readonly times: "logits" | "nothing";
+}
+
+/** The statistics that are one number a row, whatever the loss's tables are. */
+export type StatisticName = "m" | "s" | "n" | "t" | "r" | "e";
+
+/** What is read of one view. */
+export interface ViewInput extends WideView {
+  readonly wanted: ReadonlySet<StatisticName>;
+  readonly dots: readonly Dot[];
+}
+
 export interface WideInput {
-  /** [N, V], float32. */
-  readonly logits: tf.Tensor2D;
-  /** [N], int32, within the vocabulary in every row; null where t and r are not wanted. */
+  /** [N, V], float32; null where only a teacher's views are read. */
+  readonly logits: tf.Tensor2D | null;
+  /** [N, V], float32; null where no view is a teacher's. */
+  readonly teacher: tf.Tensor2D | null;
+  /** [N], int32, within the vocabulary in every row; null where n, t and r are not wanted. */
   readonly labels: tf.Tensor1D | null;
-  /** Soft targets q [N, V], float32; null where targetDots is empty. */
+  /** Soft targets [N, V], float32; null where no dot is weighed by them. */
   readonly targets: tf.Tensor2D | null;
   /** Null where every row is valid. Statistics of a row that is not valid are finite and otherwise meaningless. */
   readonly valid: ValidRows | null;
-  /** Whether e is wanted. */
-  readonly entropy: boolean;
-  /** The tables of the dot statistics that are wanted. */
-  readonly dots: readonly (DotTable | null)[];
-  /** The tables of the dot statistics under the soft targets that are wanted. */
-  readonly targetDots: readonly (DotTable | null)[];
+  readonly views: readonly ViewInput[];
 }
 
-/** One number a row, [N], each; null where it is not wanted. */
-export interface RowStatistics {
-  readonly m: tf.Tensor1D;
-  readonly s: tf.Tensor1D;
-  readonly t: tf.Tensor1D | null;
-  readonly r: tf.Tensor1D | null;
-  readonly e: tf.Tensor1D | null;
+/** One number a row, [N], each, of one view; null for some that are not wanted. */
+export type RowStatistics = Readonly<Record<StatisticName, tf.Tensor1D | null>> & {
   readonly dots: readonly tf.Tensor1D[];
-  readonly targetDots: readonly tf.Tensor1D[];
-}
+  /** What else the kernel's own backward pass needs. */
+  readonly state: readonly tf.Tensor[];
+};
 
-/** The derivative of the loss with respect to each statistic, [N]; null where it is 0. All are 0 in invalid rows. */
-export interface RowCotangents {
-  readonly s: tf.Tensor1D | null;
-  readonly t: tf.Tensor1D | null;
-  readonly r: tf.Tensor1D | null;
-  readonly e: tf.Tensor1D | null;
+/** The derivative of the loss with respect to each statistic of a view, [N]; null where it is 0. 0 in invalid rows. */
+export type RowCotangents = Readonly<Record<Exclude<StatisticName, "m">, tf.Tensor1D | null>> & {
   readonly dots: readonly (tf.Tensor1D | null)[];
-  readonly targetDots: readonly (tf.Tensor1D | null)[];
-}
+};
 
 /** An implementation for one backend or for all. */
 export interface RowStatisticsKernel {
   readonly name: string;
-  forward(input: WideInput): RowStatistics;
-  /** The gradient of the logits, [N, V]: 0 in rows that are not valid, whatever their logits are. */
-  backward(input: WideInput, statistics: RowStatistics, cotangents: RowCotangents): tf.Tensor2D;
+  /** The statistics of each view. */
+  forward(input: WideInput): readonly RowStatistics[];
+  /**
+   * The gradient of the logits, [N, V], through all views that have cotangents: 0 in rows that are not valid, whatever
+   * their logits are.
+   */
+  backward(
+    input: WideInput,
+    statistics: readonly RowStatistics[],
+    cotangents: readonly (RowCotangents | null)[],
+  ): tf.Tensor2D;
 }

@@ -1,12 +1,12 @@
 import { type Keep, keep } from "../loss/combinator.ts";
 import { add, atom, constant, divide, subtract, weigh } from "../loss/expression.ts";
-import { type ClassExpression, mapValues } from "../loss/loss.ts";
+import { type ClassExpression, mapLabelValues } from "../loss/loss.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
 
 /**
  * Label smoothing: a share of each target's mass is spread over the whole vocabulary.
  *
- * Formula: ℓ_c ↦ (1 − e) ℓ_c + (e / V) Σ_k ℓ_k, with V classes.
+ * Formula: ℓ_c ↦ (1 − e) ℓ_c + (e / V) Σ_k ℓ_k, with V classes, in the terms whose targets are the labels.
  * Order is meaning: after `classWeights` this is PyTorch's weighted smoothing (each class's own weight within the sum);
  * before it, a smoothed loss whose rows are weighed by their label.
  *
@@ -28,7 +28,7 @@ export function labelSmoothing(e: Numeric): Keep {
   const share: ClassExpression = lift(e, "labelSmoothing(e)", { lowest: 0, highest: 1 });
   const spread = divide(share, atom({ kind: "vocabularySize" }));
   return keep("labelSmoothing", (loss) =>
-    mapValues(loss, (value) =>
+    mapLabelValues(loss, (value) =>
       add(weigh(subtract(constant(1), share), value), weigh(spread, atom({ kind: "classSum", body: value }))),
     ),
   );

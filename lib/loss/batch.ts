@@ -104,6 +104,26 @@ function showRow(row: number, rows: readonly number[]): string {
   return `[${index.join(", ")}]`;
 }
 
+/** What to do where a loss reads a teacher and the batch has none. */
+export function missingTeacher(): LossError {
+  return new LossError(
+    "teacher",
+    "the loss reads a teacher's logits and the batch has none",
+    "Give { teacher }, logits of the shape of the model's own",
+  );
+}
+
+/** Throws where a teacher's logits do not have the shape of the model's own. */
+export function checkTeacherShape(shape: readonly number[], rows: readonly number[], classes: number): void {
+  const expected = [...rows, classes];
+  if (shape.length === expected.length && shape.every((size, i) => size === expected[i])) return;
+  throw new LossError(
+    "teacher",
+    `its logits have shape [${shape.join(", ")}] beside logits of shape [${expected.join(", ")}]`,
+    "Give logits of the shape of the model's own, over the same vocabulary",
+  );
+}
+
 /** How deep arrays are nested; a plain value has depth 0. */
 export function depthOf(nested: unknown): number {
   return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;

@@ -7,16 +7,34 @@ import { type Field, isScheduledField } from "./field.ts";
 import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
 import type { ParameterAtom } from "./parameter.ts";
 import { showField } from "./show.ts";
+import type { View } from "./view.ts";
 
 function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
   return atomsOf(e).flatMap((a) => {
     if (a.kind === "classSum") return [a, ...atomsWithin(a.body)];
-    return "view" in a ? [a, ...atomsOf(a.view.scale), ...atomsWithin(a.view.bias)] : [a];
+    return "view" in a ? [a, ...atomsOfView(a.view)] : [a];
   });
 }
 
+function atomsOfView(view: View): readonly ClassAtom[] {
+  return [...atomsOf(view.scale), ...atomsWithin(view.bias)];
+}
+
 function atomsOfTerms(terms: readonly Term[]): readonly ClassAtom[] {
-  return terms.flatMap((term) => [...atomsWithin(term.value), ...atomsWithin(term.weight)]);
+  return terms.flatMap(({ targets, value, weight }) => [
+    ...(targets === "labels" ? [] : atomsOfView(targets)),
+    ...atomsWithin(value),
+    ...atomsWithin(weight),
+  ]);
+}
+
+/** Whether a loss reads a teacher's logits. */
+export function hasTeacher(loss: AnyLoss): boolean {
+  const terms = closedTerms(loss);
+  return (
+    terms.some(({ targets }) => targets !== "labels") ||
+    atomsOfTerms(terms).some((a) => "view" in a && a.view.of === "teacher")
+  );
 }
 
 /** The weight fields of a loss, each once, in order of appearance. */

@@ -1,8 +1,8 @@
 /**
  * A loss is plain data: terms, each linear in its targets, and at most one weight field in focus.
  *
- * A term is a pair of per-class expressions. With targets q (an integer label y is q = δ_y) a row's numerator is
- * Σ_c q_c value_c and its share of a weighted mean's denominator is Σ_c q_c weight_c. Rows are added, pairs are added,
+ * A term is a pair of per-class expressions. With targets q (an integer label y is q = δ_y; a teacher's are the softmax
+ * of its logits) a row's numerator is Σ_c q_c value_c and its share of a weighted mean's denominator is Σ_c q_c weight_c. Rows are added, pairs are added,
  * and the division comes last: so micro-batches and shards give exactly the loss of the whole batch.
  *
  * A weighted loss is a pair (field, Field → Loss). As data the function is the terms with a hole, `weight` atoms whose
@@ -49,6 +49,8 @@ export type ClassExpression = Expression<ClassAtom>;
 export type Reduction = "sum" | "mean" | "weightedMean" | "perToken";
 
 export interface Term {
+  /** What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. */
+  readonly targets: "labels" | View;
   readonly value: ClassExpression;
   readonly weight: ClassExpression;
   readonly reduction: Reduction | null;
@@ -95,13 +97,16 @@ export function checkLoss(loss: unknown, where: string): void {
   );
 }
 
-/** A loss of one term: its value for class c. */
-export function lossOf(value: ClassExpression): Loss<"logits", "without a weight field"> {
-  return { terms: [termOf(value)], focus: null, ignored: [] };
+/** A loss of one term: its value for class c, and the targets that the classes are added by. */
+export function lossOf(
+  value: ClassExpression,
+  targets: Term["targets"] = "labels",
+): Loss<"logits", "without a weight field"> {
+  return { terms: [termOf(value, targets)], focus: null, ignored: [] };
 }
 
-function termOf(value: ClassExpression): Term {
-  return { value, weight: constant(1), reduction: null };
+function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
+  return { targets, value, weight: constant(1), reduction: null };
 }
 
 export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], focus: null, ignored: [] };
@@ -114,16 +119,22 @@ export function mapValues<L extends Data>(loss: L, f: (value: ClassExpression) =
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: f(term.value) })) };
 }
 
+/** Maps the value of the terms whose targets are the labels. */
+export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpression) => ClassExpression): L {
+  const terms = loss.terms.map((term) => (term.targets === "labels" ? { ...term, value: f(term.value) } : term));
+  return { ...loss, terms };
+}
+
 /** Adds a term that no weight field has reached yet. */
 export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
   return { ...loss, terms: [...loss.terms, termOf(value)] };
 }
 
-/** Changes the view of the logits in every term. */
+/** Changes the view of the logits in every term; a teacher's stay as they are. */
 export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   const change = (e: ClassExpression): ClassExpression =>
     substitute(e, (a): ClassExpression => {
-      if ("view" in a) return atom({ kind: a.kind, view: f(a.view) });
+      if ("view" in a) return a.view.of === "logits" ? atom({ kind: a.kind, view: f(a.view) }) : atom(a);
       return a.kind === "classSum" ? atom({ kind: "classSum", body: change(a.body) }) : atom(a);
     });
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };

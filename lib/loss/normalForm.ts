@@ -7,7 +7,9 @@ import type { Field } from "./field.ts";
 import { type AnyLoss, finalTerms } from "./loss.ts";
 
 export function normalForm(loss: AnyLoss): string {
-  const terms = finalTerms(loss).map((t) => `${t.reduction} ${normal(t.value)} over ${normal(t.weight)}`);
+  const terms = finalTerms(loss).map(
+    (t) => `${t.reduction} ${normal(t.value)} over ${normal(t.weight)} by ${normalAtom(t.targets)}`,
+  );
   return `${terms.sort().join(" + ")} without ${loss.ignored.join()}`;
 }
 

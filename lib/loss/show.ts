@@ -74,12 +74,18 @@ export function showScalar(e: Expression<Step | ParameterAtom>): string {
 
 /** A view as what is added to a function's name: "nll(y; 0.5 · z)"; nothing for the plain view. */
 function showView(view: View): string {
-  const scaled = isOne(view.scale) ? "z" : `${showScalar(view.scale)} · z`;
+  const text = showViewed(view);
+  return text === "z" ? "" : `; ${text}`;
+}
+
+/** The logits in a view: "0.5 · z". */
+function showViewed(view: View): string {
+  const logits = view.of === "teacher" ? "teacher" : "z";
+  const scaled = isOne(view.scale) ? logits : `${showScalar(view.scale)} · ${logits}`;
   const capped = view.cap === null ? scaled : `${showNumber(view.cap)} · tanh(${scaled} / ${showNumber(view.cap)})`;
-  const biased = isZero(view.bias)
+  return isZero(view.bias)
     ? capped
     : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? "t" : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;
-  return biased === "z" ? "" : `; ${biased}`;
 }
 
 function isOne<A>(e: Expression<A>): boolean {
@@ -168,9 +174,9 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
         case "logOdds":
           return `logOdds(${c}${showView(a.view)})`;
         case "logsumexp":
-          return `logsumexp(${showView(a.view).slice(2) || "z"})`;
+          return `logsumexp(${showViewed(a.view)})`;
         case "entropy":
-          return `H(${showView(a.view).slice(2) || "z"})`;
+          return `H(${showViewed(a.view)})`;
         case "weight":
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":
@@ -179,7 +185,12 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return "V";
       }
     });
-  const value = at(term.value, "y");
+  const { targets } = term;
+  const summed = (e: ClassExpression): string => {
+    if (targets === "labels") return at(e, "y");
+    return e.kind === "constant" ? at(e, "c") : `Σ_c softmax(${showViewed(targets)})_c · ${bracket(at(e, "c"))}`;
+  };
+  const value = summed(term.value);
   switch (term.reduction) {
     case "perToken":
       return value;
@@ -189,7 +200,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
       return `Σ_i ${bracket(value)} / N`;
     case null:
     case "weightedMean": {
-      const weight = at(term.weight, "y");
+      const weight = summed(term.weight);
       return weight === "1" ? `Σ_i ${bracket(value)} / N` : `Σ_i ${bracket(value)} / Σ_i ${bracket(weight)}`;
     }
   }

@@ -1,6 +1,7 @@
 /**
  * A view of the logits: what a loss reads in their place, z'_j = bias_j + cap · tanh(scale · z_j / cap). The plain view is
- * the logits themselves. A loss may read several views; each is a transformation of the same logits.
+ * the logits themselves. A loss may read several views; each is a transformation of the same logits, or of a
+ * teacher's, which are constants.
  */
 import { constant, type Expression } from "./expression.ts";
 import type { Field } from "./field.ts";
@@ -8,6 +9,8 @@ import type { ParameterAtom } from "./parameter.ts";
 import type { Step } from "./schedule.ts";
 
 export interface View {
+  /** Whose logits: the model's own, or a teacher's. */
+  readonly of: "logits" | "teacher";
   /** A number that may be scheduled or trained; 1 over the temperature. */
   readonly scale: Expression<Step | ParameterAtom>;
   /** The largest size of a logit before the bias; null for none. */
@@ -18,4 +21,4 @@ export interface View {
 
 export type BiasAtom = Step | { readonly kind: "vocabularySize" } | { readonly kind: "weight"; readonly field: Field };
 
-export const plainView: View = { scale: constant(1), cap: null, bias: constant(0) };
+export const plainView: View = { of: "logits", scale: constant(1), cap: null, bias: constant(0) };

@@ -4,7 +4,7 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
-import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
+import type { ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
 import { numberAlgebra } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { PlainRows } from "./plainBatch.ts";
@@ -35,6 +35,12 @@ export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression)
   return visit;
 }
 
+/** What the classes of a row are added by: the labels, or the softmax of the teacher's logits. */
+export function targetsOf({ targets }: Term, rows: PlainRows, row: number): Float64Array {
+  if (targets === "labels") return rows.targets(row);
+  return softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
+}
+
 function scaleOf(view: View, rows: PlainRows): number {
   return interpreter(numberAlgebra((a: AtomOf<View["scale"]>) => (a.kind === "step" ? rows.step : rows.parameter(a))))(
     view.scale,
@@ -47,7 +53,7 @@ type AtomOf<E> = E extends { readonly kind: "atom"; readonly atom: infer A } ? A
 function viewedLogits(view: View, rows: PlainRows, row: number): Float64Array {
   const scale = scaleOf(view, rows);
   const bias = classMeaning(rows, row)(view.bias);
-  return Float64Array.from(rows.logits[row], (z, c) => {
+  return Float64Array.from(rows[view.of][row], (z, c) => {
     const scaled = scale * z;
     return entryAt(bias, c) + (view.cap === null ? scaled : view.cap * Math.tanh(scaled / view.cap));
   });
@@ -69,7 +75,7 @@ export function addLogitsGradient(
 ): void {
   const visit = classMeaning(rows, row);
   for (const a of atomsOf(e)) {
-    if (a.kind !== "classSum" && !("view" in a)) continue;
+    if (a.kind !== "classSum" && !("view" in a && a.view.of === "logits")) continue;
     const derivative = visit(differentiate(e, (b) => b === a));
     const g = Float64Array.from({ length: rows.classes }, (_, c) =>
       binaryNumber.weigh(entryAt(seed, c), entryAt(derivative, c)),

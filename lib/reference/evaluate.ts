@@ -4,16 +4,8 @@
  */
 import type { Nested } from "../loss/batch.ts";
 import { binaryNumber } from "../loss/expression.ts";
-import {
-  type AnyLoss,
-  type ClassExpression,
-  finalTerms,
-  type Input,
-  type Kind,
-  type Loss,
-  type Reduction,
-} from "../loss/loss.ts";
-import { addLogitsGradient, classMeaning } from "./classes.ts";
+import { type AnyLoss, finalTerms, type Input, type Kind, type Loss, type Reduction, type Term } from "../loss/loss.ts";
+import { addLogitsGradient, classMeaning, targetsOf } from "./classes.ts";
 import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBatch.ts";
 
 /**
@@ -42,8 +34,8 @@ export function evaluate<I extends Input>(
 export function evaluate(loss: AnyLoss, batch: PlainBatch): Nested<number> {
   const rows = readPlainBatch(loss, batch);
   const terms = finalTerms(loss).map((term) => ({
-    values: rows.indices.map((row) => weighedRow(term.value, rows, row)),
-    weights: rows.indices.map((row) => weighedRow(term.weight, rows, row)),
+    values: rows.indices.map((row) => weighedRow(term, "value", rows, row)),
+    weights: rows.indices.map((row) => weighedRow(term, "weight", rows, row)),
     reduction: term.reduction,
   }));
   if (terms.some((term) => term.reduction === "perToken")) {
@@ -80,7 +72,7 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
   const gradient = rows.logits.map((logits) => new Float64Array(logits.length));
   const validRows = rows.valid.filter((valid) => valid).length;
   for (const term of finalTerms(loss)) {
-    const weights = total(rows.indices.map((row) => weighedRow(term.weight, rows, row)));
+    const weights = total(rows.indices.map((row) => weighedRow(term, "weight", rows, row)));
     const denominator = denominatorOf(term.reduction, weights, validRows);
     if (denominator === 0) continue;
     for (const row of rows.indices) {
@@ -88,7 +80,7 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
       if (!rows.valid[row] || share === 0) continue;
       addLogitsGradient(
         term.value,
-        rows.targets(row).map((q) => q * share),
+        targetsOf(term, rows, row).map((q) => q * share),
         rows,
         row,
         gradient[row],
@@ -105,12 +97,12 @@ function denominatorOf(reduction: Reduction, weights: number, validRows: number)
   return { sum: 1, perToken: 1, mean: validRows, weightedMean: weights }[reduction];
 }
 
-/** sampleWeight · Σ_c q_c e_c with q the targets, and 0 for a row that is not valid. */
-function weighedRow(e: ClassExpression, rows: PlainRows, row: number): number {
+/** sampleWeight · Σ_c q_c e_c with e the term's value or weight and q its targets, and 0 for a row that is not valid. */
+function weighedRow(term: Term, part: "value" | "weight", rows: PlainRows, row: number): number {
   if (!rows.valid[row] || rows.sampleWeight[row] === 0) return 0;
-  const entries = classMeaning(rows, row)(e);
+  const entries = classMeaning(rows, row)(term[part]);
   const { weigh } = binaryNumber;
-  const targets = [...rows.targets(row)];
+  const targets = [...targetsOf(term, rows, row)];
   return (
     rows.sampleWeight[row] * total(targets.map((q, c) => weigh(q, typeof entries === "number" ? entries : entries[c])))
   );

@@ -5,17 +5,19 @@ import {
   checkSoftLabels,
   checkSoftShape,
   checkStep,
+  checkTeacherShape,
   depthOf,
   type Flat,
   flatten,
   isBoolean,
   isNumber,
   logitsShape,
+  missingTeacher,
   type Nested,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
-import { checkVocabulary, fieldsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { checkVocabulary, fieldsOf, hasTeacher, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import type { AnyLoss } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 
@@ -25,6 +27,8 @@ export interface PlainBatch {
   readonly logits: Nested<number>;
   /** Integer labels [...], or soft labels [..., V]: a weight for each class, whatever they sum to. */
   readonly labels: Nested<number>;
+  /** A teacher's logits [..., V], for a loss that reads them. */
+  readonly teacher?: Nested<number>;
   /** false marks a row that is not valid; [...], all true by default. */
   readonly mask?: Nested<boolean>;
   /** A weight of at least 0 for each row; [...], all 1 by default. */
@@ -41,6 +45,8 @@ export interface PlainRows {
   readonly classes: number;
   readonly indices: readonly number[];
   readonly logits: readonly (readonly number[])[];
+  /** Empty where the loss reads no teacher. */
+  readonly teacher: readonly (readonly number[])[];
   /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
   readonly targets: (row: number) => Float64Array;
   readonly valid: readonly boolean[];
@@ -82,12 +88,15 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     const names = [...parameters.keys()].join(", ") || "none";
     throw new LossError("parameters", `the loss has no parameter "${name}"`, `Its parameters are: ${names}`);
   }
+  const byRow = (values: readonly number[]): readonly (readonly number[])[] =>
+    indices.map((row) => values.slice(row * classes, (row + 1) * classes));
   const known = new Map(fieldsOf(loss).map((field) => [field, evaluateField(field, step)]));
   return {
     shape,
     classes,
     indices,
-    logits: indices.map((row) => logits.values.slice(row * classes, (row + 1) * classes)),
+    logits: byRow(logits.values),
+    teacher: hasTeacher(loss) ? byRow(readTeacher(batch.teacher, shape, classes)) : [],
     targets: (row) =>
       targets === null
         ? Float64Array.from({ length: classes }, (_, c) => (c === labels[row] ? 1 : 0))
@@ -104,6 +113,17 @@ function readTargets(labels: Nested<number>, shape: readonly number[], classes: 
   const flat = flatten(labels, "labels", isNumber, "numbers");
   checkSoftShape(flat.shape, shape, classes);
   return checkSoftLabels(flat.values);
+}
+
+function readTeacher(
+  teacher: Nested<number> | undefined,
+  shape: readonly number[],
+  classes: number,
+): readonly number[] {
+  if (teacher === undefined) throw missingTeacher();
+  const flat = flatten(teacher, "teacher", isNumber, "numbers");
+  if (flat.values.length > 0 || !shape.includes(0)) checkTeacherShape(flat.shape, shape, classes);
+  return flat.values;
 }
 
 /** The shape of the logits. Nested arrays without a row do not show their classes, so any number of them fits. */

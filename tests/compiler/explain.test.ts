@@ -74,7 +74,7 @@ describe("explain", () => {
       `effective sample size: ${Number(((100 * 9) / (1000 * (1 / 900 + 1 / 90 + 1 / 10))).toPrecision(3))} %`,
     );
     expect(text).toContain("term 1: weightedMean");
-    expect(text).toContain("statistics of the logits: r, t");
+    expect(text).toContain("statistics of the logits: n");
     expect(text).toContain("ignored labels: -1");
   });
 

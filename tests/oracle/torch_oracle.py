@@ -1,4 +1,4 @@
-"""Answers a JSON list of cross entropy cases with PyTorch's values and gradients, in float64."""
+"""Answers a JSON list of cross entropy and divergence cases with PyTorch's values and gradients, in float64."""
 
 import json
 import sys
@@ -6,7 +6,20 @@ import sys
 import torch
 
 
+def divergence(case):
+    """T² KL(softmax(teacher / T) ‖ softmax(z / T)), summed."""
+    logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
+    t = case["temperature"]
+    teacher = torch.tensor(case["teacher"], dtype=torch.float64)
+    log_p = torch.log_softmax(logits / t, dim=-1)
+    value = t * t * torch.nn.functional.kl_div(log_p, torch.softmax(teacher / t, dim=-1), reduction="sum")
+    value.backward()
+    return {"value": [value.item()], "gradient": logits.grad.flatten().tolist(), "labelsGradient": None}
+
+
 def answer(case):
+    if "teacher" in case:
+        return divergence(case)
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
     soft = case["soft"]
     labels = torch.tensor(case["labels"], dtype=torch.float64 if soft else torch.int64, requires_grad=soft)

@@ -12,7 +12,7 @@ import {
 } from "../support/arbitraries.ts";
 import { backends, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
-import { gradientSize } from "../support/gradientSize.ts";
+import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { distance, flat } from "../support/numbers.ts";
 
 /** The reference, or the text of its LossError. */
@@ -38,7 +38,8 @@ async function expectAgreement(composition: Composition, batch: RandomBatch, tol
   }
   const { value, gradient } = await run;
   // float32 has fewer digits below 1e-38.
-  expect(distance(value, expected.value, 1e-33)).toBeLessThanOrEqual(tolerance);
+  const parts = Math.max(1e-33, valueSize(composition.loss, batch.plain));
+  expect(distance(value, expected.value, parts)).toBeLessThanOrEqual(tolerance);
   const size = gradientSize(composition.loss, batch.plain);
   expect(distance(gradient, expected.gradient, size)).toBeLessThanOrEqual(tolerance);
 }

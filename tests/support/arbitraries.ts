@@ -11,6 +11,7 @@ import {
   constant,
   cosine,
   crossEntropy,
+  distillation,
   exponentialDecay,
   type Frequencies,
   focal,
@@ -27,6 +28,7 @@ import {
   type PlainBatch,
   parameter,
   perToken,
+  pipe,
   poly,
   powerLaw,
   ramp,
@@ -170,9 +172,15 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   const weighing = fc
     .tuple(attachments(classes), fc.array(laws(classes), { maxLength: 3 }))
     .map(([attachment, own]) => [attachment, ...own]);
+  const taught = named(
+    "add(distillation)",
+    fc
+      .tuple(fc.record({ temperature: numeric(0.5, 4) }).map(distillation), numeric(0.1, 2))
+      .map(([loss, share]) => add(pipe(loss, scale(share)))),
+  );
   const addition =
     depth === 0
-      ? fc.constant(noChange)
+      ? taught
       : compositions(classes, depth - 1).map((other) => ({
           name: `add(${other.steps.join(", ")})`,
           change: forget(add(other.loss as never)),
@@ -181,6 +189,7 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
     smoothing.map((x) => [x]),
     weighing,
     modulators.map((x) => [x]),
+    taught.map((x) => [x]),
     anywhere(classes).map((x) => [x]),
     addition.map((x) => [x]),
   );
@@ -243,17 +252,19 @@ export function batches(
     return fc
       .record({
         logits: each(logit.map(Math.fround), rows * classes),
+        teacher: each(logit.map(Math.fround), rows * classes),
         labels: each(fc.nat({ max: classes - 1 })),
         soft: fc.option(each(fc.oneof(fc.constant(0), within(0, 1).map(Math.fround)), rows * classes)),
         mask: fc.option(each(fc.boolean())),
         sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
         step: fc.integer({ min: 0, max: 30 }),
       })
-      .map(({ logits, labels, soft, mask, sampleWeight, step }) => ({
+      .map(({ logits, teacher, labels, soft, mask, sampleWeight, step }) => ({
         shape,
         classes,
         plain: {
           logits: nest(logits, [...shape, classes]),
+          teacher: nest(teacher, [...shape, classes]),
           labels: soft === null || !options.soft ? nest(labels, shape) : nest(soft, [...shape, classes]),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),

@@ -1,9 +1,9 @@
 import type { AnyLoss, PlainBatch } from "lossmith";
 import { differentiate } from "../../lib/loss/differentiate.ts";
-import { atomsOf } from "../../lib/loss/expression.ts";
+import { atom, atomsOf } from "../../lib/loss/expression.ts";
 import type { Entries } from "../../lib/loss/field.ts";
 import { type ClassExpression, finalTerms } from "../../lib/loss/loss.ts";
-import { classMeaning } from "../../lib/reference/classes.ts";
+import { classMeaning, targetsOf } from "../../lib/reference/classes.ts";
 import { evaluate } from "../../lib/reference/evaluate.ts";
 import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.ts";
 
@@ -13,6 +13,23 @@ import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.t
  * millionth of them, some sixteen roundings of float32.
  */
 export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
+  return 0.05 * rowSizes(loss, batch, partsOf).reduce((a, b) => Math.max(a, b), 0);
+}
+
+/**
+ * The same for values, for divergences from a teacher alone: those are the small difference of two entropies. The
+ * values of other terms are held to their own size.
+ */
+export function valueSize(loss: AnyLoss, batch: PlainBatch): number {
+  const terms = finalTerms(loss).filter(({ targets }) => targets !== "labels");
+  if (terms.length === 0) return 0;
+  const sizes = rowSizes({ ...loss, focus: null, terms }, batch, valueParts);
+  return 0.05 * sizes.reduce((a, b) => a + b, 0);
+}
+
+type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number) => number;
+
+function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly number[] {
   const rows = readPlainBatch(loss, batch);
   const shares = finalTerms(loss).map((term) => {
     // The denominator of a weighted mean is the sum of the term whose value is its weight.
@@ -25,28 +42,41 @@ export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
           : 1;
     return denominator === 0 ? 0 : 1 / denominator;
   });
-  const sizes = rows.indices.map((row) => {
-    const terms = finalTerms(loss).map(({ value }, i) => {
-      const seed = rows.targets(row).map((q) => q * shares[i] * rows.sampleWeight[row]);
-      return rows.valid[row] ? partsOf(value, seed, rows, row) : 0;
+  return rows.indices.map((row) => {
+    const terms = finalTerms(loss).map((term, i) => {
+      const seed = targetsOf(term, rows, row).map((q) => q * shares[i] * rows.sampleWeight[row]);
+      return rows.valid[row] ? parts(term.value, seed, rows, row) : 0;
     });
     return terms.reduce((a, b) => a + b, 0);
   });
-  return 0.05 * sizes.reduce((a, b) => Math.max(a, b), 0);
+}
+
+/** Σ over the atoms of the logits and the classes of |seed_c atom_c ∂e_c / ∂atom|. */
+function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: number): number {
+  const meaning = classMeaning(rows, row);
+  return atomsOf(e)
+    .filter((a) => "view" in a)
+    .map((a) => weighedSum(seed, meaning(differentiate(e, (b) => b === a)), meaning(atom(a)), rows.classes))
+    .reduce((x, y) => x + y, 0);
+}
+
+function weighedSum(seed: Entries, derivative: Entries, value: Entries, classes: number): number {
+  const at = (entries: Entries, c: number): number => (typeof entries === "number" ? entries : entries[c]);
+  let sum = 0;
+  for (let c = 0; c < classes; c++) {
+    const part = at(seed, c) === 0 ? 0 : Math.abs(at(seed, c) * at(derivative, c) * at(value, c));
+    if (Number.isFinite(part)) sum += part;
+  }
+  return sum;
 }
 
 /** Σ over the atoms of the logits and the classes of |∂(Σ_c seed_c e_c) / ∂atom|. */
 function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number): number {
-  const at = (entries: Entries, c: number): number => (typeof entries === "number" ? entries : entries[c]);
   let parts = 0;
   for (const a of atomsOf(e)) {
-    if (a.kind !== "classSum" && !("view" in a)) continue;
+    if (a.kind !== "classSum" && !("view" in a && a.view.of === "logits")) continue;
     const derivative = classMeaning(rows, row)(differentiate(e, (b) => b === a));
-    const each = Array.from({ length: rows.classes }, (_, c) => {
-      const weighed = at(seed, c) === 0 ? 0 : Math.abs(at(seed, c) * at(derivative, c));
-      return Number.isFinite(weighed) ? weighed : 0;
-    });
-    const total = each.reduce((x, y) => x + y, 0);
+    const total = weighedSum(seed, derivative, 1, rows.classes);
     parts += a.kind === "classSum" ? partsOf(a.body, total, rows, row) : total;
   }
   return parts;

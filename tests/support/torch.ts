@@ -5,6 +5,9 @@ import { fileURLToPath } from "node:url";
 export interface TorchCase {
   readonly logits: unknown;
   readonly labels: unknown;
+  /** With a teacher, the case is T² kl_div of its softmax, without the labels. */
+  readonly teacher?: unknown;
+  readonly temperature?: number;
   /** Whether the labels are a weight for each class. */
   readonly soft: boolean;
   readonly weight: readonly number[] | null;
