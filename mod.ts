@@ -5,7 +5,7 @@
  */
 export { flow, pipe } from "fp-ts/lib/function.js";
 export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
-export { type CompiledLoss, compile, compileEither } from "./lib/compiler/compile.ts";
+export { type CompiledLoss, type CompileOptions, compile, compileEither } from "./lib/compiler/compile.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export { addK } from "./lib/frequency/addK.ts";
@@ -20,11 +20,12 @@ export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
-export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
+export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
+export { fromFunction } from "./lib/library/fromFunction.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export { join } from "./lib/library/join.ts";
 export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
@@ -43,6 +44,7 @@ export { softcap } from "./lib/library/softcap.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
+export type { Nested } from "./lib/loss/batch.ts";
 export {
   type AnyCombinator,
   type Attach,

@@ -17,12 +17,13 @@ import {
   flatten,
   isNumber,
   logitsShape,
+  missingInput,
   missingTeacher,
   type Nested,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { checkVocabulary } from "../loss/inventory.ts";
-import { checkTensor, describe, readLabels, readMask, readSampleWeight } from "./entries.ts";
+import { checkTensor, describe, type Reading, readLabels, readMask, readNumbers } from "./entries.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -50,6 +51,8 @@ export interface Batch {
   readonly mask?: tf.Tensor | Uint8Array | Nested<boolean>;
   /** A weight of at least 0 for each row; [...]: a float32 tensor, a typed array, or nested arrays. */
   readonly sampleWeight?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
+  /** A number for each row, [...], under each name that the loss reads; constants to gradients. */
+  readonly inputs?: Readonly<Record<string, tf.Tensor | Float32Array | Float64Array | Nested<number>>>;
   /** The number of the training step, 0 at the first; needed by a loss with a schedule. */
   readonly step?: number;
   /**
@@ -69,6 +72,8 @@ export interface Rows {
   readonly labels: tf.Tensor1D | null;
   /** Soft labels [N, V], 0 in rows that are not valid; null where the labels are integers. */
   readonly targets: tf.Tensor2D | null;
+  /** [N] each, by name. */
+  readonly inputs: ReadonlyMap<string, tf.Tensor1D>;
   /** A teacher's logits [N, V]; null where the loss reads none. */
   readonly teacher: tf.Tensor2D | null;
   /** Null where every row is valid. */
@@ -82,7 +87,10 @@ export interface Rows {
 }
 
 /** What a batch is checked against. */
-type Facts = Pick<Plan, "fields" | "ignored" | "scheduled" | "teacher">;
+type Facts = Pick<Plan, "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates"> & {
+  /** Whether labels, mask and weights are looked at on the host even where that waits for the device. */
+  readonly look: boolean;
+};
 
 export function readBatch(plan: Facts, batch: Batch): Rows {
   if (typeof batch !== "object" || batch === null) {
@@ -112,6 +120,8 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
       "Give soft labels as a tensor",
     );
   }
+  // Denominators do not look at the inputs.
+  const facts = { ...plan, inputs: [] };
   const { labels } = batch;
   const shape =
     labels instanceof tf.Tensor
@@ -122,20 +132,21 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
   if (labels instanceof tf.Tensor && labels.dtype === "float32") {
     const { rows, classes } = logitsShape(shape);
     checkVocabulary(plan.fields, classes);
-    return readRows(plan, batch, rows, classes);
+    return readRows(facts, batch, rows, classes);
   }
   const ofTeacher = batch.teacher instanceof tf.Tensor ? batch.teacher.shape[shape.length] : undefined;
   const classes = plan.fields[0]?.source.values.length ?? ofTeacher ?? 2 ** 31;
-  return readRows(plan, batch, shape, classes);
+  return readRows(facts, batch, shape, classes);
 }
 
 function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
   const count = shape.reduce((product, size) => product * size, 1);
   const step = checkStep(batch.step, plan.scheduled);
   const soft = isSoft(batch.labels, shape, classes);
-  const labels = soft ? null : readLabels(batch.labels, shape, classes);
-  const mask = batch.mask === undefined ? null : readMask(batch.mask, shape, classes);
-  const weights = batch.sampleWeight === undefined ? null : readSampleWeight(batch.sampleWeight, shape, classes);
+  const reading: Reading = { shape, classes, look: plan.look };
+  const labels = soft ? null : readLabels(batch.labels, reading);
+  const mask = batch.mask === undefined ? null : readMask(batch.mask, reading);
+  const weights = batch.sampleWeight === undefined ? null : readNumbers("sampleWeight", batch.sampleWeight, reading);
   if (weights?.host) checkSampleWeights(weights.host, shape);
   const chosen =
     (labels === null || labels.host !== null) &&
@@ -146,7 +157,14 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
   const sampleWeight = weights?.tensor() ?? null;
   const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.valid) : null;
   const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
-  return { shape: [...shape], count, classes, step, sampleWeight, targets, teacher, ...chosen };
+  const inputs = new Map(plan.inputs.map((name) => [name, readInput(batch, name, { ...reading, look: false })]));
+  return { shape: [...shape], count, classes, step, sampleWeight, targets, teacher, inputs, ...chosen };
+}
+
+function readInput({ inputs }: Omit<Batch, "logits">, name: string, reading: Reading): tf.Tensor1D {
+  const values = inputs?.[name];
+  if (values === undefined) throw missingInput(name);
+  return readNumbers(`inputs.${name}`, values, reading).tensor();
 }
 
 function readTeacher(teacher: Batch["teacher"], shape: readonly number[], classes: number): tf.Tensor2D {
@@ -187,7 +205,8 @@ function hostRows(
   return {
     labels: within === null ? null : tf.tensor1d(within, "int32"),
     valid: chosenRows(count, isValid),
-    read: chosenRows(count, (row) => isValid(row) && (weights === null || weights[row] !== 0)),
+    // An aggregate is over rows of weight 0 too.
+    read: chosenRows(count, (row) => isValid(row) && (plan.aggregates || weights === null || weights[row] !== 0)),
     outOfRange: null,
   };
 }
@@ -214,7 +233,7 @@ function deviceRows(
   const notIgnored = labels === null ? [] : plan.ignored.map((label) => tf.notEqual(labels, int32(label)));
   const conditions = [...(mask === null ? [] : [mask]), ...notIgnored];
   const valid = all(conditions);
-  const read = all(weights === null ? conditions : [...conditions, tf.notEqual(weights, 0)]);
+  const read = all(weights === null || plan.aggregates ? conditions : [...conditions, tf.notEqual(weights, 0)]);
   if (labels === null) return { labels, valid, read, outOfRange: null };
   const inRange = tf.logicalAnd(tf.greaterEqual(labels, int32(0)), tf.less(labels, int32(classes)));
   const outside = tf.logicalNot(inRange) as tf.Tensor1D;

@@ -37,6 +37,16 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor> {
   dispose(): void;
 }
 
+/** Options of `compile`. */
+export interface CompileOptions {
+  /**
+   * Whether a label out of range is a LossError that names its row also where labels, mask and weights are tensors on a GPU,
+   * which makes each call wait for the device. false by default: the row's loss is NaN there. Labels on the host, and
+   * all labels on cpu and wasm, are always checked.
+   */
+  readonly check?: boolean;
+}
+
 /**
  * Compiles a loss.
  *
@@ -59,9 +69,14 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor> {
  */
 export function compile<I extends Input>(
   loss: Loss<I, Exclude<Kind, "already reduced per token">>,
+  options?: CompileOptions,
 ): CompiledLoss<tf.Scalar>;
-export function compile(loss: AnyLoss): CompiledLoss;
-export function compile(loss: AnyLoss): CompiledLoss {
+export function compile(loss: AnyLoss, options?: CompileOptions): CompiledLoss;
+export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLoss {
+  const { check = false } = options ?? {};
+  if (typeof check !== "boolean") {
+    throw new LossError("compile({ check })", `got ${String(check)}`, "Give true or false");
+  }
   const integer = plan(loss);
   let soft: Plan | null = null;
   const planFor = (targets: Targets): Plan => {
@@ -75,7 +90,7 @@ export function compile(loss: AnyLoss): CompiledLoss {
     ),
   );
   const tables = new Tables();
-  const executable = { plan: planFor, tables, variables };
+  const executable = { plan: planFor, check, tables, variables };
   const run = (batch: Batch): tf.Tensor => executeLoss(executable, batch);
   return Object.assign(run, {
     plan: integer,
@@ -99,9 +114,9 @@ export function compile(loss: AnyLoss): CompiledLoss {
  * expect(isRight(compileEither(crossEntropy))).toBe(true);
  * ```
  */
-export function compileEither(loss: AnyLoss): Either<LossError, CompiledLoss> {
+export function compileEither(loss: AnyLoss, options: CompileOptions = {}): Either<LossError, CompiledLoss> {
   return tryCatch(
-    () => compile(loss),
+    () => compile(loss, options),
     (error) => {
       if (error instanceof LossError) return error;
       throw error;

@@ -24,11 +24,27 @@ export interface Entry {
   readonly tensor: () => tf.Tensor1D;
 }
 
-function tensorEntry(tensor: tf.Tensor): Entry {
+/** The rows that an entry must fit, and whether it is looked at on the host even where that waits for the device. */
+export interface Reading {
+  readonly shape: readonly number[];
+  readonly classes: number;
+  readonly look: boolean;
+}
+
+function tensorEntry(where: string, tensor: tf.Tensor, look: boolean): Entry {
   return {
-    host: isHostBackend() ? tensor.dataSync() : null,
+    host: isHostBackend() ? tensor.dataSync() : look ? waitFor(where, tensor) : null,
     tensor: () => tensor.flatten(),
   };
+}
+
+function waitFor(where: string, tensor: tf.Tensor): ArrayLike<number> {
+  if (tf.getBackend() !== "webgpu") return tensor.dataSync();
+  throw new LossError(
+    where,
+    "{ check: true } looks at them on the host, and webgpu shows a tensor only to those who await it",
+    "Give a typed array or nested arrays instead of a tensor",
+  );
 }
 
 function hostEntry(host: ArrayLike<number>, dtype: "int32" | "bool" | "float32"): Entry {
@@ -36,60 +52,57 @@ function hostEntry(host: ArrayLike<number>, dtype: "int32" | "bool" | "float32")
   return { host: dtype === "float32" ? values : host, tensor: () => tf.tensor1d(values, dtype) };
 }
 
-export function readLabels(labels: Batch["labels"], shape: readonly number[], classes: number): Entry {
+export function readLabels(labels: Batch["labels"], reading: Reading): Entry {
   const integers = "Give integer labels [...]: an int32 tensor, an Int32Array or nested arrays of integers";
   if (labels instanceof tf.Tensor) {
     checkTensor("labels", labels, integers);
     if (labels.dtype !== "int32") throw new LossError("labels", `they have dtype ${labels.dtype}`, integers);
-    checkRowShape("labels", labels.shape, shape, classes);
-    return tensorEntry(labels);
+    checkRowShape("labels", labels.shape, reading.shape, reading.classes);
+    return tensorEntry("labels", labels, reading.look);
   }
   if (labels instanceof Float32Array || labels instanceof Float64Array) {
     throw new LossError("labels", `they are a ${labels.constructor.name}`, integers);
   }
-  if (ArrayBuffer.isView(labels)) return typedEntry("labels", labels as IntegerArray, shape, classes, "int32");
+  if (ArrayBuffer.isView(labels)) return typedEntry("labels", labels as IntegerArray, reading, "int32");
   if (typeof labels !== "number" && !Array.isArray(labels))
     throw new LossError("labels", `got ${describe(labels)}`, integers);
-  return nestedEntry("labels", flatten(labels, "labels", isNumber, "integer labels"), shape, classes, "int32");
+  return nestedEntry("labels", flatten(labels, "labels", isNumber, "integer labels"), reading, "int32");
 }
 
-export function readMask(mask: NonNullable<Batch["mask"]>, shape: readonly number[], classes: number): Entry {
+export function readMask(mask: NonNullable<Batch["mask"]>, reading: Reading): Entry {
   const booleans = "Give a bool tensor, a Uint8Array of 0 and 1 or nested arrays of booleans, true for rows that count";
   if (mask instanceof tf.Tensor) {
     checkTensor("mask", mask, booleans);
     if (mask.dtype !== "bool") throw new LossError("mask", `it has dtype ${mask.dtype}`, booleans);
-    checkRowShape("mask", mask.shape, shape, classes);
-    return tensorEntry(mask);
+    checkRowShape("mask", mask.shape, reading.shape, reading.classes);
+    return tensorEntry("mask", mask, reading.look);
   }
   if (mask instanceof Uint8Array) {
     const bad = mask.findIndex((x) => x > 1);
     if (bad >= 0) throw new LossError("mask", `its entry ${bad} is ${mask[bad]}`, booleans);
-    return typedEntry("mask", mask, shape, classes, "bool");
+    return typedEntry("mask", mask, reading, "bool");
   }
   if (typeof mask !== "boolean" && !Array.isArray(mask)) throw new LossError("mask", `got ${describe(mask)}`, booleans);
   const flat = flatten(mask, "mask", isBoolean, "booleans, true for rows that count");
-  return nestedEntry("mask", { shape: flat.shape, values: flat.values.map(Number) }, shape, classes, "bool");
+  return nestedEntry("mask", { shape: flat.shape, values: flat.values.map(Number) }, reading, "bool");
 }
 
-export function readSampleWeight(
-  weights: NonNullable<Batch["sampleWeight"]>,
-  shape: readonly number[],
-  classes: number,
-): Entry {
-  const numbers = "Give a float32 tensor, a Float32Array or nested arrays of numbers";
-  if (weights instanceof tf.Tensor) {
-    checkTensor("sampleWeight", weights, numbers);
-    if (weights.dtype !== "float32") throw new LossError("sampleWeight", `it has dtype ${weights.dtype}`, numbers);
-    checkRowShape("sampleWeight", weights.shape, shape, classes);
-    return tensorEntry(weights);
+/** A number for each row: sample weights, inputs. */
+export function readNumbers(where: string, numbers: NonNullable<Batch["sampleWeight"]>, reading: Reading): Entry {
+  const remedy = "Give a float32 tensor, a Float32Array or nested arrays of numbers";
+  if (numbers instanceof tf.Tensor) {
+    checkTensor(where, numbers, remedy);
+    if (numbers.dtype !== "float32") throw new LossError(where, `it has dtype ${numbers.dtype}`, remedy);
+    checkRowShape(where, numbers.shape, reading.shape, reading.classes);
+    return tensorEntry(where, numbers, reading.look);
   }
-  if (weights instanceof Float32Array || weights instanceof Float64Array) {
-    return typedEntry("sampleWeight", weights, shape, classes, "float32");
+  if (numbers instanceof Float32Array || numbers instanceof Float64Array) {
+    return typedEntry(where, numbers, reading, "float32");
   }
-  if (typeof weights !== "number" && !Array.isArray(weights)) {
-    throw new LossError("sampleWeight", `got ${describe(weights)}`, numbers);
+  if (typeof numbers !== "number" && !Array.isArray(numbers)) {
+    throw new LossError(where, `got ${describe(numbers)}`, remedy);
   }
-  return nestedEntry("sampleWeight", flatten(weights, "sampleWeight", isNumber, "numbers"), shape, classes, "float32");
+  return nestedEntry(where, flatten(numbers, where, isNumber, "numbers"), reading, "float32");
 }
 
 /** What a value of the wrong type is, for messages. */
@@ -102,8 +115,7 @@ export function describe(x: unknown): string {
 function typedEntry(
   where: string,
   values: ArrayLike<number>,
-  shape: readonly number[],
-  classes: number,
+  { shape, classes }: Reading,
   dtype: "int32" | "bool" | "float32",
 ): Entry {
   const rows = shape.reduce((product, size) => product * size, 1);
@@ -120,8 +132,7 @@ function typedEntry(
 function nestedEntry(
   where: string,
   flat: { readonly shape: readonly number[]; readonly values: readonly number[] },
-  shape: readonly number[],
-  classes: number,
+  { shape, classes }: Reading,
   dtype: "int32" | "bool" | "float32",
 ): Entry {
   // An empty array does not show its inner dimensions.

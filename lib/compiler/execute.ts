@@ -25,6 +25,8 @@ import { combineTerms, denominatorsOf, narrowMeaning, numeratorsOf, perTokenValu
 /** A loss that is ready to run. */
 export interface Executable {
   readonly plan: (targets: Targets) => Plan;
+  /** Whether batches are checked on the host even where that waits for the device. */
+  readonly check: boolean;
   readonly tables: Tables;
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
 }
@@ -42,7 +44,7 @@ export function executeLoss(loss: Executable, batch: Batch): tf.Tensor {
 export function executeParts(loss: Executable, batch: Batch): Parts {
   const parts = tf.tidy(() => {
     const { plan, rows } = prepare(loss, batch);
-    refusePerToken(plan, "parts");
+    refuseParts(plan, "parts");
     const numerators = differentiable(loss, plan, rows, batch, "numerators") as tf.Tensor1D;
     return { numerators, denominators: constantOf(() => denominators(loss, plan, rows)) };
   });
@@ -52,11 +54,11 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
 /** The denominators of a batch, [terms], which do not look at the logits. */
 export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
   return tf.tidy(() => {
-    const integer = loss.plan("integer");
+    const integer = { ...loss.plan("integer"), look: loss.check };
     const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
     const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
     const plan = rows.targets === null ? integer : loss.plan("soft");
-    refusePerToken(plan, "denominators");
+    refuseParts(plan, "denominators");
     return constantOf(() => denominators(loss, plan, rows));
   });
 }
@@ -82,11 +84,18 @@ function constantOf<T extends tf.Tensor>(compute: () => T): T {
 
 function prepare(loss: Executable, batch: Batch): { readonly plan: Plan; readonly rows: Rows } {
   const integer = loss.plan("integer");
-  const rows = readBatch(integer, batch);
+  const rows = readBatch({ ...integer, look: loss.check }, batch);
   return { plan: rows.targets === null ? integer : loss.plan("soft"), rows };
 }
 
-function refusePerToken(plan: Plan, name: string): void {
+function refuseParts(plan: Plan, name: string): void {
+  if (plan.coupled) {
+    throw new LossError(
+      name,
+      "the loss has a mean over the batch, so that its rows do not add up over parts of the batch",
+      "Give the whole batch at once, or leave batchMean out",
+    );
+  }
   if (!plan.perToken) return;
   throw new LossError(
     name,
@@ -219,7 +228,7 @@ function readDenominators(plan: Plan, { denominators: given }: Batch): tf.Tensor
   if (given === undefined) return null;
   const count = plan.terms.length;
   const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;
-  if (plan.perToken) throw new LossError("denominators", "a loss that ends in perToken has none", "Leave them out");
+  refuseParts(plan, "denominators");
   if (given instanceof tf.Tensor) {
     if (given.rank === 1 && given.size === count) return given.toFloat();
     throw new LossError("denominators", `they have shape [${given.shape.join(", ")}]`, remedy);

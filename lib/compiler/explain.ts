@@ -143,6 +143,13 @@ function explainPlan(planned: Plan): string {
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
     `  kept for the backward pass: about ${4 * ownRows} bytes a row, beside the logits`,
+    ...(planned.coupled
+      ? ["  rows share: a mean over the batch, so that it has no parts"]
+      : planned.aggregates
+        ? ["  rows share: sums over their sequence"]
+        : []),
+    ...list("inputs", planned.inputs),
+    ...(planned.teacher ? ["  reads a teacher's logits beside the model's own"] : []),
     ...list("trainable parameters", [...planned.parameters.keys()]),
     ...list("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),

@@ -7,13 +7,14 @@ import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
+import type { Rows } from "./batch.ts";
 import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { lowerRowAtom } from "./lower.ts";
-import { keyOf } from "./narrow.ts";
-import type { Plan } from "./plan.ts";
+import { keyOf, type Narrow } from "./narrow.ts";
+import type { Plan, Slopes } from "./plan.ts";
 import { classwiseContext, dotsOf, lookUp, ofKind, type State, scaleOf, wideInput } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
-import { type Meaning, narrowMeaning, selectRows, weighRows } from "./values.ts";
+import { aggregateRows, type Meaning, narrowMeaning, selectRows, weighRows } from "./values.ts";
 
 /** The gradient that reaches each term's rows: a scalar or [N] a term. */
 export type TermGradients = readonly tf.Tensor[];
@@ -65,25 +66,54 @@ function classwiseParts(
   });
 }
 
+/** A part of a derivative: what reaches the rows, and the narrow expression that it is multiplied by. */
+interface Contribution {
+  readonly g: tf.Tensor;
+  readonly slope: Narrow;
+  /** Whether the row's sample weight is in `g` already. */
+  readonly weighed: boolean;
+}
+
+/** The parts of ∂loss/∂x for what `pick` finds in slopes: in each term's value, and in the bodies of aggregates. */
+function contributions(
+  plan: Plan,
+  state: State,
+  meaning: Meaning,
+  g: TermGradients,
+  pick: (slopes: Slopes) => Narrow | undefined,
+): readonly Contribution[] {
+  const visit = (slopes: Slopes, rowG: tf.Tensor, weighed: boolean): readonly Contribution[] => {
+    const own = pick(slopes);
+    return [
+      ...(own === undefined ? [] : [{ g: rowG, slope: own, weighed }]),
+      ...slopes.aggregates.flatMap(({ aggregate, slope, body }) => {
+        const h = contributed({ g: rowG, slope, weighed }, meaning, state.rows);
+        return visit(body, aggregateRows(aggregate.over, h, state.rows), true);
+      }),
+    ];
+  };
+  return plan.terms.flatMap(({ slopes }, i) => visit(slopes, g[i], false));
+}
+
+/** A contribution to each row, [N]; 0 in rows that are not valid. */
+function contributed({ g, slope, weighed }: Contribution, meaning: Meaning, rows: Rows): tf.Tensor1D {
+  const product = tf.mul(g, meaning(slope)) as tf.Tensor1D;
+  return weighed ? selectRows(product, rows) : weighRows(product, rows);
+}
+
 /** ∂loss/∂statistic for each row, [N]; null where it is 0. */
 function cotangentOf(plan: Plan, state: State, meaning: Meaning, g: TermGradients, key: string): tf.Tensor1D | null {
-  const parts = plan.terms.flatMap((term, i) => {
-    const derivative = term.derivatives.get(key);
-    return derivative === undefined ? [] : [tf.mul(g[i], meaning(derivative)) as tf.Tensor1D];
-  });
-  return parts.length === 0 ? null : weighRows(tf.addN(parts), state.rows);
+  const parts = contributions(plan, state, meaning, g, ({ statistics }) => statistics.get(key));
+  return parts.length === 0 ? null : tf.addN(parts.map((part) => contributed(part, meaning, state.rows)));
 }
 
 /** ∂loss/∂parameter, a scalar: directly, and through the scales of views. */
 export function parameterGradient(plan: Plan, state: State, g: TermGradients, name: string): tf.Scalar {
   if (state.rows.count === 0) return tf.scalar(0);
   const meaning = narrowMeaning(plan, state);
-  const direct = plan.terms.flatMap((term, i) => {
-    const derivative = term.parameterDerivatives.get(name);
-    return derivative === undefined
-      ? []
-      : [total(weighRows(tf.mul(g[i], meaning(derivative)) as tf.Tensor1D, state.rows))];
-  });
+  const direct = contributions(plan, state, meaning, g, ({ parameters }) => parameters.get(name)).map((part) =>
+    total(contributed(part, meaning, state.rows)),
+  );
   const throughScales = [...plan.views].flatMap(([key, view]) => {
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
     if ((slope.kind === "constant" && slope.value === 0) || view.of === "teacher") return [];
@@ -107,15 +137,21 @@ export function labelsGradient(plan: Plan, state: State, g: TermGradients, h: Te
   if (rows.count === 0) return tf.zerosLike(state.logits);
   const meaning = narrowMeaning(plan, state);
   const values = classValuesOf(state, meaning);
-  const each = (gradient: tf.Tensor, e: Expression<ClassAtom>): tf.Tensor2D => {
-    const rowG = weighRows(tf.mul(gradient, tf.ones([rows.count])) as tf.Tensor1D, rows).expandDims(1);
-    return tf.mul(tf.mul(rowG, values(e)), tf.ones([rows.count, rows.classes])) as tf.Tensor2D;
-  };
-  const parts = plan.terms.flatMap(({ classes, targets }, i) =>
-    targets === "labels"
-      ? [tf.tidy(() => tf.sub(each(g[i], classes.value), each(h[i], classes.weight)) as tf.Tensor2D)]
-      : [],
-  );
+  const each = (rowG: tf.Tensor1D, e: Expression<ClassAtom>): tf.Tensor2D =>
+    tf.mul(tf.mul(rowG.expandDims(1), values(e)), tf.ones([rows.count, rows.classes])) as tf.Tensor2D;
+  const weighed = (gradient: tf.Tensor): tf.Tensor1D =>
+    weighRows(tf.mul(gradient, tf.ones([rows.count])) as tf.Tensor1D, rows);
+  const throughAggregates = (slopes: Slopes, part: Omit<Contribution, "slope">): readonly tf.Tensor2D[] =>
+    slopes.aggregates.flatMap(({ aggregate, slope, body }) => {
+      const reached = aggregateRows(aggregate.over, contributed({ ...part, slope }, meaning, rows), rows);
+      const own = each(selectRows(reached, rows), aggregate.classes);
+      return [own, ...throughAggregates(body, { g: reached, weighed: true })];
+    });
+  const parts = plan.terms.flatMap(({ by, classes, slopes }, i) => {
+    if (by !== "targets") return [];
+    const own = tf.tidy(() => tf.sub(each(weighed(g[i]), classes.value), each(weighed(h[i]), classes.weight)));
+    return [own as tf.Tensor2D, ...throughAggregates(slopes, { g: g[i], weighed: false })];
+  });
   return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(tf.addN(parts), rows.valid);
 }
 
@@ -136,7 +172,7 @@ function classValuesOf(state: State, meaning: Meaning): (e: Expression<ClassAtom
       if (a.kind === "nll" || a.kind === "logOdds") return logitsAtomValue(a, context) as tf.Tensor as tf.Tensor1D;
       if (a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize")
         return context.constantOf(a) as RowValues;
-      return meaning(lowerRowAtom(a)).expandDims(1) as tf.Tensor as tf.Tensor1D;
+      return meaning(lowerRowAtom(a, "targets")).expandDims(1) as tf.Tensor as tf.Tensor1D;
     }),
   );
 }

@@ -28,14 +28,22 @@ import type { Narrow, NarrowAtom, Statistic, Table, TableAtom, Weighting } from 
 const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
 const of = (kind: StatisticName, view: View): Narrow => statistic({ kind, view });
 
+/** What the classes of a term's rows are added by: the row's label alone, its soft targets, or a teacher's softmax. */
+export type By = "label" | Exclude<Weighting, "ones">;
+
+/** The value of a per-class expression, added over the classes by the targets. */
+export function lower(e: ClassExpression, by: By): Narrow {
+  return by === "label" ? lowerAtLabel(e) : lowerSum(e, by, by);
+}
+
 /** The value of a per-class expression at the row's label. */
-export function lowerAtLabel(e: ClassExpression): Narrow {
+function lowerAtLabel(e: ClassExpression): Narrow {
   return substitute<ClassAtom, NarrowAtom>(
     e,
     (a) => {
       if (a.kind === "nll") return of("n", a.view);
       if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
-      return lowerRowAtom(a);
+      return lowerRowAtom(a, "label");
     },
     (node) => {
       if (isTable(node) && isPerClass(node)) return atom({ kind: "lookup", table: node as Table });
@@ -56,9 +64,12 @@ function foldWeights(node: ClassExpression): ClassExpression | null {
     : null;
 }
 
-/** The sum of a per-class expression over the classes, weighed by the row's targets or each once. */
-export function lowerSum(e: ClassExpression, weighting: Weighting): Narrow {
-  return monomials(e).reduce<Narrow>((sum, { row, body }) => add(sum, weigh(row, sumOf(body, weighting))), constant(0));
+/** The sum of a per-class expression over the classes of a term, weighed by targets or each once. */
+function lowerSum(e: ClassExpression, weighting: Weighting, by: By): Narrow {
+  return monomials(e, by).reduce<Narrow>(
+    (sum, { row, body }) => add(sum, weigh(row, sumOf(body, weighting))),
+    constant(0),
+  );
 }
 
 // ------------------------------------------------------------------------------------------------------- monomials
@@ -70,21 +81,24 @@ interface Monomial {
   readonly body: ClassExpression;
 }
 
-function monomials(e: ClassExpression): readonly Monomial[] {
-  if (isRow(e)) return [{ row: lowerRow(e), body: constant(1) }];
+function monomials(e: ClassExpression, by: By): readonly Monomial[] {
+  if (isRow(e)) return [{ row: lowerRow(e, by), body: constant(1) }];
   switch (e.kind) {
     case "within":
-      return monomials(e.argument);
+      return monomials(e.argument, by);
     case "named":
-      return monomials(e.body);
+      return monomials(e.body, by);
     case "binary": {
       const { operator, left, right } = e;
-      if (operator === "add") return [...monomials(left), ...monomials(right)];
+      if (operator === "add") return [...monomials(left, by), ...monomials(right, by)];
       if (operator === "subtract")
-        return [...monomials(left), ...monomials(right).map((m) => ({ ...m, row: subtract(constant(0), m.row) }))];
+        return [
+          ...monomials(left, by),
+          ...monomials(right, by).map((m) => ({ ...m, row: subtract(constant(0), m.row) })),
+        ];
       if (operator === "multiply" || operator === "weigh") {
-        const rights = monomials(right);
-        return monomials(left).flatMap((l) =>
+        const rights = monomials(right, by);
+        return monomials(left, by).flatMap((l) =>
           rights.map((r) => ({
             row: operator === "weigh" ? weigh(l.row, r.row) : multiply(l.row, r.row),
             body: product(operator, l.body, r.body),
@@ -92,7 +106,7 @@ function monomials(e: ClassExpression): readonly Monomial[] {
         );
       }
       if (operator === "divide" && isRow(right)) {
-        return monomials(left).map((m) => ({ ...m, row: divide(m.row, lowerRow(right)) }));
+        return monomials(left, by).map((m) => ({ ...m, row: divide(m.row, lowerRow(right, by)) }));
       }
     }
   }
@@ -174,9 +188,19 @@ function sumOfTable(table: Table, weighting: Weighting): Narrow {
 
 // ------------------------------------------------------------------------------------------------------------ atoms
 
+const rowAtomKinds = new Set<ClassAtom["kind"]>([
+  "logsumexp",
+  "entropy",
+  "classSum",
+  "parameter",
+  "input",
+  "position",
+  "aggregate",
+]);
+
 /** Whether an atom is one number for the whole row, and more than a plain number. */
 function isRowAtom(a: ClassAtom): boolean {
-  return a.kind === "logsumexp" || a.kind === "entropy" || a.kind === "classSum" || a.kind === "parameter";
+  return rowAtomKinds.has(a.kind);
 }
 
 /** Whether an expression is the same for every class. */
@@ -194,34 +218,40 @@ function isPerClass(table: Expression<{ readonly kind: string }>): boolean {
   return atomsOf(table).some((a) => a.kind === "weight");
 }
 
-function lowerRow(e: ClassExpression): Narrow {
-  return substitute(e, lowerRowAtom);
+function lowerRow(e: ClassExpression, by: By): Narrow {
+  return substitute(e, (a) => lowerRowAtom(a, by));
 }
 
 function scalarTable(table: Table): Narrow {
-  return substitute<TableAtom, NarrowAtom>(table, lowerRowAtom);
+  return substitute<TableAtom, NarrowAtom>(table, (a) => lowerRowAtom(a, "label"));
 }
 
-const rowAtoms = new WeakMap<ClassAtom | TableAtom, Narrow>();
+const rowAtoms = new WeakMap<ClassAtom | TableAtom, Map<By, Narrow>>();
 
 /** An atom that is one number for the whole row: one expression for one atom, so that its loop is made once. */
-export function lowerRowAtom(a: ClassAtom | TableAtom): Narrow {
-  const known = rowAtoms.get(a) ?? makeRowAtom(a);
+export function lowerRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
+  const known = rowAtoms.get(a) ?? new Map<By, Narrow>();
   rowAtoms.set(a, known);
-  return known;
+  const narrow = known.get(by) ?? makeRowAtom(a, by);
+  known.set(by, narrow);
+  return narrow;
 }
 
-function makeRowAtom(a: ClassAtom | TableAtom): Narrow {
+function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
   switch (a.kind) {
     case "logsumexp":
       return add(of("m", a.view), of("s", a.view));
     case "entropy":
       return subtract(of("s", a.view), of("e", a.view));
     case "classSum":
-      return lowerSum(a.body, "ones");
+      return lowerSum(a.body, "ones", by);
+    case "aggregate":
+      return atom({ kind: "aggregate", over: a.over, body: lower(a.body, by), classes: a.body });
     case "step":
     case "vocabularySize":
     case "parameter":
+    case "input":
+    case "position":
       return atom<NarrowAtom>(a);
     default:
       throw new Error(`unreachable: ${a.kind} is no number of the row`);

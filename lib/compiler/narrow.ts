@@ -5,7 +5,8 @@
 import type { StatisticName } from "../kernels/rowStatistics.ts";
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import type { ClassExpression } from "../loss/loss.ts";
+import type { AggregateAtom, ClassExpression } from "../loss/loss.ts";
+import { identityOf } from "../loss/normalForm.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
 import type { BiasAtom, View } from "../loss/view.ts";
@@ -37,7 +38,19 @@ export type NarrowAtom =
   /** The table's entry at the row's label. */
   | { readonly kind: "lookup"; readonly table: Table }
   /** The sum of the table: one number. */
-  | { readonly kind: "total"; readonly table: Table };
+  | { readonly kind: "total"; readonly table: Table }
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "position" }
+  | NarrowAggregate;
+
+/** A sum over the valid rows of a row's sequence, or a mean over those of the batch. */
+export interface NarrowAggregate {
+  readonly kind: "aggregate";
+  readonly over: AggregateAtom["over"];
+  readonly body: Narrow;
+  /** The body as a function of the class. */
+  readonly classes: ClassExpression;
+}
 
 export type Narrow = Expression<NarrowAtom>;
 
@@ -55,6 +68,7 @@ export function keyOf(structure: Table | View | Statistic): string {
 
 function makeKey(structure: Table | View | Statistic): string {
   return JSON.stringify(structure, (key, value: unknown) => {
+    if (typeof value === "function") return `function ${identityOf(value)}`;
     if (key !== "field") return value;
     const field = value as Field;
     const number = fieldNumbers.get(field) ?? fields++;
@@ -63,13 +77,18 @@ function makeKey(structure: Table | View | Statistic): string {
   });
 }
 
+/** The atoms of an expression, those of the bodies of aggregates too. */
+export function narrowAtomsOf(e: Narrow): readonly NarrowAtom[] {
+  return atomsOf(e).flatMap((a) => (a.kind === "aggregate" ? [a, ...narrowAtomsOf(a.body)] : [a]));
+}
+
 /** The distinct values among the atoms of some expressions, by key, in order of first appearance. */
 export function distinct<T extends Table | Statistic>(
   expressions: readonly Narrow[],
   pick: (a: NarrowAtom) => T | null,
 ): ReadonlyMap<string, T> {
   const found = new Map<string, T>();
-  for (const a of expressions.flatMap((e) => atomsOf(e))) {
+  for (const a of expressions.flatMap(narrowAtomsOf)) {
     const x = pick(a);
     if (x !== null && !found.has(keyOf(x))) found.set(keyOf(x), x);
   }

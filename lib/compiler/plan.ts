@@ -5,29 +5,49 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atom, atomsOf } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { fieldsOf, hasTeacher, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
-import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction, type Term } from "../loss/loss.ts";
+import { fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { View } from "../loss/view.ts";
-import { lowerAtLabel, lowerSum } from "./lower.ts";
-import { distinct, keyOf, type Narrow, type NarrowAtom, type Statistic, type Table } from "./narrow.ts";
+import { type By, lower } from "./lower.ts";
+import {
+  distinct,
+  keyOf,
+  type Narrow,
+  type NarrowAggregate,
+  type NarrowAtom,
+  narrowAtomsOf,
+  type Statistic,
+  type Table,
+} from "./narrow.ts";
 
 /** What a batch's labels are: one class a row, or a weight for each class. */
 export type Targets = "integer" | "soft";
 
 export interface PlannedTerm {
   readonly reduction: Reduction;
-  readonly targets: Term["targets"];
+  readonly by: By;
   /** The row's share of the numerator, before the sample weight. */
   readonly value: Narrow;
   /** The row's share of the denominator of a weighted mean, before the sample weight. */
   readonly weight: Narrow;
   /** Value and weight as a function of the class. */
   readonly classes: { readonly value: ClassExpression; readonly weight: ClassExpression };
-  /** ∂value / ∂statistic by the statistic's key. */
-  readonly derivatives: ReadonlyMap<string, Narrow>;
-  /** ∂value / ∂parameter by the parameter's name. */
-  readonly parameterDerivatives: ReadonlyMap<string, Narrow>;
+  readonly slopes: Slopes;
+}
+
+/** The derivatives of a narrow expression that are not 0. */
+export interface Slopes {
+  /** For each statistic, by key. */
+  readonly statistics: ReadonlyMap<string, Narrow>;
+  /** For each trainable parameter, by name. */
+  readonly parameters: ReadonlyMap<string, Narrow>;
+  /** For each aggregate, with the derivatives of its body. */
+  readonly aggregates: readonly {
+    readonly aggregate: NarrowAggregate;
+    readonly slope: Narrow;
+    readonly body: Slopes;
+  }[];
 }
 
 export interface Plan {
@@ -50,6 +70,12 @@ export interface Plan {
   readonly scheduled: boolean;
   /** Whether a batch needs a teacher's logits. */
   readonly teacher: boolean;
+  /** The names of the inputs that a batch needs. */
+  readonly inputs: readonly string[];
+  /** Whether a row's value depends on other rows. */
+  readonly aggregates: boolean;
+  /** Whether a row's value depends on all rows of the batch. */
+  readonly coupled: boolean;
 }
 
 /** Plans a loss. A term without a reduction gets the weighted mean. */
@@ -57,25 +83,18 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
   checkLoss(loss, "compile");
   const lowered = finalTerms(loss).map((term) => {
     const { reduction, value, weight } = term;
-    const lower = (e: ClassExpression): Narrow =>
-      term.targets !== "labels"
-        ? lowerSum(e, term.targets)
-        : targets === "integer"
-          ? lowerAtLabel(e)
-          : lowerSum(e, "targets");
-    return { reduction, value: lower(value), weight: lower(weight), targets: term.targets, classes: { value, weight } };
+    const by: By = term.targets !== "labels" ? term.targets : targets === "integer" ? "label" : "targets";
+    return { reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
   });
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
+  const aggregates = expressions.flatMap(narrowAtomsOf).filter((a) => a.kind === "aggregate");
   const parameters = parametersOf(loss);
   return {
     targets,
     terms: lowered.map((term) => ({
       ...term,
-      derivatives: derivatives(term.value, statistics.keys(), (a) =>
-        a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
-      ),
-      parameterDerivatives: derivatives(term.value, parameters.keys(), (a) => (a.kind === "parameter" ? a.name : null)),
+      slopes: slopesOf(term.value, [...statistics.keys()], [...parameters.keys()]),
     })),
     perToken: lowered.some((term) => term.reduction === "perToken"),
     views: viewsOf(statistics.values()),
@@ -88,6 +107,9 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
     ignored: loss.ignored,
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
+    inputs: inputsOf(loss),
+    aggregates: aggregates.length > 0,
+    coupled: aggregates.some(({ over }) => over === "batch"),
   };
 }
 
@@ -117,6 +139,21 @@ function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]
     return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
   });
   return new Map([...tables, ...fields.map(ofField)].map((table) => [keyOf(table), table]));
+}
+
+function slopesOf(e: Narrow, statistics: readonly string[], parameters: readonly string[]): Slopes {
+  const aggregates = atomsOf(e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
+  return {
+    statistics: derivatives(e, statistics, (a) =>
+      a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
+    ),
+    parameters: derivatives(e, parameters, (a) => (a.kind === "parameter" ? a.name : null)),
+    aggregates: aggregates.map((aggregate) => ({
+      aggregate,
+      slope: differentiate(e, (a) => a === aggregate),
+      body: slopesOf(aggregate.body, statistics, parameters),
+    })),
+  };
 }
 
 /** The derivatives that are not 0, by the name of the variable. */

@@ -9,7 +9,7 @@ import { rowSums } from "../kernels/sums.ts";
 import { applyView, type WideView } from "../kernels/views.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
-import { numberAlgebra, type Step } from "../loss/schedule.ts";
+import { numberAlgebra, type Step, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { type ClasswiseContext, classwiseSum, logitsAtomValue } from "./classwise.ts";
@@ -78,7 +78,7 @@ function bindView(view: View, rows: Rows, parameters: ParameterValues, onDevice:
 /** The scale of a view at a step. */
 export function scaleOf(scale: View["scale"], step: number, parameters: ParameterValues): number | tf.Scalar {
   const meaning = (a: Step | ParameterAtom): RowValues =>
-    a.kind === "step" ? step : (parameters.get(a.name) as unknown as tf.Tensor1D);
+    a.kind === "step" ? stepValue(a, step) : (parameters.get(a.name) as unknown as tf.Tensor1D);
   return interpreter(tensorAlgebra(meaning))(scale) as number | tf.Scalar;
 }
 
@@ -86,7 +86,7 @@ export function scaleOf(scale: View["scale"], step: number, parameters: Paramete
 function checkScale(view: View, step: number, parameters: ParameterValues): void {
   if (!isHostBackend() || view.scale.kind === "constant") return;
   const numberOf = (a: Step | ParameterAtom): number =>
-    a.kind === "step" ? step : lookUp(parameters, a.name).dataSync()[0];
+    a.kind === "step" ? stepValue(a, step) : lookUp(parameters, a.name).dataSync()[0];
   interpreter(numberAlgebra(numberOf))(view.scale);
 }
 
@@ -181,7 +181,7 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
     weights: weightsOf(),
     viewed,
     constantOf: (a) => {
-      if (a.kind === "step") return rows.step;
+      if (a.kind === "step") return stepValue(a, rows.step);
       if (a.kind === "vocabularySize") return rows.classes;
       if (a.kind === "weight" && a.field !== null)
         return lookUp(tables, keyOf(atom({ kind: "weight", field: a.field }))).tensor;

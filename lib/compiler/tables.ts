@@ -10,6 +10,7 @@ import {
   type Field,
   isScheduledField,
 } from "../loss/field.ts";
+import { stepValue } from "../loss/schedule.ts";
 import { keyOf, type Table, type TableAtom } from "./narrow.ts";
 
 /** A table folded to numbers, and on the device once it is asked for there. */
@@ -75,7 +76,7 @@ function foldTable(table: Table, step: number, classes: number): Entries {
   const meaning = (a: TableAtom): Entries => {
     switch (a.kind) {
       case "step":
-        return step;
+        return stepValue(a, step);
       case "vocabularySize":
         return classes;
       case "weight": {

@@ -36,7 +36,29 @@ const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
   cos: tf.cos,
   sin: tf.sin,
   floor: tf.floor,
+  lambertW,
 };
+
+/**
+ * Newton's steps on log: w ← w (1 + log x − log w) / (1 + w) for x > 0, and Halley's below. Each iterate is a tensor of
+ * one number a row.
+ */
+function lambertW(x: tf.Tensor1D): tf.Tensor1D {
+  return tf.tidy(() => {
+    const p = tf.sqrt(tf.mul(2, tf.relu(tf.add(tf.mul(x, Math.E), 1))));
+    const nearBranch = tf.add(-1, tf.mul(p, tf.sub(1, tf.mul(p, tf.sub(1 / 3, tf.mul(p, 11 / 72))))));
+    const log = log1p(tf.relu(x));
+    const far = tf.mul(log, tf.sub(1, tf.div(log1p(log), tf.add(2, log))));
+    let w: tf.Tensor = tf.where(tf.less(x, 0.3), nearBranch, far);
+    for (let iteration = 0; iteration < 6; iteration++) {
+      const e = tf.exp(w);
+      const f = tf.sub(tf.mul(w, e), x);
+      const above = tf.maximum(tf.add(w, 1), 1e-6);
+      w = tf.sub(w, tf.div(f, tf.sub(tf.mul(e, above), tf.div(tf.mul(tf.add(w, 2), f), tf.mul(2, above)))));
+    }
+    return tf.where(tf.less(x, -1 / Math.E), tf.fill(x.shape, Number.NaN), w) as tf.Tensor1D;
+  });
+}
 
 const binaryTensor: Record<BinaryOperator, (x: RowValues, y: RowValues) => tf.Tensor> = {
   add: tf.add,

@@ -1,11 +1,13 @@
 /** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
 import * as tf from "@tensorflow/tfjs";
-import { total } from "../kernels/sums.ts";
+import { rowSums, total } from "../kernels/sums.ts";
 import { interpreter } from "../loss/expression.ts";
+import type { AggregateAtom } from "../loss/loss.ts";
+import { stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { isHostBackend } from "./entries.ts";
-import { keyOf, type Narrow, type NarrowAtom, type Statistic } from "./narrow.ts";
+import { keyOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
 import type { Plan, PlannedTerm } from "./plan.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
 import { dotsOf, lookUp, type State } from "./state.ts";
@@ -20,23 +22,26 @@ export function narrowMeaning(plan: Plan, state: State): Meaning {
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */
 function opsMeaning(plan: Plan, state: State): Meaning {
-  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, a)));
-  return (e) => fullRows(visit(e), state.rows);
+  const meaning: Meaning = (e) => fullRows(visit(e), state.rows);
+  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, meaning, a)));
+  return meaning;
 }
 
 const loops = new WeakMap<Narrow, RowLoop>();
 
 /** As one loop over typed arrays for each expression. */
 function loopMeaning(plan: Plan, state: State): Meaning {
-  const inputs = new Map<tf.Tensor, RowInput>();
+  const inputs = new Map<tf.Tensor | NarrowAggregate, RowInput>();
   const inputOf = (a: NarrowAtom): RowInput => {
-    const value = atomValue(plan, state, a);
+    const seen = a.kind === "aggregate" ? inputs.get(a) : undefined;
+    if (seen !== undefined) return seen;
+    const value = atomValue(plan, state, meaning, a);
     if (typeof value === "number") return value;
     const known = inputs.get(value) ?? hostValue(value);
-    inputs.set(value, known);
+    inputs.set(a.kind === "aggregate" ? a : value, known);
     return known;
   };
-  return (e) => {
+  const meaning: Meaning = (e) => {
     const loop = loops.get(e) ?? rowLoop(e);
     loops.set(e, loop);
     const given = loop.atoms.map((a) =>
@@ -44,6 +49,7 @@ function loopMeaning(plan: Plan, state: State): Meaning {
     );
     return tf.tensor1d(loop.run(given, state.rows.count));
   };
+  return meaning;
 }
 
 /** A scalar as a number, rows as their array. */
@@ -52,10 +58,10 @@ function hostValue(tensor: tf.Tensor): RowInput {
   return tensor.rank === 0 ? values[0] : values;
 }
 
-function atomValue(plan: Plan, state: State, a: NarrowAtom): RowValues {
+function atomValue(plan: Plan, state: State, meaning: Meaning, a: NarrowAtom): RowValues {
   switch (a.kind) {
     case "step":
-      return state.rows.step;
+      return stepValue(a, state.rows.step);
     case "vocabularySize":
       return state.rows.classes;
     case "parameter":
@@ -66,7 +72,40 @@ function atomValue(plan: Plan, state: State, a: NarrowAtom): RowValues {
       return lookUp(state.lookups, keyOf(a.table));
     case "total":
       return lookUp(state.totals, keyOf(a.table));
+    case "input":
+      return lookUp(state.rows.inputs, a.name);
+    case "position":
+      return positions(state.rows);
+    case "aggregate":
+      return aggregateRows(a.over, selectRows(meaning(a.body), state.rows), state.rows);
   }
+}
+
+function sequenceLength({ shape }: Rows): number {
+  return shape[shape.length - 1] ?? 1;
+}
+
+function positions(rows: Rows): tf.Tensor1D {
+  const length = sequenceLength(rows);
+  return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
+}
+
+/**
+ * The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid.
+ * The map is its own transpose, so it takes cotangents back as well.
+ */
+export function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+  if (rows.count === 0) return values;
+  const ones = tf.ones<tf.Rank.R1>([rows.count]);
+  if (over === "batch") {
+    const count = tf.maximum(total(selectValid(ones, rows)), 1);
+    return tf.mul(ones, tf.div(total(values), count));
+  }
+  const length = sequenceLength(rows);
+  return rowSums(values.reshape([-1, length]))
+    .expandDims(1)
+    .tile([1, length])
+    .flatten();
 }
 
 function statisticOf(plan: Plan, state: State, statistic: Statistic): tf.Tensor1D {
@@ -97,9 +136,15 @@ export function weighRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
 
 /** 0 in rows that are not valid, NaN where a valid row's label is no class. */
 export function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  const { outOfRange, valid } = rows;
-  const checked = outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values);
-  return valid === null ? checked : choose(valid.tensor, checked, tf.zerosLike(checked));
+  const { outOfRange } = rows;
+  return selectValid(
+    outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values),
+    rows,
+  );
+}
+
+function selectValid(values: tf.Tensor1D, { valid }: Rows): tf.Tensor1D {
+  return valid === null ? values : choose(valid.tensor, values, tf.zerosLike(values));
 }
 
 function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor): tf.Tensor1D {

@@ -104,6 +104,15 @@ function showRow(row: number, rows: readonly number[]): string {
   return `[${index.join(", ")}]`;
 }
 
+/** What to do where a loss reads an input and the batch has none of its name. */
+export function missingInput(name: string): LossError {
+  return new LossError(
+    "inputs",
+    `the loss reads "${name}" and the batch gives no such input`,
+    `Give { inputs: { ${JSON.stringify(name)}: … } }, one number for each row`,
+  );
+}
+
 /** What to do where a loss reads a teacher and the batch has none. */
 export function missingTeacher(): LossError {
   return new LossError(

@@ -62,6 +62,11 @@ const unaryDerivative: Record<UnaryOperator, <A>(x: Expression<A>) => Expression
   cos: (x) => subtract(constant(0), unary("sin", x)),
   sin: (x) => unary("cos", x),
   floor: () => constant(0),
+  // From w exp(w) = x, in a form that is right at 0 too.
+  lambertW: (x) => {
+    const w = unary("lambertW", x);
+    return divide(unary("exp", subtract(constant(0), w)), add(constant(1), w));
+  },
 };
 
 function binaryDerivative<A>(

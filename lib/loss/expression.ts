@@ -10,7 +10,8 @@ import { LossError } from "./error.ts";
 
 // ---------------------------------------------------------------------------------------------------------- model
 
-export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin" | "floor";
+/** `lambertW(x)` is the principal branch: the w ≥ −1 with w · exp(w) = x, for x ≥ −1/e. */
+export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin" | "floor" | "lambertW";
 
 /** `weigh(w, x)` is w · x, and 0 where w is 0, whatever x is: a weight of 0 switches off even an infinite loss. */
 export type BinaryOperator = "add" | "subtract" | "multiply" | "divide" | "pow" | "min" | "max" | "weigh";
@@ -211,7 +212,27 @@ export const unaryNumber: Readonly<Record<UnaryOperator, (x: number) => number>>
   cos: Math.cos,
   sin: Math.sin,
   floor: Math.floor,
+  lambertW,
 };
+
+/** By Halley's steps from the asymptote, or from the series at the branch point −1/e. */
+function lambertW(x: number): number {
+  if (x === 0 || x === Number.POSITIVE_INFINITY) return x;
+  const aboveBranch = Math.E * x + 1;
+  if (!(aboveBranch > -1e-15)) return Number.NaN;
+  const p = Math.sqrt(2 * Math.max(0, aboveBranch));
+  if (p < 1e-5) return -1 + p - (p * p) / 3;
+  let w = x < 1 ? -1 + p - (p * p) / 3 + (11 / 72) * p ** 3 : Math.log(x) - Math.log(Math.max(1, Math.log(x)));
+  if (x < 1 && p > 1) w = Math.log1p(x) * (1 - Math.log1p(Math.log1p(x)) / (2 + Math.log1p(x)));
+  for (let iteration = 0; iteration < 20; iteration++) {
+    const e = Math.exp(w);
+    const f = w * e - x;
+    const step = f / (e * (w + 1) - ((w + 2) * f) / (2 * w + 2));
+    w -= step;
+    if (Math.abs(step) <= 2e-16 * Math.abs(w)) break;
+  }
+  return w;
+}
 
 /** The binary operators on numbers. */
 export const binaryNumber: Readonly<Record<BinaryOperator, (x: number, y: number) => number>> = {

@@ -7,7 +7,7 @@
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
-import { at, isScheduled, type Schedule, type Step } from "./schedule.ts";
+import { at, isScheduled, type Schedule, type Step, stepValue } from "./schedule.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
@@ -134,7 +134,7 @@ export function evaluateField(field: Field, atStep: number): Float64Array {
     const meaning = (a: VocabularyAtom): Entries => {
       switch (a.kind) {
         case "step":
-          return atStep;
+          return stepValue(a, atStep);
         case "value":
           return before;
         case "count":

@@ -11,7 +11,7 @@ import type { View } from "./view.ts";
 
 function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
   return atomsOf(e).flatMap((a) => {
-    if (a.kind === "classSum") return [a, ...atomsWithin(a.body)];
+    if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
     return "view" in a ? [a, ...atomsOfView(a.view)] : [a];
   });
 }
@@ -26,6 +26,12 @@ function atomsOfTerms(terms: readonly Term[]): readonly ClassAtom[] {
     ...atomsWithin(value),
     ...atomsWithin(weight),
   ]);
+}
+
+/** The names of the numbers that a batch gives for each row, each once. */
+export function inputsOf(loss: AnyLoss): readonly string[] {
+  const names = atomsOfTerms(closedTerms(loss)).flatMap((a) => (a.kind === "input" ? [a.name] : []));
+  return [...new Set(names)];
 }
 
 /** Whether a loss reads a teacher's logits. */

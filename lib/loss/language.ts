@@ -2,7 +2,8 @@
  * What the library's own losses, laws, schedules and modulators are written in, for writing more of them. Everything
  * built from these pieces shows, evaluates, compiles, differentiates and explains itself like a built-in one.
  *
- * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`.
+ * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
+ *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
@@ -26,6 +27,7 @@
  * @module
  */
 import { type Keep, keep } from "./combinator.ts";
+import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
 import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
@@ -75,6 +77,37 @@ export const vocabularySize: Expression<VocabularyAtom & ClassAtom> = atom({ kin
 /** In a law: the sum or the maximum of an expression over all entries. */
 export function overVocabulary(aggregate: "sum" | "max", body: Expression<VocabularyAtom>): Expression<VocabularyAtom> {
   return atom({ kind: "overVocabulary", aggregate, body });
+}
+
+/**
+ * In a loss: the number that a batch gives for the row in `inputs`, under this name. A constant to gradients.
+ *
+ * @throws LossError for an empty name.
+ */
+export function input(name: string): ClassExpression {
+  if (typeof name !== "string" || name === "") {
+    throw new LossError("input(name)", `got ${JSON.stringify(name)}`, "Give the input a name");
+  }
+  return atom({ kind: "input", name });
+}
+
+/** In a loss: the row's place in its sequence, 0 at the first along the last axis of the labels. */
+export const position: ClassExpression = atom({ kind: "position" });
+
+/**
+ * In a loss: the sum of an expression, at each row's targets, over the valid rows of the row's sequence: the last axis of
+ * the labels.
+ */
+export function overSequence(body: ClassExpression): ClassExpression {
+  return atom({ kind: "aggregate", over: "sequence", body });
+}
+
+/**
+ * In a loss: the mean of an expression, at each row's targets, over the valid rows of the batch. It couples the rows, so
+ * that such a loss has no parts that add up over micro-batches.
+ */
+export function batchMean(body: ClassExpression): ClassExpression {
+  return atom({ kind: "aggregate", over: "batch", body });
 }
 
 /** In a loss: the sum of an expression over all classes. */

@@ -31,7 +31,22 @@ export type ClassAtom =
   | { readonly kind: "weight"; readonly field: Field | null }
   /** The sum of an expression over all classes: a number a row. */
   | { readonly kind: "classSum"; readonly body: Expression<ClassAtom> }
-  | { readonly kind: "vocabularySize" };
+  | { readonly kind: "vocabularySize" }
+  /** A number that the batch gives for each row, under this name. */
+  | { readonly kind: "input"; readonly name: string }
+  /** The row's place in its sequence: 0 at the first along the last axis of the labels. */
+  | { readonly kind: "position" }
+  | AggregateAtom;
+
+/**
+ * A number that rows share. Of `body`, summed over the classes by the targets: the sum over the valid rows of the row's
+ * sequence (the last axis of the labels), or the mean over the valid rows of the batch. Sample weights have no part in it.
+ */
+export interface AggregateAtom {
+  readonly kind: "aggregate";
+  readonly over: "sequence" | "batch";
+  readonly body: Expression<ClassAtom>;
+}
 
 /**
  * What an expression may read of the logits. For class c, with p = softmax(z): nll is −log p_c and logOdds is
@@ -133,19 +148,24 @@ export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
 export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   const change = (e: ClassExpression): ClassExpression =>
-    substitute(e, (a): ClassExpression => {
-      if ("view" in a) return a.view.of === "logits" ? atom({ kind: a.kind, view: f(a.view) }) : atom(a);
-      return a.kind === "classSum" ? atom({ kind: "classSum", body: change(a.body) }) : atom(a);
-    });
+    substituteWithin(e, (a) =>
+      "view" in a && a.view.of === "logits" ? atom({ kind: a.kind, view: f(a.view) }) : null,
+    );
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };
 }
 
-function fill(e: ClassExpression, field: Field): ClassExpression {
+/** Replaces atoms, those inside other atoms too; null leaves an atom as it is. */
+function substituteWithin(e: ClassExpression, replacement: (a: ClassAtom) => ClassExpression | null): ClassExpression {
   return substitute(e, (a): ClassExpression => {
-    if (a.kind === "weight" && a.field === null) return atom({ kind: "weight", field });
-    if (a.kind === "classSum") return atom({ kind: "classSum", body: fill(a.body, field) });
-    return atom(a);
+    if (a.kind === "classSum" || a.kind === "aggregate") {
+      return atom({ ...a, body: substituteWithin(a.body, replacement) });
+    }
+    return replacement(a) ?? atom(a);
   });
+}
+
+function fill(e: ClassExpression, field: Field): ClassExpression {
+  return substituteWithin(e, (a) => (a.kind === "weight" && a.field === null ? atom({ kind: "weight", field }) : null));
 }
 
 /** The terms with the field in focus put into its hole. */

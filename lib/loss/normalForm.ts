@@ -48,8 +48,19 @@ function operandsOf<A>(e: Expression<A>, operator: string): string[] {
     : [normal(e)];
 }
 
+const identities = new WeakMap<object, number>();
+let functions = 0;
+
+/** A number for each function: two are the same only if they are one. */
+export function identityOf(f: object): number {
+  const identity = identities.get(f) ?? functions++;
+  identities.set(f, identity);
+  return identity;
+}
+
 /** Atoms hold numbers, names, fields, views and further expressions. */
 function normalAtom(a: unknown): string {
+  if (typeof a === "function") return `function ${identityOf(a)}`;
   if (typeof a !== "object" || a === null) return String(a);
   if (isExpression(a)) return normal(a);
   if (ArrayBuffer.isView(a) || Array.isArray(a)) return `[${Array.from(a as ArrayLike<unknown>, normalAtom).join()}]`;

@@ -13,13 +13,23 @@ import {
   type Expression,
   interpreter,
   multiply,
+  substitute,
+  subtract,
   unaryNumber,
   within,
 } from "./expression.ts";
 
-/** The training step: 0 at the first, one more at each. */
+/** The training step: 0 at the first, one more at each. Or a function of it, which is data to nobody. */
 export interface Step {
   readonly kind: "step";
+  readonly of?: StepFunction;
+}
+
+/** A function of the step less `offset`. */
+export interface StepFunction {
+  readonly name: string;
+  readonly value: (step: number) => number;
+  readonly offset: number;
 }
 
 /** A number that depends on the training step. */
@@ -29,6 +39,20 @@ export type Schedule = Expression<Step>;
 export type Numeric = number | Schedule;
 
 export const step: Schedule = atom({ kind: "step" });
+
+/** What a step atom is at a step. */
+export function stepValue({ of }: Step, atStep: number): number {
+  return of === undefined ? atStep : of.value(atStep - of.offset);
+}
+
+/** The schedule as it would be had it begun at `boundary`. */
+export function shifted(schedule: Schedule, boundary: number): Schedule {
+  return substitute(schedule, ({ of }) =>
+    of === undefined
+      ? subtract(step, constant(boundary))
+      : atom<Step>({ kind: "step", of: { ...of, offset: of.offset + boundary } }),
+  );
+}
 
 /** Bounds of a parameter; both are allowed values. */
 export interface Bounds {
@@ -96,7 +120,7 @@ export function numberAlgebra<A>(meaning: (a: A) => number): Algebra<A, number> 
  */
 export function at(schedule: Numeric, atStep: number): number {
   const t = finite(atStep, "step");
-  return interpreter(numberAlgebra<Step>(() => t))(lift(schedule, "schedule"));
+  return interpreter(numberAlgebra<Step>((a) => stepValue(a, t)))(lift(schedule, "schedule"));
 }
 
 /**

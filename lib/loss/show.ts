@@ -67,9 +67,13 @@ export function showNumber(value: number): string {
   return String(Number(value.toPrecision(6))).replace("-", "−");
 }
 
+function showStep({ of }: Step): string {
+  return of === undefined ? "t" : of.name;
+}
+
 /** A schedule as text: by its name where it has one; a trainable parameter by its name. */
 export function showScalar(e: Expression<Step | ParameterAtom>): string {
-  return showExpression(e, (a) => (a.kind === "step" ? "t" : a.name));
+  return showExpression(e, (a) => (a.kind === "step" ? showStep(a) : a.name));
 }
 
 /** A view as what is added to a function's name: "nll(y; 0.5 · z)"; nothing for the plain view. */
@@ -85,7 +89,7 @@ function showViewed(view: View): string {
   const capped = view.cap === null ? scaled : `${showNumber(view.cap)} · tanh(${scaled} / ${showNumber(view.cap)})`;
   return isZero(view.bias)
     ? capped
-    : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? "t" : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;
+    : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? showStep(a) : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;
 }
 
 function isOne<A>(e: Expression<A>): boolean {
@@ -112,7 +116,7 @@ function showLaw(law: Law, before: string): string {
   const atomText = (a: VocabularyAtom): string => {
     switch (a.kind) {
       case "step":
-        return "t";
+        return showStep(a);
       case "value":
         return inner;
       case "count":
@@ -166,7 +170,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
     showExpression(e, (a: ClassAtom): string => {
       switch (a.kind) {
         case "step":
-          return "t";
+          return showStep(a);
         case "parameter":
           return a.name;
         case "nll":
@@ -181,6 +185,12 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":
           return `Σ_k(${at(a.body, "k")})`;
+        case "input":
+          return a.name;
+        case "position":
+          return "position";
+        case "aggregate":
+          return `${a.over === "sequence" ? "Σ_sequence" : "mean_batch"}(${at(a.body, c)})`;
         case "vocabularySize":
           return "V";
       }

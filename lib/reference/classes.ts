@@ -4,18 +4,25 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
-import type { ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
-import { numberAlgebra } from "../loss/schedule.ts";
+import type { AggregateAtom, ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
+import { numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { PlainRows } from "./plainBatch.ts";
 import { addAtomGradient, softmaxOf } from "./softmax.ts";
 
-/** The meaning of per-class expressions for one row: a number, or one for each class. */
-export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression) => Entries {
+/** The weight of each class in a row. */
+export type TargetsOf = (row: number) => Float64Array;
+
+/** The meaning of per-class expressions for one row of a term with these targets: a number, or one for each class. */
+export function classMeaning(
+  rows: PlainRows,
+  row: number,
+  targets: TargetsOf = rows.targets,
+): (e: ClassExpression) => Entries {
   const meaning = (a: ClassAtom): Entries => {
     switch (a.kind) {
       case "step":
-        return rows.step;
+        return stepValue(a, rows.step);
       case "vocabularySize":
         return rows.classes;
       case "parameter":
@@ -29,22 +36,55 @@ export function classMeaning(rows: PlainRows, row: number): (e: ClassExpression)
         return rows.weights(a.field as Field);
       case "classSum":
         return aggregateEntries("sum", visit(a.body), rows.classes);
+      case "input":
+        return rows.inputs.get(a.name)?.[row] ?? Number.NaN;
+      case "position":
+        return row % sequenceLength(rows);
+      case "aggregate": {
+        const members = membersOf(a, rows, row);
+        return shareOf(a, members) * total(members.map((member) => targetSum(a.body, rows, member, targets)));
+      }
     }
   };
   const visit = interpreter(entriesAlgebra(meaning));
   return visit;
 }
 
-/** What the classes of a row are added by: the labels, or the softmax of the teacher's logits. */
-export function targetsOf({ targets }: Term, rows: PlainRows, row: number): Float64Array {
-  if (targets === "labels") return rows.targets(row);
-  return softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
+/** What the classes of a term's rows are added by: the labels, or the softmax of the teacher's logits. */
+export function targetsOf({ targets }: Term, rows: PlainRows): TargetsOf {
+  if (targets === "labels") return rows.targets;
+  return (row) => softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
+}
+
+/** Σ_c q_c e_c with q the targets of the row. */
+export function targetSum(e: ClassExpression, rows: PlainRows, row: number, targets: TargetsOf): number {
+  const entries = classMeaning(rows, row, targets)(e);
+  return total(Array.from(targets(row), (q, c) => binaryNumber.weigh(q, entryAt(entries, c))));
+}
+
+export function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, x) => sum + x, 0);
+}
+
+function sequenceLength({ shape }: PlainRows): number {
+  return shape[shape.length - 1] ?? 1;
+}
+
+/** The valid rows that an aggregate at `row` is over. */
+function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+  const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
+  return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
+}
+
+/** What each member counts for. */
+function shareOf({ over }: AggregateAtom, members: readonly number[]): number {
+  return over === "batch" ? 1 / members.length : 1;
 }
 
 function scaleOf(view: View, rows: PlainRows): number {
-  return interpreter(numberAlgebra((a: AtomOf<View["scale"]>) => (a.kind === "step" ? rows.step : rows.parameter(a))))(
-    view.scale,
-  );
+  return interpreter(
+    numberAlgebra((a: AtomOf<View["scale"]>) => (a.kind === "step" ? stepValue(a, rows.step) : rows.parameter(a))),
+  )(view.scale);
 }
 
 type AtomOf<E> = E extends { readonly kind: "atom"; readonly atom: infer A } ? A : never;
@@ -65,29 +105,39 @@ function viewSlope(view: View, rows: PlainRows, z: number): number {
   return view.cap === null ? scale : scale * (1 - Math.tanh((scale * z) / view.cap) ** 2);
 }
 
-/** Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, for the logits z of a row. */
+/** Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, [rows][V], for e at a row of a term with these targets. */
 export function addLogitsGradient(
   e: ClassExpression,
   seed: Entries,
   rows: PlainRows,
   row: number,
-  into: Float64Array,
+  targets: TargetsOf,
+  into: readonly Float64Array[],
 ): void {
-  const visit = classMeaning(rows, row);
+  const visit = classMeaning(rows, row, targets);
   for (const a of atomsOf(e)) {
-    if (a.kind !== "classSum" && !("view" in a && a.view.of === "logits")) continue;
+    if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
     const derivative = visit(differentiate(e, (b) => b === a));
     const g = Float64Array.from({ length: rows.classes }, (_, c) =>
       binaryNumber.weigh(entryAt(seed, c), entryAt(derivative, c)),
     );
     if (a.kind === "classSum") {
-      addLogitsGradient(a.body, aggregateEntries("sum", g, rows.classes), rows, row, into);
+      addLogitsGradient(a.body, aggregateEntries("sum", g, rows.classes), rows, row, targets, into);
+      continue;
+    }
+    if (a.kind === "aggregate") {
+      const members = membersOf(a, rows, row);
+      const each = shareOf(a, members) * aggregateEntries("sum", g, rows.classes);
+      for (const member of members) {
+        const seeds = targets(member).map((q) => binaryNumber.weigh(q, each));
+        addLogitsGradient(a.body, seeds, rows, member, targets, into);
+      }
       continue;
     }
     const viewed = new Float64Array(rows.classes);
     addAtomGradient(a.kind, g, softmaxOf(viewedLogits(a.view, rows, row)), viewed);
     viewed.forEach((x, j) => {
-      into[j] += x * viewSlope(a.view, rows, rows.logits[row][j]);
+      into[row][j] += x * viewSlope(a.view, rows, rows.logits[row][j]);
     });
   }
 }

@@ -3,9 +3,8 @@
  * Written for reading, one row at a time, one number for each class.
  */
 import type { Nested } from "../loss/batch.ts";
-import { binaryNumber } from "../loss/expression.ts";
 import { type AnyLoss, finalTerms, type Input, type Kind, type Loss, type Reduction, type Term } from "../loss/loss.ts";
-import { addLogitsGradient, classMeaning, targetsOf } from "./classes.ts";
+import { addLogitsGradient, targetSum, targetsOf, total } from "./classes.ts";
 import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBatch.ts";
 
 /**
@@ -75,15 +74,17 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
     const weights = total(rows.indices.map((row) => weighedRow(term, "weight", rows, row)));
     const denominator = denominatorOf(term.reduction, weights, validRows);
     if (denominator === 0) continue;
+    const targets = targetsOf(term, rows);
     for (const row of rows.indices) {
       const share = rows.sampleWeight[row] / denominator;
       if (!rows.valid[row] || share === 0) continue;
       addLogitsGradient(
         term.value,
-        targetsOf(term, rows, row).map((q) => q * share),
+        targets(row).map((q) => q * share),
         rows,
         row,
-        gradient[row],
+        targets,
+        gradient,
       );
     }
   }
@@ -100,14 +101,5 @@ function denominatorOf(reduction: Reduction, weights: number, validRows: number)
 /** sampleWeight · Σ_c q_c e_c with e the term's value or weight and q its targets, and 0 for a row that is not valid. */
 function weighedRow(term: Term, part: "value" | "weight", rows: PlainRows, row: number): number {
   if (!rows.valid[row] || rows.sampleWeight[row] === 0) return 0;
-  const entries = classMeaning(rows, row)(term[part]);
-  const { weigh } = binaryNumber;
-  const targets = [...targetsOf(term, rows, row)];
-  return (
-    rows.sampleWeight[row] * total(targets.map((q, c) => weigh(q, typeof entries === "number" ? entries : entries[c])))
-  );
-}
-
-function total(numbers: readonly number[]): number {
-  return numbers.reduce((sum, x) => sum + x, 0);
+  return rows.sampleWeight[row] * targetSum(term[part], rows, row, targetsOf(term, rows));
 }

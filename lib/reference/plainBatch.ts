@@ -12,12 +12,13 @@ import {
   isBoolean,
   isNumber,
   logitsShape,
+  missingInput,
   missingTeacher,
   type Nested,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
-import { checkVocabulary, fieldsOf, hasTeacher, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { checkVocabulary, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import type { AnyLoss } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 
@@ -33,6 +34,8 @@ export interface PlainBatch {
   readonly mask?: Nested<boolean>;
   /** A weight of at least 0 for each row; [...], all 1 by default. */
   readonly sampleWeight?: Nested<number>;
+  /** A number for each row, [...], under each name that the loss reads. */
+  readonly inputs?: Readonly<Record<string, Nested<number>>>;
   /** The training step, needed by a loss with a schedule. */
   readonly step?: number;
   /** Values of trainable parameters by name; their initial values by default. */
@@ -49,6 +52,7 @@ export interface PlainRows {
   readonly teacher: readonly (readonly number[])[];
   /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
   readonly targets: (row: number) => Float64Array;
+  readonly inputs: ReadonlyMap<string, readonly number[]>;
   readonly valid: readonly boolean[];
   readonly sampleWeight: readonly number[];
   readonly step: number;
@@ -88,6 +92,11 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     const names = [...parameters.keys()].join(", ") || "none";
     throw new LossError("parameters", `the loss has no parameter "${name}"`, `Its parameters are: ${names}`);
   }
+  const inputs = inputsOf(loss).map((name) => {
+    const values = batch.inputs?.[name];
+    if (values === undefined) throw missingInput(name);
+    return [name, readRows(values, `inputs.${name}`, isNumber, "numbers", 0)] as const;
+  });
   const byRow = (values: readonly number[]): readonly (readonly number[])[] =>
     indices.map((row) => values.slice(row * classes, (row + 1) * classes));
   const known = new Map(fieldsOf(loss).map((field) => [field, evaluateField(field, step)]));
@@ -95,6 +104,7 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     shape,
     classes,
     indices,
+    inputs: new Map(inputs),
     logits: byRow(logits.values),
     teacher: hasTeacher(loss) ? byRow(readTeacher(batch.teacher, shape, classes)) : [],
     targets: (row) =>

@@ -23,7 +23,7 @@ import {
   sum,
   useBackend,
 } from "lossmith";
-import { backends, startBackend } from "../support/backends.ts";
+import { backends, behindGlass, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { distance, expectClose, flat } from "../support/numbers.ts";
 
@@ -306,17 +306,13 @@ describe("a change of backend", () => {
 });
 
 describe("a backend that the host cannot read without waiting", () => {
-  const name = "cpu-behind-glass";
   const loss: AnyLoss = pipe(everything, perToken);
+  const wrong = (): tf.Tensor1D => tf.tensor1d([4, 0, -100], "int32");
 
   test("gets the same numbers, and NaN for a label out of range instead of a silent number", async () => {
     await useBackend("cpu");
     const expected = await runCompiled(loss, { logits, ...batch } as never, [3, 4]);
-    const cpu = tf.backend();
-    tf.registerBackend(name, () => Object.create(cpu) as tf.KernelBackend);
-    tf.copyRegisteredKernels("cpu", name);
-    await tf.setBackend(name);
-    try {
+    await behindGlass(async () => {
       const labels = tf.tensor1d([3, 0, -100], "int32");
       const compiled = compile(loss);
       const z = tf.tensor2d(logits);
@@ -325,16 +321,23 @@ describe("a backend that the host cannot read without waiting", () => {
       const gradient = tf.grad((x: tf.Tensor) => compiled({ ...batch, labels, logits: x }))(z);
       expectClose([...(await gradient.data())], expected.gradient, 1e-6);
 
-      const wrong = tf.tensor1d([4, 0, -100], "int32");
-      const bad = [...(await compiled({ ...batch, labels: wrong, logits: z }).data())];
+      const bad = [...(await compiled({ ...batch, labels: wrong(), logits: z }).data())];
       expect(bad[0]).toBeNaN();
       expect(bad[1]).toBe(expected.value[1]);
       expect(bad[2]).toBe(0);
-      const badGradient = tf.grad((x: tf.Tensor) => compiled({ ...batch, labels: wrong, logits: x }))(z);
+      const badGradient = tf.grad((x: tf.Tensor) => compiled({ ...batch, labels: wrong(), logits: x }))(z);
       expect([...(await badGradient.data())].slice(0, 4).every(Number.isNaN)).toBe(true);
-    } finally {
-      await useBackend("cpu");
-      tf.removeBackend(name);
-    }
+    });
+  });
+
+  test("names the row where labels are on the host, and everywhere under { check: true }", async () => {
+    await behindGlass(async () => {
+      const z = tf.tensor2d(logits);
+      const message = "labels: the label of row 0 is 4";
+      expect(() => compile(loss)({ ...batch, labels: [4, 0, -100], logits: z })).toThrow(message);
+      expect(() => compile(loss, { check: true })({ ...batch, labels: wrong(), logits: z })).toThrow(message);
+      expect(() => compile(loss)({ ...batch, labels: wrong(), logits: z })).not.toThrow();
+    });
+    expect(() => compile(loss, { check: 1 as never })).toThrow("compile({ check }): got 1");
   });
 });

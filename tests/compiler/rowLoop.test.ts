@@ -21,7 +21,7 @@ describe("every narrow expression of random losses, its derivatives too", () => 
     fc.assert(
       fc.property(compositions(4), fc.infiniteStream(numbers), ({ loss }, stream) => {
         const { terms } = plan(loss);
-        const expressions = terms.flatMap((term) => [term.value, term.weight, ...term.derivatives.values()]);
+        const expressions = terms.flatMap((term) => [term.value, term.weight, ...term.slopes.statistics.values()]);
         for (const e of expressions) {
           const rows = new Map<string, number[]>();
           const rowsOf = (a: object & { kind: string }): number[] => {

@@ -10,7 +10,7 @@ import {
   perTokenCompositions,
   type RandomBatch,
 } from "../support/arbitraries.ts";
-import { backends, startBackend } from "../support/backends.ts";
+import { backends, behindGlass, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { distance, flat } from "../support/numbers.ts";
@@ -104,6 +104,18 @@ for (const backend of backends) {
     });
   });
 }
+
+test("a backend that the library does not know agrees with the reference, by ordinary ops", async () => {
+  await behindGlass(() =>
+    fc.assert(
+      fc.asyncProperty(cases, async ({ composition, batch }) => {
+        // Only its arithmetic is another: what is wrong in a batch is found in the same way.
+        if (typeof reference(composition, batch) !== "string") await expectAgreement(composition, batch, 2e-5);
+      }),
+      { numRuns: 200 },
+    ),
+  );
+});
 
 /** A row of nothing but -infinity has no softmax. */
 function hasFiniteRows(logits: unknown, classes: number): boolean {

@@ -1,3 +1,4 @@
+import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "lossmith";
 
 /** The backends of tensorflow.js that run in every runtime. */
@@ -8,4 +9,21 @@ export function startBackend(name: (typeof backends)[number]): () => Promise<voi
   return async () => {
     await useBackend(name);
   };
+}
+
+const glass = "cpu-behind-glass";
+
+/** Runs `body` on a backend that the library does not know, as if the host could not read it without waiting. */
+export async function behindGlass(body: () => Promise<void>): Promise<void> {
+  await useBackend("cpu");
+  const cpu = tf.backend();
+  tf.registerBackend(glass, () => Object.create(cpu) as tf.KernelBackend);
+  tf.copyRegisteredKernels("cpu", glass);
+  await tf.setBackend(glass);
+  try {
+    await body();
+  } finally {
+    await useBackend("cpu");
+    tf.removeBackend(glass);
+  }
 }

@@ -44,7 +44,7 @@ function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly numb
   });
   return rows.indices.map((row) => {
     const terms = finalTerms(loss).map((term, i) => {
-      const seed = targetsOf(term, rows, row).map((q) => q * shares[i] * rows.sampleWeight[row]);
+      const seed = targetsOf(term, rows)(row).map((q) => q * shares[i] * rows.sampleWeight[row]);
       return rows.valid[row] ? parts(term.value, seed, rows, row) : 0;
     });
     return terms.reduce((a, b) => a + b, 0);
