@@ -4,7 +4,6 @@
  * row NaN.
  */
 import * as tf from "@tensorflow/tfjs";
-import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { ValidRows } from "../kernels/rowStatistics.ts";
 import {
   checkLabels,
@@ -70,7 +69,7 @@ export interface Rows {
   readonly step: number;
   /** [N], int32, within the vocabulary in every row; null where the labels are soft. */
   readonly labels: tf.Tensor1D | null;
-  /** Soft labels [N, V], 0 in rows that are not valid; null where the labels are integers. */
+  /** Soft labels [N, V]; null where the labels are integers. */
   readonly targets: tf.Tensor2D | null;
   /** [N] each, by name. */
   readonly inputs: ReadonlyMap<string, tf.Tensor1D>;
@@ -92,7 +91,8 @@ type Facts = Pick<Plan, "fields" | "ignored" | "scheduled" | "teacher" | "inputs
   readonly look: boolean;
 };
 
-export function readBatch(plan: Facts, batch: Batch): Rows {
+/** The rows and classes of a batch's logits; a LossError where they are no float32 tensor. */
+function checkLogits(batch: Batch): ReturnType<typeof logitsShape> {
   if (typeof batch !== "object" || batch === null) {
     throw new LossError("batch", `got ${describe(batch)}`, "Give { logits, labels }");
   }
@@ -101,7 +101,17 @@ export function readBatch(plan: Facts, batch: Batch): Rows {
   if (logits.dtype !== "float32") {
     throw new LossError("logits", `they have dtype ${logits.dtype}`, "Give float32 logits");
   }
-  const { rows, classes } = logitsShape(logits.shape);
+  return logitsShape(logits.shape);
+}
+
+/** Whether a batch's labels are a weight for each class. Makes no tensor. */
+export function hasSoftLabels(batch: Batch): boolean {
+  const { rows, classes } = checkLogits(batch);
+  return isSoft(batch.labels, rows, classes);
+}
+
+export function readBatch(plan: Facts, batch: Batch): Rows {
+  const { rows, classes } = checkLogits(batch);
   checkVocabulary(plan.fields, classes);
   return readRows(plan, batch, rows, classes);
 }
@@ -155,7 +165,7 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
       ? hostRows(plan, labels?.host ?? null, mask?.host ?? null, weights?.host ?? null, shape, count, classes)
       : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
   const sampleWeight = weights?.tensor() ?? null;
-  const targets = soft ? withoutInvalidRows(readTargets(batch.labels, shape, classes), chosen.valid) : null;
+  const targets = soft ? readTargets(batch.labels, shape, classes) : null;
   const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
   const inputs = new Map(plan.inputs.map((name) => [name, readInput(batch, name, { ...reading, look: false })]));
   return { shape: [...shape], count, classes, step, sampleWeight, targets, teacher, inputs, ...chosen };

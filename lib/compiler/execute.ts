@@ -7,7 +7,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
-import { type Batch, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
+import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import {
   labelsGradient,
   logitsGradient,
@@ -34,32 +34,30 @@ export interface Executable {
 /** The loss of a batch: a scalar, or one number for each row in the shape of the labels. */
 export function executeLoss(loss: Executable, batch: Batch): tf.Tensor {
   return tf.tidy(() => {
-    const { plan, rows } = prepare(loss, batch);
-    if (plan.perToken) return differentiable(loss, plan, rows, batch, "perToken");
-    return differentiable(loss, plan, rows, batch, "loss");
+    const plan = planOf(loss, batch);
+    return differentiable(loss, plan, batch, plan.perToken ? "perToken" : "loss");
   });
 }
 
 /** The parts of a batch; the numerators are differentiable. */
 export function executeParts(loss: Executable, batch: Batch): Parts {
   const parts = tf.tidy(() => {
-    const { plan, rows } = prepare(loss, batch);
+    const plan = planOf(loss, batch);
     refuseParts(plan, "parts");
-    const numerators = differentiable(loss, plan, rows, batch, "numerators") as tf.Tensor1D;
-    return { numerators, denominators: constantOf(() => denominators(loss, plan, rows)) };
+    const numerators = differentiable(loss, plan, batch, "numerators") as tf.Tensor1D;
+    return { numerators, denominators: constantOf(() => denominators(loss, plan, readRows(loss, plan, batch))) };
   });
   return parts as Parts;
 }
 
 /** The denominators of a batch, [terms], which do not look at the logits. */
 export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
-  return tf.tidy(() => {
+  return constantOf(() => {
     const integer = { ...loss.plan("integer"), look: loss.check };
+    refuseParts(integer, "denominators");
     const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
     const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
-    const plan = rows.targets === null ? integer : loss.plan("soft");
-    refuseParts(plan, "denominators");
-    return constantOf(() => denominators(loss, plan, rows));
+    return denominators(loss, rows.targets === null ? integer : loss.plan("soft"), rows);
   });
 }
 
@@ -75,17 +73,21 @@ export function combineParts(plan: Plan, parts: Parts): tf.Scalar {
 
 /** The value of a computation that no tape sees. */
 function constantOf<T extends tf.Tensor>(compute: () => T): T {
-  const value = tf.customGrad((...inputs: unknown[]) => ({
-    value: compute(),
-    gradFunc: () => tf.zerosLike(inputs[0] as tf.Tensor),
-  }))(tf.scalar(0));
-  return value as T;
+  return tf.tidy(() => {
+    const value = tf.customGrad((...inputs: unknown[]) => ({
+      value: compute(),
+      gradFunc: () => tf.zerosLike(inputs[0] as tf.Tensor),
+    }))(tf.scalar(0));
+    return value as T;
+  });
 }
 
-function prepare(loss: Executable, batch: Batch): { readonly plan: Plan; readonly rows: Rows } {
-  const integer = loss.plan("integer");
-  const rows = readBatch({ ...integer, look: loss.check }, batch);
-  return { plan: rows.targets === null ? integer : loss.plan("soft"), rows };
+function planOf(loss: Executable, batch: Batch): Plan {
+  return loss.plan(hasSoftLabels(batch) ? "soft" : "integer");
+}
+
+function readRows(loss: Executable, plan: Plan, batch: Batch): Rows {
+  return readBatch({ ...plan, look: loss.check }, batch);
 }
 
 function refuseParts(plan: Plan, name: string): void {
@@ -119,14 +121,14 @@ interface Saved {
   readonly numerators: tf.Tensor1D;
 }
 
-function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, output: Output): tf.Tensor {
+/** Reads the batch and runs the plan where no tape sees it, so that what is not saved is freed at once. */
+function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Output): tf.Tensor {
   const names = [...plan.parameters.keys()];
-  const bound = bindBatch(plan, rows, loss.tables, loss.variables);
-  const given = readDenominators(plan, batch);
   const value: tf.Tensor = tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const [logits] = inputs as tf.Tensor[];
-    const forward = runForward(plan, bound, logits, given, output);
+    const bound = bindBatch(plan, readRows(loss, plan, batch), loss.tables, loss.variables);
+    const forward = runForward(plan, bound, logits, readDenominators(plan, batch), output);
     const { tensors, attach } = detachTensors(forward.saved);
     save(tensors);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
@@ -140,12 +142,12 @@ function differentiable(loss: Executable, plan: Plan, rows: Rows, batch: Batch, 
   })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
   const { labels, sampleWeight } = batch;
   const carried: tf.Tensor[] = [];
-  const carry = (input: tf.Tensor, gradient: CarriedGradient, read: Rows = rows): void => {
-    carried.push(carryGradient(loss, plan, read, batch, output, value.shape, input, gradient));
+  const carry = (input: tf.Tensor, gradient: CarriedGradient, readsAll = false): void => {
+    carried.push(carryGradient(loss, plan, batch, output, value.shape, input, gradient, readsAll));
   };
-  if (rows.targets !== null && labels instanceof tf.Tensor) carry(labels, labelsGradient);
+  if (plan.targets === "soft" && labels instanceof tf.Tensor) carry(labels, labelsGradient);
   // A row of weight 0 is not read otherwise, and has a gradient for its weight.
-  if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient, { ...rows, read: rows.valid });
+  if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient, true);
   return carried.reduce((sum, zero) => tf.add(sum, zero), value);
 }
 
@@ -186,20 +188,21 @@ type CarriedGradient = (plan: Plan, state: State, g: TermGradients, h: TermGradi
 function carryGradient(
   loss: Executable,
   plan: Plan,
-  rows: Rows,
   batch: Batch,
   output: Output,
   shape: number[],
   input: tf.Tensor,
   gradient: CarriedGradient,
+  readsAll: boolean,
 ): tf.Tensor {
-  const given = readDenominators(plan, batch);
+  const divided = output === "loss" && batch.denominators === undefined;
   return tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
+    const rows = readRows(loss, plan, batch);
     const { tensors, attach } = detachTensors({
       logits: batch.logits,
-      rows,
-      given,
+      rows: readsAll ? { ...rows, read: rows.valid } : rows,
+      given: readDenominators(plan, batch),
       parameters: loss.variables as ParameterValues,
     });
     save(tensors);
@@ -209,7 +212,7 @@ function carryGradient(
       const bound = bindBatch(plan, again.rows, loss.tables, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
       const g = termGradients(plan, output, forward, dy);
-      const h = denominatorGradients(plan, output === "loss" && given === null, forward, g);
+      const h = denominatorGradients(plan, divided, forward, g);
       return gradient(plan, forward.state, g, h).reshape(input.shape);
     };
     return { value: tf.zeros(shape), gradFunc };

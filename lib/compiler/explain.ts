@@ -1,14 +1,17 @@
 /**
  * Says in plain text what a loss is and how it is computed.
  */
+import * as tf from "@tensorflow/tfjs";
 import { effectiveSampleSize } from "../frequency/effectiveSampleSize.ts";
-import { portableRowStatistics } from "../kernels/portable.ts";
+import { chooseKernel } from "../kernels/choose.ts";
+import { portablePasses } from "../kernels/portable.ts";
 import { atomsOf } from "../loss/expression.ts";
 import { evaluateField, type Field, isScheduledField } from "../loss/field.ts";
 import { type AnyLoss, checkLoss } from "../loss/loss.ts";
 import { finite } from "../loss/schedule.ts";
 import { show, showField, showNumber } from "../loss/show.ts";
 import { type Plan, plan } from "./plan.ts";
+import { viewInputs } from "./state.ts";
 
 /** Options of `explain`. */
 export interface ExplainOptions {
@@ -84,6 +87,8 @@ function explainCounts(weights: Float64Array, counts: Float64Array): readonly st
 function warnings(weights: Float64Array, counts: Float64Array | null): readonly string[] {
   const found: string[] = [];
   const positive = weights.filter((weight) => weight > 0);
+  if (positive.length === 0)
+    return ["every class weighs 0, so that the loss is 0; give the classes that matter a weight"];
   const factor = positive.reduce((a, b) => Math.max(a, b), 0) / positive.reduce((a, b) => Math.min(a, b), Infinity);
   if (factor > 1e4) {
     found.push(
@@ -125,11 +130,41 @@ function percent(share: number): string {
   return `${Number((100 * share).toPrecision(3))} %`;
 }
 
+/** What reads the logits on the current backend, and how often. */
+function explainKernel(planned: Plan): readonly string[] {
+  if (tf.getBackend() === undefined)
+    return ["  row statistics: by the kernel of the backend, which is not started yet"];
+  const views = viewInputs(planned);
+  const { kernel, because } = chooseKernel(views);
+  if (because === null) {
+    return [`  row statistics: fused for ${kernel.name}: the logits are read once forward and once backward`];
+  }
+  const { forward, backward } = portablePasses(views, planned.targets === "integer");
+  return [
+    `  row statistics: portable, because ${because}`,
+    `  passes over the vocabulary by tensorflow.js's own ops: ${forward} forward, ${backward} backward`,
+  ];
+}
+
+/** The statistics, look-ups, labels and the kernel's own numbers; each term's share is the batch's, not the row's. */
+function keptBytes(planned: Plan): number {
+  const { views, lookups, statistics, inputs } = planned;
+  const read = viewInputs(planned);
+  const ofKernel = read.reduce((sum, { wanted, dots }) => sum + 4 * (wanted.size + dots.length), 0);
+  const state = views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
+  const others = [...statistics.values()].filter(
+    (s) => s.kind === "classwise" || (s.kind === "targetSum" && s.weighting === "targets"),
+  );
+  return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + 1);
+}
+
+const stateBytes = 16;
+const teacherStateBytes = 8;
+
 function explainPlan(planned: Plan): string {
   const statistics = [...planned.statistics.values()];
   const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
   const portable = statistics.filter((s) => s.kind === "classwise").length;
-  const ownRows = statistics.filter((s) => s.kind !== "m").length + planned.views.size + planned.lookups.size;
   const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
     items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
@@ -138,11 +173,11 @@ function explainPlan(planned: Plan): string {
     `  views of the logits: ${planned.views.size}`,
     `  statistics of the logits: ${names.join(", ") || "none"}`,
     `  tables over the vocabulary: ${planned.lookups.size} looked up at the label, ${planned.totals.size} summed, ${planned.wholeTables.size} read whole`,
-    `  row statistics: ${portableRowStatistics.name}, from tensorflow.js's own ops: several passes over the vocabulary each way`,
+    ...explainKernel(planned),
     ...(portable === 0
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
-    `  kept for the backward pass: about ${4 * ownRows} bytes a row, beside the logits`,
+    `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
     ...(planned.coupled
       ? ["  rows share: a mean over the batch, so that it has no parts"]
       : planned.aggregates

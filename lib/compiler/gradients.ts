@@ -1,6 +1,7 @@
 /** The backward pass: from the gradient of each term's rows to the gradients of logits, parameters and soft labels. */
 import * as tf from "@tensorflow/tfjs";
-import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
+import { chooseKernel } from "../kernels/choose.ts";
+import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { RowCotangents } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
@@ -43,7 +44,7 @@ function throughViews(plan: Plan, state: State, g: TermGradients, keys: readonly
   });
   const input = wideInput(plan, state, state.logits);
   const statistics = [...plan.views.keys()].map((key) => lookUp(state.statistics, key));
-  const wide = portableRowStatistics.backward(input, statistics, cotangents);
+  const wide = chooseKernel(input.views, state.rows.classes).kernel.backward(input, statistics, cotangents);
   const classwise = classwiseParts(plan, state, keys, cotangent);
   return classwise.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...classwise]), state.rows.read);
 }

@@ -3,13 +3,14 @@
  * vectors [N] and tables [V], beside the logits and soft labels themselves.
  */
 import * as tf from "@tensorflow/tfjs";
-import { portableRowStatistics, withoutInvalidRows } from "../kernels/portable.ts";
+import { chooseKernel } from "../kernels/choose.ts";
+import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, type WideView } from "../kernels/views.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
-import { numberAlgebra, type Step, stepValue } from "../loss/schedule.ts";
+import { at, numberAlgebra, type Step, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { type ClasswiseContext, classwiseSum, logitsAtomValue } from "./classwise.ts";
@@ -70,7 +71,7 @@ function bindView(view: View, rows: Rows, parameters: ParameterValues, onDevice:
   return {
     of: view.of,
     scale: scaleOf(view.scale, rows.step, parameters),
-    cap: view.cap,
+    cap: view.cap === null ? null : at(view.cap, rows.step),
     bias: perClass || view.bias.kind !== "constant" ? onDevice(view.bias).tensor : view.bias.value,
   };
 }
@@ -108,13 +109,15 @@ export function stateWithoutLogits(plan: Plan, bound: Bound): State {
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
 function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): ReadonlyMap<string, RowStatistics> {
   const input = wideInput(plan, bound, logits);
-  const statistics = bound.rows.count === 0 ? input.views.map(emptyStatistics) : portableRowStatistics.forward(input);
+  const statistics =
+    bound.rows.count === 0
+      ? input.views.map(emptyStatistics)
+      : chooseKernel(input.views, bound.rows.classes).kernel.forward(input);
   return new Map(input.views.map((_, i) => [[...plan.views.keys()][i], statistics[i]]));
 }
 
 /** What the kernel reads: the views in the plan's order, which has a teacher's first. */
 export function wideInput(plan: Plan, { rows, views, tables }: Bound, logits: tf.Tensor2D | null): WideInput {
-  const keys = [...plan.views.keys()];
   const read = [...views].filter(([, view]) => view.of === "teacher" || logits !== null);
   return {
     logits,
@@ -122,16 +125,34 @@ export function wideInput(plan: Plan, { rows, views, tables }: Bound, logits: tf
     labels: rows.labels,
     targets: rows.targets,
     valid: rows.read,
-    views: read.map(([key, view]) => ({
-      ...view,
-      wanted: wantedOf(plan, key),
-      dots: dotsOf(plan, key).map((dot) => ({
-        weights: typeof dot.weighting === "string" ? dot.weighting : keys.indexOf(keyOf(dot.weighting)),
-        table: dot.table === null ? null : lookUp(tables, keyOf(dot.table)),
-        times: dot.kind === "dot" ? "logits" : "nothing",
-      })),
+    views: read.map(([key, view]) => ({ ...view, ...readingOf(plan, key, (table) => lookUp(tables, keyOf(table))) })),
+  };
+}
+
+/** What is wanted of a view. */
+function readingOf(plan: Plan, view: string, onDevice: (table: Table) => DotTable): Pick<ViewInput, "wanted" | "dots"> {
+  const keys = [...plan.views.keys()];
+  return {
+    wanted: wantedOf(plan, view),
+    dots: dotsOf(plan, view).map((dot) => ({
+      weights: typeof dot.weighting === "string" ? dot.weighting : keys.indexOf(keyOf(dot.weighting)),
+      table: dot.table === null ? null : onDevice(dot.table),
+      times: dot.kind === "dot" ? "logits" : "nothing",
     })),
   };
+}
+
+/** The views of a plan as a kernel would read them, without a batch: scales, caps and biases are stand-ins. */
+export function viewInputs(plan: Plan): readonly ViewInput[] {
+  const standIn = { tensor: tf.tensor1d([]), support: null };
+  standIn.tensor.dispose();
+  return [...plan.views].map(([key, view]) => ({
+    of: view.of,
+    scale: view.scale.kind === "constant" ? view.scale.value : 2,
+    cap: view.cap === null ? null : 1,
+    bias: view.bias.kind === "constant" ? view.bias.value : standIn.tensor,
+    ...readingOf(plan, key, () => standIn),
+  }));
 }
 
 /** The sums over the vocabulary that the kernel makes with a view, in the plan's order. */

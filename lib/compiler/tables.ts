@@ -22,7 +22,7 @@ interface FoldedTable {
 
 /**
  * The tables of a compiled loss. A constant table is folded once, one with a schedule whenever the step has changed, as
- * a new tensor each time. Device copies live until `dispose`, and are made again after a change of backend.
+ * a new tensor where its values have. Device copies live until `dispose`, and are made again after a change of backend.
  */
 export class Tables {
   readonly #folded = new Map<string, FoldedTable>();
@@ -53,11 +53,19 @@ export class Tables {
     const key = keyOf(table);
     const known = this.#folded.get(key);
     if (known !== undefined && (known.step === step || !isScheduledTable(table))) return known;
-    const folded: FoldedTable = { step, entries: foldTable(table, step, classes), device: null };
-    if (known !== undefined) disposeDevice(known);
+    const entries = foldTable(table, step, classes);
+    // A schedule that has ended changes nothing any more.
+    const same = known !== undefined && sameEntries(known.entries, entries);
+    const folded: FoldedTable = { step, entries, device: same ? known.device : null };
+    if (known !== undefined && !same) disposeDevice(known);
     this.#folded.set(key, folded);
     return folded;
   }
+}
+
+function sameEntries(a: Entries, b: Entries): boolean {
+  if (typeof a === "number" || typeof b === "number") return a === b;
+  return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
 /** Frees a device copy, unless its backend is gone and has taken it along. */

@@ -14,13 +14,50 @@ import type {
   WideInput,
 } from "./rowStatistics.ts";
 import { rowSums } from "./sums.ts";
-import { applyView, throughView } from "./views.ts";
+import { applyView, throughView, type WideView } from "./views.ts";
 
 export const portableRowStatistics: RowStatisticsKernel = {
   name: "portable",
+  supports: () => true,
   forward,
   backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
 };
+
+/** How many ops over all entries the portable kernel runs for these views, where every row is valid. */
+export function portablePasses(
+  views: readonly ViewInput[],
+  labels: boolean,
+): { readonly forward: number; readonly backward: number } {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, x) => total + x, 0);
+  const forward = views.map((view) => {
+    const dots = view.dots.map((dot) => {
+      if (dot.weights === "ones") return dot.table === null ? 2 : 3;
+      return weightPasses(dot, views) + (dot.times === "nothing" ? 1 : 4);
+    });
+    return viewPasses(view) + (labels ? 5 : 6) + (view.wanted.has("e") ? 6 : 0) + sum(dots);
+  });
+  const backward = views.map((view) => {
+    if (view.of === "teacher") return 0;
+    const dots = view.dots.map((dot) => {
+      if (dot.weights === "ones") return dot.table === null ? 1 : 2;
+      return weightPasses(dot, views) + 2;
+    });
+    const through = (view.scale === 1 ? 0 : 1) + (view.cap === null ? 0 : 6);
+    return viewPasses(view) + (labels ? 6 : 4) + (view.wanted.has("e") ? 8 : 0) + sum(dots) + through;
+  });
+  const added = views.filter(({ of }) => of === "logits").length > 1 ? 1 : 0;
+  return { forward: sum(forward), backward: sum(backward) + added };
+}
+
+function viewPasses({ scale, cap, bias }: WideView): number {
+  return scale === 1 && cap === null && bias === 0 ? 0 : 2 + (cap === null ? 0 : 3);
+}
+
+/** The ops that form w_j u_j. */
+function weightPasses({ weights, table }: Dot, views: readonly ViewInput[]): number {
+  const softmax = typeof weights === "number" ? viewPasses(views[weights]) + 3 : 0;
+  return softmax + (table === null ? 0 : 1);
+}
 
 // --------------------------------------------------------------------------------------------------------- forward
 
@@ -123,7 +160,7 @@ function entryWeights(
   input: WideInput,
   known: readonly Pick<RowStatistics, "m" | "s">[],
 ): tf.Tensor2D {
-  if (weights === "targets") return input.targets as tf.Tensor2D;
+  if (weights === "targets") return withoutInvalidRows(input.targets as tf.Tensor2D, input.valid);
   const { m, s } = known[weights] as Normaliser;
   const logits = viewedLogits(input, input.views[weights]);
   return tf.exp(tf.sub(tf.sub(logits, m.expandDims(1)), s.expandDims(1)));

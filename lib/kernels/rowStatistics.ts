@@ -79,6 +79,8 @@ export type RowCotangents = Readonly<Record<Exclude<StatisticName, "m">, tf.Tens
 /** An implementation for one backend or for all. */
 export interface RowStatisticsKernel {
   readonly name: string;
+  /** Whether the kernel reads such views. */
+  supports(views: readonly Pick<ViewInput, "of" | "cap" | "bias">[]): boolean;
   /** The statistics of each view. */
   forward(input: WideInput): readonly RowStatistics[];
   /**

@@ -1,12 +1,12 @@
 import { type Keep, keep } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { mapViews } from "../loss/loss.ts";
-import { finite } from "../loss/schedule.ts";
+import { lift, type Numeric } from "../loss/schedule.ts";
 
 /**
  * Caps the logits softly in every term built so far: z ↦ cap · tanh(z / cap). Apply it once, before a bias.
  *
- * @param cap a number above 0, such as Gemma's 30.
+ * @param cap a number above 0, such as Gemma's 30, or a schedule.
  * @throws LossError where the cap is not above 0 or not finite, or the logits are capped or biased already.
  *
  * Source: Gemma 2, arXiv 2408.00118.
@@ -20,8 +20,8 @@ import { finite } from "../loss/schedule.ts";
  * expect(evaluate(pipe(crossEntropy, softcap(5)), batch)).toBeCloseTo(Math.log1p(Math.exp(5)), 9);
  * ```
  */
-export function softcap(cap: number): Keep {
-  finite(cap, "softcap(cap)", { lowest: Number.MIN_VALUE });
+export function softcap(cap: Numeric): Keep {
+  const highest = lift(cap, "softcap(cap)", { lowest: Number.MIN_VALUE });
   return keep("softcap", (loss) =>
     mapViews(loss, (view) => {
       if (view.cap !== null || view.bias.kind !== "constant") {
@@ -31,7 +31,7 @@ export function softcap(cap: number): Keep {
           "Put softcap before logitAdjustment, once",
         );
       }
-      return { ...view, cap };
+      return { ...view, cap: highest };
     }),
   );
 }

@@ -17,7 +17,7 @@ function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
 }
 
 function atomsOfView(view: View): readonly ClassAtom[] {
-  return [...atomsOf(view.scale), ...atomsWithin(view.bias)];
+  return [...atomsOf(view.scale), ...(view.cap === null ? [] : atomsOf(view.cap)), ...atomsWithin(view.bias)];
 }
 
 function atomsOfTerms(terms: readonly Term[]): readonly ClassAtom[] {

@@ -14,11 +14,11 @@
  * - with W a field and its laws: W(a + b) = W(a) + W(b) and W(s · a) = s · W(a).
  */
 import { LossError } from "./error.ts";
-import { atom, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
+import { atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
 import { applyLaw, type Field, type Law } from "./field.ts";
 import type { ParameterAtom } from "./parameter.ts";
 import type { Step } from "./schedule.ts";
-import type { View } from "./view.ts";
+import { plainView, type View } from "./view.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
@@ -128,10 +128,33 @@ export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], 
 
 // ----------------------------------------------------------------------------------------------------- combinators
 
-/** Maps the value of every term. */
+/**
+ * Maps the value of every term. What `f` adds that reads the plain logits reads them in the term's own view: the p of a
+ * modulator is the softmax of the logits that the loss was built on.
+ */
 export function mapValues<L extends Data>(loss: L, f: (value: ClassExpression) => ClassExpression): L {
   checkLoss(loss, "loss");
-  return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: f(term.value) })) };
+  return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: inOwnView(f(term.value), term.value) })) };
+}
+
+function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression {
+  const view = ownView(value);
+  if (view === null || view === plainView) return e;
+  return substituteWithin(
+    e,
+    (a) => ("view" in a && a.view === plainView ? atom({ kind: a.kind, view }) : null),
+    (node) => (node === value ? value : null),
+  );
+}
+
+/** The first view of the model's logits in a value. */
+function ownView(value: ClassExpression): View | null {
+  for (const a of atomsOf(value)) {
+    if ("view" in a && a.view.of === "logits") return a.view;
+    const inner = "body" in a ? ownView(a.body) : null;
+    if (inner !== null) return inner;
+  }
+  return null;
 }
 
 /** Maps the value of the terms whose targets are the labels. */
@@ -154,14 +177,17 @@ export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };
 }
 
-/** Replaces atoms, those inside other atoms too; null leaves an atom as it is. */
-function substituteWithin(e: ClassExpression, replacement: (a: ClassAtom) => ClassExpression | null): ClassExpression {
-  return substitute(e, (a): ClassExpression => {
-    if (a.kind === "classSum" || a.kind === "aggregate") {
-      return atom({ ...a, body: substituteWithin(a.body, replacement) });
-    }
-    return replacement(a) ?? atom(a);
-  });
+/** Replaces atoms, those inside other atoms too, and whole nodes; null leaves an atom or a node as it is. */
+function substituteWithin(
+  e: ClassExpression,
+  replacement: (a: ClassAtom) => ClassExpression | null,
+  whole: (node: ClassExpression) => ClassExpression | null = () => null,
+): ClassExpression {
+  const replace = (a: ClassAtom): ClassExpression =>
+    a.kind === "classSum" || a.kind === "aggregate"
+      ? atom({ ...a, body: substituteWithin(a.body, replacement, whole) })
+      : (replacement(a) ?? atom(a));
+  return substitute(e, replace, whole);
 }
 
 function fill(e: ClassExpression, field: Field): ClassExpression {

@@ -86,7 +86,7 @@ function showView(view: View): string {
 function showViewed(view: View): string {
   const logits = view.of === "teacher" ? "teacher" : "z";
   const scaled = isOne(view.scale) ? logits : `${showScalar(view.scale)} · ${logits}`;
-  const capped = view.cap === null ? scaled : `${showNumber(view.cap)} · tanh(${scaled} / ${showNumber(view.cap)})`;
+  const capped = view.cap === null ? scaled : `${showScalar(view.cap)} · tanh(${scaled} / ${showScalar(view.cap)})`;
   return isZero(view.bias)
     ? capped
     : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? showStep(a) : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;

@@ -13,8 +13,8 @@ export interface View {
   readonly of: "logits" | "teacher";
   /** A number that may be scheduled or trained; 1 over the temperature. */
   readonly scale: Expression<Step | ParameterAtom>;
-  /** The largest size of a logit before the bias; null for none. */
-  readonly cap: number | null;
+  /** The largest size of a logit before the bias, which may be scheduled; null for none. */
+  readonly cap: Expression<Step> | null;
   /** Added to each class's logit; an expression over the classes. */
   readonly bias: Expression<BiasAtom>;
 }

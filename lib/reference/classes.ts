@@ -5,7 +5,7 @@ import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
 import type { AggregateAtom, ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
-import { numberAlgebra, stepValue } from "../loss/schedule.ts";
+import { at, numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { PlainRows } from "./plainBatch.ts";
 import { addAtomGradient, softmaxOf } from "./softmax.ts";
@@ -87,22 +87,28 @@ function scaleOf(view: View, rows: PlainRows): number {
   )(view.scale);
 }
 
+function capOf({ cap }: View, rows: PlainRows): number | null {
+  return cap === null ? null : at(cap, rows.step);
+}
+
 type AtomOf<E> = E extends { readonly kind: "atom"; readonly atom: infer A } ? A : never;
 
 /** z'_j = bias_j + cap · tanh(scale · z_j / cap). */
 function viewedLogits(view: View, rows: PlainRows, row: number): Float64Array {
   const scale = scaleOf(view, rows);
+  const cap = capOf(view, rows);
   const bias = classMeaning(rows, row)(view.bias);
   return Float64Array.from(rows[view.of][row], (z, c) => {
     const scaled = scale * z;
-    return entryAt(bias, c) + (view.cap === null ? scaled : view.cap * Math.tanh(scaled / view.cap));
+    return entryAt(bias, c) + (cap === null ? scaled : cap * Math.tanh(scaled / cap));
   });
 }
 
 /** ∂z'_j / ∂z_j. */
 function viewSlope(view: View, rows: PlainRows, z: number): number {
   const scale = scaleOf(view, rows);
-  return view.cap === null ? scale : scale * (1 - Math.tanh((scale * z) / view.cap) ** 2);
+  const cap = capOf(view, rows);
+  return cap === null ? scale : scale * (1 - Math.tanh((scale * z) / cap) ** 2);
 }
 
 /** Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, [rows][V], for e at a row of a term with these targets. */

@@ -95,6 +95,7 @@ describe("explain", () => {
     const one = explain(pipe(crossEntropy, freqWeights(fromCounts([1000, 1, 1])), powerLaw(0)));
     expect(one).toContain("warning: id 0 holds 99.8 % of the weighted mass");
     expect(one).toContain("override({ 0: 1 })");
+    expect(explain(pipe(crossEntropy, classWeights([0, 0])))).toContain("warning: every class weighs 0");
     expect(explain(pipe(crossEntropy, freqWeights(f), powerLaw(0.5)))).not.toContain("warning: the largest");
   });
 

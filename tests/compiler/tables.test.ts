@@ -105,6 +105,17 @@ for (const backend of backends) {
       expect(tf.memory().numTensors).toBe(numTensors);
     });
 
+    test("one whose schedule has ended stays as it is", () => {
+      const scheduled = { source: field.field.source, laws: [ramp(linear({ init: 0, end: 1, steps: 10 })).law] };
+      const weights = atom({ kind: "weight" as const, field: scheduled });
+      const tables = new Tables();
+      const last = tables.onDevice(weights, 10, classes).tensor;
+      expect(tables.onDevice(weights, 11, classes).tensor).toBe(last);
+      expect(last.isDisposed).toBe(false);
+      expect(tables.onDevice(weights, 9, classes).tensor).not.toBe(last);
+      tables.dispose();
+    });
+
     test("a refreshed table is a new tensor: what a backward pass holds is never written", () => {
       const scheduled = { source: field.field.source, laws: [ramp(linear({ init: 0, end: 1, steps: 10 })).law] };
       const weights = atom({ kind: "weight" as const, field: scheduled });

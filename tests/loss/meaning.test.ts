@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   type AnyLoss,
   add,
+  classBalanced,
   classWeights,
   clip,
   compile,
@@ -356,6 +357,38 @@ describe("counts", () => {
   });
 });
 
+describe("the p of a modulator is that of the loss's own logits", () => {
+  const rows = { logits: [z, [0, 1, 0, 3]], labels: [0, 3] };
+  const views = {
+    temperature: temperature(2),
+    softcap: softcap(1.5),
+    logitAdjustment: logitAdjustment(fromCounts([9, 4, 2, 1])),
+  };
+  for (const [name, view] of Object.entries(views)) {
+    test(`${name} before focal and poly is ${name} after them`, () => {
+      const viewed = view as (loss: typeof crossEntropy) => typeof crossEntropy;
+      for (const modulator of [focal({ gamma: 2 }), poly(1)]) {
+        const before = evaluate(pipe(crossEntropy, viewed, modulator), rows);
+        expectNear(before, evaluate(pipe(crossEntropy, modulator, viewed), rows));
+        expect(Math.abs(before - evaluate(pipe(crossEntropy, modulator), rows))).toBeGreaterThan(1e-3);
+      }
+    });
+  }
+
+  test("each of several terms by its own, and appended terms read the plain logits", () => {
+    const cool = pipe(crossEntropy, temperature(2));
+    const focused = (loss: typeof crossEntropy): typeof crossEntropy => pipe(loss, focal({ gamma: 2 }), sum) as never;
+    const apart = evaluate(focused(cool), rows) + evaluate(focused(crossEntropy), rows);
+    const together = pipe(cool, add(crossEntropy), focal({ gamma: 2 }), sum);
+    expectNear(evaluate(together, rows), apart);
+    const penalised = evaluate(pipe(cool, zLoss(0.5), sum), rows);
+    expectNear(
+      penalised,
+      evaluate(pipe(cool, sum), rows) + evaluate(pipe(crossEntropy, scale(0), zLoss(0.5), sum), rows),
+    );
+  });
+});
+
 describe("numbers may be schedules", () => {
   test("a power law that warms up starts as cross entropy and ends as the Power-Law Decay Loss", () => {
     const counts = freqWeights(fromCounts([9, 4, 2, 1]));
@@ -388,6 +421,8 @@ describe("numbers may be schedules", () => {
     "confidencePenalty(beta)": (x) => pipe(crossEntropy, confidencePenalty(x)),
     "scale(s)": (x) => pipe(crossEntropy, scale(x)),
     "temperature(t)": (x) => pipe(crossEntropy, temperature(x)),
+    "softcap(cap)": (x) => pipe(crossEntropy, softcap(x)),
+    "classBalanced(beta)": (x) => pipe(weighted, classBalanced(x)),
     "logitAdjustment(tau)": (x) => pipe(crossEntropy, logitAdjustment(fromCounts([9, 4, 2, 1]), x)),
   };
   for (const backend of backends) {

@@ -1,11 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { unsortedSegmentSumOn, type Values } from "../unsortedSegmentSum.ts";
-
-/** The part of tensorflow.js's cpu backend that kernels of ours use. */
-interface CpuBackend {
-  readonly data: { get(dataId: object): { readonly values: Values } };
-  makeTensorInfo(shape: number[], dtype: tf.DataType, values: Values): tf.TensorInfo;
-}
+import { unsortedSegmentSumOn } from "../unsortedSegmentSum.ts";
+import { type CpuBackend, valuesOf } from "./backend.ts";
 
 /**
  * tensorflow.js's cpu kernel passes over x once for each segment, so that the gradient of an embedding takes time in
@@ -18,7 +13,7 @@ const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<CpuBackend>("cp
       ? backend.makeTensorInfo(shape, "float32", new Float32Array(size))
       : backend.makeTensorInfo(shape, "int32", new Int32Array(size));
   },
-  values: (backend, info) => backend.data.get(info.dataId).values,
+  values: valuesOf,
 });
 
 let registered = false;

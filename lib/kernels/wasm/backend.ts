@@ -2,6 +2,8 @@
 import type * as tf from "@tensorflow/tfjs";
 
 export interface WasmBackend extends tf.KernelBackend {
+  readonly wasm: { readonly asm: { readonly memory: WebAssembly.Memory } };
+  readonly dataIdMap: { get(dataId: object): { readonly memoryOffset: number } };
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
   /** A view of a tensor's memory; every allocation may move it, so take it after the last one. */
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array | Int32Array | Uint8Array;

@@ -1,0 +1,208 @@
+/** The statistics of the rows. */
+import { dot, totalWeight } from "./dots";
+import { hasNaN, highestEntry, positionOf } from "./highest";
+import { exponential, log1pOfUnit, logarithm } from "./scalar";
+import { highest, sum, sumExponentials, weightedSum } from "./sums";
+import { forwardTeacher, teacherProbabilities } from "./teacher";
+import {
+  chooseReference,
+  entryAt,
+  isWarped,
+  originOf,
+  referenceNumber,
+  referencePosition,
+  referTo,
+  writeEntries,
+} from "./view";
+import {
+  BY_TARGETS,
+  BY_TEACHER,
+  CLASSES,
+  DOT_SIZE,
+  DOTS,
+  E,
+  endOfView,
+  FIRST_DOT,
+  FIRST_VIEW,
+  LABELS,
+  LOGITS,
+  M,
+  N,
+  output,
+  pointer,
+  R,
+  ROWS,
+  S,
+  SCALE,
+  STATE,
+  STATE_SIZE,
+  scratchRow,
+  T,
+  TABLE,
+  TARGETS,
+  TEACHER,
+  TEACHER_E,
+  TEACHER_S,
+  TOTAL_BY_TARGETS,
+  TOTAL_BY_TEACHER,
+  VALID,
+  VALUE,
+  VIEWS,
+  WEIGHTING,
+} from "./words";
+
+/** Where the teacher's probabilities of the row are; 0 before a dot asked for them. */
+let teacherRow: usize = 0;
+
+export function forwardRows(block: usize): void {
+  const rows = load<i32>(block + ROWS);
+  const valid = pointer(block, VALID);
+  for (let row = 0; row < rows; row++) {
+    if (valid != 0 && load<u8>(valid + row) == 0) writeAll(block, row, 0);
+    else forwardRow(block, row);
+  }
+}
+
+function forwardRow(block: usize, row: i32): void {
+  const length = (<usize>load<i32>(block + CLASSES)) << 2;
+  const logits = pointer(block, LOGITS) + <usize>row * length;
+  teacherRow = 0;
+  if (pointer(block, TEACHER) != 0) forwardTeacher(block, row, length);
+  const views = load<i32>(block + VIEWS);
+  let view = block + FIRST_VIEW;
+  for (let index = 0; index < views; index++) {
+    forwardView(block, view, row, logits, length);
+    view = endOfView(view);
+  }
+}
+
+function forwardView(block: usize, view: usize, row: i32, logits: usize, length: usize): void {
+  const labels = pointer(block, LABELS);
+  const hasExponentials = (pointer(view, S) | pointer(view, N) | pointer(view, R) | pointer(view, E)) != 0;
+  const warped = isWarped(view);
+  let excluded = labels == 0 ? -1 : load<i32>(labels + ((<usize>row) << 2));
+  let values = logits;
+  let scale = load<f32>(view + SCALE);
+  if (warped) {
+    values = scratchRow(block, 0);
+    scale = 1;
+    chooseReference(view, logits, logits + length, excluded, values);
+    writeEntries(view, logits, logits + length, values);
+    if (excluded < 0) excluded = referencePosition;
+  }
+  const end = values + length;
+  // Without labels the highest entry is the one that is left out: log(1 + the others) keeps the digits of a small s.
+  if (excluded < 0) excluded = max(0, positionOf(highestEntry(values, end), values, end));
+
+  // The others: the entry that is left out is −∞ for as long as they are summed.
+  const hole = values + ((<usize>excluded) << 2);
+  const saved = load<f32>(hole);
+  store<f32>(hole, -Infinity);
+  let logOthers: f64 = 0;
+  let highestOther: f32;
+  if (hasExponentials) {
+    sumExponentials(values, end, scale, pointer(view, E) != 0);
+    highestOther = highest;
+    logOthers = logarithm(sum);
+  } else {
+    highestOther = highestEntry(values, end);
+    if (hasNaN(values, end)) logOthers = NaN;
+  }
+  store<f32>(hole, saved);
+
+  if (!warped) referTo(view, highestOther);
+  const top = warped || highestOther == -Infinity ? <f64>highestOther : 0;
+  if (warped && logOthers > -Infinity) logOthers += top;
+  const entry = entryAt(view, logits, excluded);
+  const m = max(top, entry);
+  const state = pointer(view, STATE) + <usize>row * STATE_SIZE;
+  store<f32>(state, referenceNumber(view));
+  store<i32>(state, labels == 0 ? excluded : referencePosition, 4);
+  if (!(m > -Infinity && m < Infinity && highestOther < Infinity && logOthers < Infinity)) {
+    store<f32>(state, NaN, 8);
+    writeView(view, row, NaN);
+    return;
+  }
+  store<f32>(state, <f32>logOthers, 8);
+
+  const t = entry - m;
+  output(view, M, row, originOf(view) + m);
+  output(view, T, row, t);
+  if (hasExponentials) {
+    // n = log(1 + e^u) and s = log(e^entry + e^logOthers) − m with u = logOthers − entry, and 1 − p_y = 1 / (1 + e^−u).
+    const u = logOthers - entry;
+    const small = exponential(-abs(u));
+    const rest = log1pOfUnit(small);
+    output(view, R, row, logOthers - m);
+    output(view, N, row, max(u, 0) + rest);
+    output(view, S, row, max(logOthers, entry) + rest - m);
+    if (pointer(view, E) != 0) {
+      const probability = (u > 0 ? small : 1) / (1 + small);
+      const others = (u > 0 ? 1 : small) / (1 + small);
+      let e: f64 = 0;
+      if (probability > 0) e += probability * t;
+      if (others > 0) e += others * (weightedSum / sum + top - m);
+      output(view, E, row, e);
+      // For the backward pass relative to the origin or the entry that was left out, which it has without another read.
+      store<f32>(state, <f32>(e + (m - max(0, entry))), 12);
+    }
+  }
+  if (load<i32>(view + DOTS) == 0) return;
+  if (warped) {
+    store<f32>(hole, <f32>entry);
+    forwardDots(block, view, row, values, length, <f32>m, 1);
+  } else forwardDots(block, view, row, values, length, max(highestOther, saved), <f64>scale);
+}
+
+function forwardDots(
+  block: usize,
+  view: usize,
+  row: i32,
+  values: usize,
+  length: usize,
+  reference: f32,
+  scale: f64,
+): void {
+  const targets = pointer(block, TARGETS) + <usize>row * length;
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    const weighting = load<i32>(words + WEIGHTING);
+    if (pointer(words, VALUE) == 0) continue;
+    const table = pointer(words, TABLE);
+    let q: usize = 0;
+    if (weighting == BY_TARGETS || weighting == TOTAL_BY_TARGETS) q = targets;
+    else if (weighting == BY_TEACHER || weighting == TOTAL_BY_TEACHER) {
+      if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
+      q = teacherRow;
+    }
+    const value =
+      weighting == TOTAL_BY_TARGETS || weighting == TOTAL_BY_TEACHER
+        ? totalWeight(length, q, table)
+        : scale * dot(values, length, reference, q, table);
+    output(words, VALUE, row, value);
+  }
+}
+
+/** Writes one number to every wanted output of a row. */
+function writeAll(block: usize, row: i32, value: f64): void {
+  output(block, TEACHER_E, row, value);
+  output(block, TEACHER_S, row, value);
+  const views = load<i32>(block + VIEWS);
+  let view = block + FIRST_VIEW;
+  for (let index = 0; index < views; index++) {
+    writeView(view, row, value);
+    view = endOfView(view);
+  }
+}
+
+/** Writes one number to every wanted output of a row in a view. */
+function writeView(view: usize, row: i32, value: f64): void {
+  output(view, M, row, value);
+  output(view, S, row, value);
+  output(view, N, row, value);
+  output(view, T, row, value);
+  output(view, R, row, value);
+  output(view, E, row, value);
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) output(words, VALUE, row, value);
+}

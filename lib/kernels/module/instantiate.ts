@@ -1,0 +1,47 @@
+/** The row kernels of a WebAssembly memory. */
+import { relaxedSimd, simd } from "./bytes.ts";
+
+/** Relaxed SIMD has fused multiply-add; what cannot run it gets the same code without. */
+export type RowKernelVariant = "simd" | "relaxed-simd";
+
+export interface RowKernels {
+  readonly variant: RowKernelVariant;
+  /** Writes the statistics that the block at this address asks for. */
+  readonly forward: (block: number) => void;
+  /** Writes the gradient that the block at this address asks for. */
+  readonly backward: (block: number) => void;
+}
+
+interface Exports {
+  readonly forward: (block: number) => void;
+  readonly backward: (block: number) => void;
+}
+
+const bytes: Readonly<Record<RowKernelVariant, string>> = { simd, "relaxed-simd": relaxedSimd };
+
+const modules = new Map<RowKernelVariant, WebAssembly.Module | null>();
+
+/** The kernels on a memory, with relaxed SIMD where it is to be had; an error where SIMD is not. */
+export function instantiateRowKernels(memory: WebAssembly.Memory, variant?: RowKernelVariant): RowKernels {
+  const chosen = variant ?? (moduleOf("relaxed-simd") === null ? "simd" : "relaxed-simd");
+  const module = moduleOf(chosen);
+  if (module === null) throw new Error(`WebAssembly has no ${chosen} here`);
+  const { forward, backward } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
+  return { variant: chosen, forward, backward };
+}
+
+/** Whether this runtime has a variant. */
+export function hasRowKernels(variant: RowKernelVariant): boolean {
+  return moduleOf(variant) !== null;
+}
+
+/** A variant's module, compiled once; null where the runtime does not take it. */
+function moduleOf(variant: RowKernelVariant): WebAssembly.Module | null {
+  let module = modules.get(variant);
+  if (module === undefined) {
+    const decoded = Uint8Array.from(atob(bytes[variant]), (character) => character.charCodeAt(0));
+    module = WebAssembly.validate(decoded) ? new WebAssembly.Module(decoded) : null;
+    modules.set(variant, module);
+  }
+  return module;
+}

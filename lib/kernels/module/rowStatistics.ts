@@ -1,0 +1,193 @@
+/**
+ * Row statistics by the WebAssembly module, for backends whose tensors it can reach. The logits are read once forward
+ * and once backward, and their gradient is written once; a row is worked on while it is in cache.
+ */
+import * as tf from "@tensorflow/tfjs";
+import type {
+  Dot,
+  RowCotangents,
+  RowStatistics,
+  RowStatisticsKernel,
+  StatisticName,
+  ViewInput,
+  WideInput,
+} from "../rowStatistics.ts";
+import type { Address, RowKernelCall, RowKernelDot, RowKernelView, Weighting } from "./block.ts";
+
+/** Where the module finds tensors; null is nowhere. */
+export interface Addresses {
+  /** Of an input with an entry, or several, for each row. */
+  readonly rows: (input: tf.Tensor | null) => Address;
+  /** Of an input with an entry for each class. */
+  readonly table: (input: tf.Tensor | null) => Address;
+  /** Of a result with an entry, or several, for each row. */
+  readonly output: (output: tf.Tensor | null) => Address;
+  readonly scratch: Address;
+}
+
+/** How a backend lets the module at its tensors. */
+export interface ModuleHost {
+  readonly name: string;
+  /** A float32 tensor whose entries are not set. */
+  readonly empty: (shape: number[]) => tf.Tensor;
+  readonly run: (
+    pass: "forward" | "backward",
+    rows: number,
+    classes: number,
+    callOf: (at: Addresses) => RowKernelCall,
+  ) => void;
+}
+
+const perState = 4;
+const perTeacherState = 2;
+
+/** The kernel of a host. It takes any number of views, and one view of a teacher at most. */
+export function moduleKernel(host: ModuleHost): RowStatisticsKernel {
+  return {
+    name: host.name,
+    supports: (views) =>
+      views.filter(({ of }) => of === "teacher").length <= 1 &&
+      views.every(({ of, cap, bias }) => of === "logits" || (cap === null && bias === 0)),
+    forward: (input) => {
+      const teacher = input.views.findIndex(({ of }) => of === "teacher");
+      const known = input.views.map((view) => emptyStatistics(host, input, view));
+      const views = input.views.map((view, i) => ({ view, statistics: known[i] }));
+      // A teacher's statistics are those of a model whose logits are the teacher's.
+      if (teacher >= 0) {
+        const own = { ...input, logits: input.teacher };
+        runPass(host, "forward", own, [views[teacher]], known[teacher], null);
+      }
+      const ofModel = views.filter(({ view }) => view.of === "logits");
+      if (ofModel.length > 0) runPass(host, "forward", input, ofModel, known[teacher], null);
+      return known;
+    },
+    backward: (input, statistics, cotangents) => {
+      const gradient = host.empty((input.logits as tf.Tensor2D).shape) as tf.Tensor2D;
+      const teacher = statistics[input.views.findIndex(({ of }) => of === "teacher")];
+      const views = input.views.flatMap((view, i) =>
+        view.of === "logits" ? [{ view, statistics: statistics[i], cotangents: cotangents[i] ?? nothing(view) }] : [],
+      );
+      runPass(host, "backward", input, views, teacher, gradient);
+      return gradient;
+    },
+  };
+}
+
+interface ViewPass {
+  readonly view: ViewInput;
+  readonly statistics: RowStatistics;
+  readonly cotangents?: RowCotangents;
+}
+
+const names = ["m", "s", "n", "t", "r", "e"] as const satisfies readonly StatisticName[];
+
+function emptyStatistics(host: ModuleHost, input: WideInput, view: ViewInput): RowStatistics {
+  const count = rowsOf(input);
+  const one = (): tf.Tensor1D => host.empty([count]) as tf.Tensor1D;
+  const named = names.map((name) => [name, view.wanted.has(name) ? one() : null] as const);
+  const state = [host.empty([count, perState])];
+  if (input.teacher !== null) state.push(host.empty([count, perTeacherState]));
+  return {
+    ...(Object.fromEntries(named) as Readonly<Record<StatisticName, tf.Tensor1D | null>>),
+    dots: view.dots.map(one),
+    state,
+  };
+}
+
+function rowsOf({ logits, teacher }: WideInput): number {
+  return (logits ?? (teacher as tf.Tensor2D)).shape[0];
+}
+
+function nothing({ dots }: ViewInput): RowCotangents {
+  return { s: null, n: null, t: null, r: null, e: null, dots: dots.map(() => null) };
+}
+
+function runPass(
+  host: ModuleHost,
+  pass: "forward" | "backward",
+  input: WideInput,
+  views: readonly ViewPass[],
+  teacher: RowStatistics | undefined,
+  gradient: tf.Tensor2D | null,
+): void {
+  const logits = input.logits as tf.Tensor2D;
+  const [rows, classes] = logits.shape;
+  const teacherView = input.views.find(({ of }) => of === "teacher");
+  tf.tidy(() => {
+    const biases = views.map(({ view }) => biasOf(view, classes));
+    host.run(pass, rows, classes, (at) => ({
+      rows,
+      classes,
+      logits: at.rows(logits),
+      labels: at.rows(input.labels),
+      valid: at.rows(input.valid?.tensor ?? null),
+      targets: at.rows(input.targets),
+      teacher:
+        teacherView === undefined
+          ? null
+          : {
+              logits: at.rows(input.teacher),
+              scale: scaleOf(teacherView),
+              state: pass === "forward" ? at.output(stateOf(views, teacher)) : at.rows(stateOf(views, teacher)),
+              e: 0,
+              s: 0,
+            },
+      scratch: at.scratch,
+      gradient: at.output(gradient),
+      views: views.map((view, i) => viewOf(pass, view, biases[i], at)),
+    }));
+  });
+}
+
+/** The state of the teacher's softmax, which is kept with the first view that is weighed by it. */
+function stateOf(views: readonly ViewPass[], teacher: RowStatistics | undefined): tf.Tensor | null {
+  return (views[0]?.statistics ?? teacher)?.state[1] ?? null;
+}
+
+function viewOf(
+  pass: "forward" | "backward",
+  { view, statistics, cotangents }: ViewPass,
+  bias: tf.Tensor | null,
+  at: Addresses,
+): RowKernelView {
+  const forward = pass === "forward";
+  const [state] = statistics.state;
+  const values = (name: StatisticName): Address => {
+    if (forward) return at.output(statistics[name]);
+    return name === "m" ? 0 : at.rows(cotangents?.[name] ?? null);
+  };
+  return {
+    scale: scaleOf(view),
+    cap: view.cap ?? 0,
+    bias: at.table(bias),
+    state: forward ? at.output(state) : at.rows(state),
+    m: values("m"),
+    s: values("s"),
+    n: values("n"),
+    t: values("t"),
+    r: values("r"),
+    e: values("e"),
+    dots: view.dots.map(
+      (dot, k): RowKernelDot => ({
+        weighting: weightingOf(dot),
+        table: at.table(dot.table?.tensor ?? null),
+        values: forward ? at.output(statistics.dots[k]) : at.rows(cotangents?.dots[k] ?? null),
+      }),
+    ),
+  };
+}
+
+function weightingOf({ weights, times }: Dot): Weighting {
+  if (weights === "ones") return "table";
+  if (weights === "targets") return times === "logits" ? "targets" : "total of targets";
+  return times === "logits" ? "teacher" : "total of teacher";
+}
+
+function scaleOf({ scale }: ViewInput): number {
+  return typeof scale === "number" ? scale : scale.dataSync()[0];
+}
+
+function biasOf({ bias }: ViewInput, classes: number): tf.Tensor | null {
+  if (typeof bias !== "number") return bias;
+  return bias === 0 ? null : tf.fill([classes], bias);
+}

@@ -1,0 +1,99 @@
+/** A small batch with known statistics: a kernel must reproduce it on this device before it is used. */
+import * as tf from "@tensorflow/tfjs";
+import type { RowCotangents, RowStatistics, RowStatisticsKernel, WideInput } from "./rowStatistics.ts";
+
+const rows = 3;
+/** The table of the dot product, [V]: 0, 1, 2, 0, 1, 2, … */
+const weightOf = (j: number): number => j % 3;
+const cotangents = { n: 1, e: 0.5, dot: 0.001 };
+
+/** What is wrong with a kernel's numbers for rows of so many classes; null if they are right. Waits for the device. */
+export function faultOf(kernel: RowStatisticsKernel, classes: number): string | null {
+  const logits = Float32Array.from({ length: rows * classes }, (_, i) => 8 * Math.sin(1 + i * i));
+  const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7) % classes);
+  const computed: ArrayLike<number>[] = [];
+  tf.tidy(() => {
+    computed.push(...run(kernel, logits, labels, classes).map((tensor) => tensor.dataSync()));
+  });
+  const expected = expectedOf(logits, labels, classes);
+  for (const [k, { name, values }] of expected.entries()) {
+    const size = values.reduce((max, x) => Math.max(max, Math.abs(x)), 1e-3);
+    const wrong = values.findIndex((x, i) => !(Math.abs(computed[k][i] - x) <= 1e-4 * size));
+    if (wrong >= 0) return `${name}[${wrong}] is ${computed[k][wrong]} and should be ${values[wrong]}`;
+  }
+  return null;
+}
+
+function run(
+  kernel: RowStatisticsKernel,
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): readonly tf.Tensor[] {
+  const table = tf.tensor1d(Float32Array.from({ length: classes }, (_, j) => weightOf(j)));
+  const input: WideInput = {
+    logits: tf.tensor2d(logits, [rows, classes]),
+    teacher: null,
+    labels: tf.tensor1d(labels, "int32"),
+    targets: null,
+    valid: null,
+    views: [
+      {
+        of: "logits",
+        scale: 1,
+        cap: null,
+        bias: 0,
+        wanted: new Set(["n", "s", "e"]),
+        dots: [{ weights: "ones", table: { tensor: table, support: null }, times: "logits" }],
+      },
+    ],
+  };
+  const [statistics] = kernel.forward(input) as readonly [RowStatistics];
+  const all = (x: number): tf.Tensor1D => tf.fill([rows], x);
+  const g: RowCotangents = {
+    s: null,
+    n: all(cotangents.n),
+    t: null,
+    r: null,
+    e: all(cotangents.e),
+    dots: [all(cotangents.dot)],
+  };
+  const gradient = kernel.backward(input, [statistics], [g]);
+  return [
+    statistics.n as tf.Tensor,
+    statistics.s as tf.Tensor,
+    statistics.e as tf.Tensor,
+    statistics.dots[0],
+    gradient,
+  ];
+}
+
+function expectedOf(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+): readonly { readonly name: string; readonly values: readonly number[] }[] {
+  const [n, s, e, dot, gradient]: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
+  labels.forEach((label, row) => {
+    const z = [...logits.subarray(row * classes, (row + 1) * classes)];
+    const m = z.reduce((a, b) => Math.max(a, b));
+    const logsum = Math.log(z.reduce((sum, x) => sum + Math.exp(x - m), 0));
+    const p = z.map((x) => Math.exp(x - m - logsum));
+    const expectation = z.reduce((sum, x, j) => sum + p[j] * (x - m), 0);
+    n.push(logsum - (z[label] - m));
+    s.push(logsum);
+    e.push(expectation);
+    dot.push(z.reduce((sum, x, j) => sum + weightOf(j) * (x - m), 0));
+    z.forEach((x, j) => {
+      const forN = cotangents.n * (p[j] - (j === label ? 1 : 0));
+      gradient.push(forN + cotangents.e * p[j] * (1 + x - m - expectation) + cotangents.dot * weightOf(j));
+    });
+  });
+  return [
+    { name: "n", values: n },
+    { name: "s", values: s },
+    { name: "e", values: e },
+    { name: "dot", values: dot },
+    { name: "gradient", values: gradient },
+  ];
+}
