@@ -79,10 +79,10 @@ export interface Rows {
   readonly valid: ValidRows | null;
   /** The valid rows whose sample weight is not 0: the logits of the others are not looked at. */
   readonly read: ValidRows | null;
-  /** Null where every row counts the same. */
-  readonly sampleWeight: tf.Tensor1D | null;
-  /** Valid rows whose label is no class, where only the device knows; null elsewhere. */
-  readonly outOfRange: tf.Tensor1D | null;
+  /** The sample weights, 0 in rows that are not valid; NaN where only the device knows that a label is no class. Null for 1. */
+  readonly rowWeight: tf.Tensor1D | null;
+  /** The same with 1 for the sample weight. */
+  readonly validWeight: tf.Tensor1D | null;
 }
 
 /** What a batch is checked against. */
@@ -164,11 +164,10 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
     (weights === null || weights.host !== null)
       ? hostRows(plan, labels?.host ?? null, mask?.host ?? null, weights?.host ?? null, shape, count, classes)
       : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
-  const sampleWeight = weights?.tensor() ?? null;
   const targets = soft ? readTargets(batch.labels, shape, classes) : null;
   const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
   const inputs = new Map(plan.inputs.map((name) => [name, readInput(batch, name, { ...reading, look: false })]));
-  return { shape: [...shape], count, classes, step, sampleWeight, targets, teacher, inputs, ...chosen };
+  return { shape: [...shape], count, classes, step, targets, teacher, inputs, ...chosen };
 }
 
 function readInput({ inputs }: Omit<Batch, "logits">, name: string, reading: Reading): tf.Tensor1D {
@@ -197,7 +196,7 @@ function readTeacher(teacher: Batch["teacher"], shape: readonly number[], classe
   return tf.tensor2d(Float32Array.from(flat.values), [count, classes]);
 }
 
-type Chosen = Pick<Rows, "labels" | "valid" | "read" | "outOfRange">;
+type Chosen = Pick<Rows, "labels" | "valid" | "read" | "rowWeight" | "validWeight">;
 
 function hostRows(
   plan: Facts,
@@ -211,13 +210,19 @@ function hostRows(
   const isValid = (row: number): boolean =>
     (mask === null || mask[row] !== 0) && (labels === null || !plan.ignored.includes(labels[row]));
   if (labels !== null) checkLabels(labels, classes, shape, isValid);
+  const valid = chosenRows(count, isValid);
+  const weightOf = (row: number): number => (isValid(row) ? (weights?.[row] ?? 1) : 0);
   const within = labels === null ? null : Int32Array.from(labels, (label, row) => (isValid(row) ? label : 0));
   return {
     labels: within === null ? null : tf.tensor1d(within, "int32"),
-    valid: chosenRows(count, isValid),
+    valid,
     // An aggregate is over rows of weight 0 too.
     read: chosenRows(count, (row) => isValid(row) && (plan.aggregates || weights === null || weights[row] !== 0)),
-    outOfRange: null,
+    rowWeight:
+      valid === null && weights === null
+        ? null
+        : tf.tensor1d(Float32Array.from({ length: count }, (_, row) => weightOf(row))),
+    validWeight: valid === null ? null : valid.tensor.toFloat(),
   };
 }
 
@@ -244,15 +249,31 @@ function deviceRows(
   const conditions = [...(mask === null ? [] : [mask]), ...notIgnored];
   const valid = all(conditions);
   const read = all(weights === null || plan.aggregates ? conditions : [...conditions, tf.notEqual(weights, 0)]);
-  if (labels === null) return { labels, valid, read, outOfRange: null };
+  if (labels === null) return { labels, valid, read, ...deviceWeights(valid, null, weights) };
   const inRange = tf.logicalAnd(tf.greaterEqual(labels, int32(0)), tf.less(labels, int32(classes)));
   const outside = tf.logicalNot(inRange) as tf.Tensor1D;
   return {
     labels: tf.where(inRange, labels, tf.zerosLike(labels)) as tf.Tensor1D,
     valid,
     read,
-    outOfRange: valid === null ? outside : tf.logicalAnd(valid.tensor, outside),
+    ...deviceWeights(valid, outside, weights),
   };
+}
+
+function deviceWeights(
+  valid: ValidRows | null,
+  outside: tf.Tensor1D | null,
+  weights: tf.Tensor1D | null,
+): Pick<Rows, "rowWeight" | "validWeight"> {
+  const weigh = (weight: tf.Tensor1D | null): tf.Tensor1D | null => {
+    const shaped =
+      weight ??
+      (valid === null && outside === null ? null : tf.onesLike((outside ?? valid?.tensor) as tf.Tensor1D).toFloat());
+    if (shaped === null) return null;
+    const checked = outside === null ? shaped : tf.where(outside, tf.fill(shaped.shape, Number.NaN), shaped);
+    return (valid === null ? checked : tf.where(valid.tensor, checked, tf.zerosLike(checked))) as tf.Tensor1D;
+  };
+  return { rowWeight: weigh(weights), validWeight: weigh(null) };
 }
 
 // ----------------------------------------------------------------------------------------------------- soft labels

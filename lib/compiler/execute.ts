@@ -8,19 +8,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
-import {
-  labelsGradient,
-  logitsGradient,
-  parameterGradient,
-  sampleWeightGradient,
-  type TermGradients,
-} from "./gradients.ts";
+import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
+import { listOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
 import { detachTensors } from "./saved.ts";
 import { bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
-import { combineTerms, denominatorsOf, narrowMeaning, numeratorsOf, perTokenValues, sharesOf } from "./values.ts";
+import { combineTerms, narrowRunner, type Reached, sharesOf } from "./values.ts";
 
 /** A loss that is ready to run. */
 export interface Executable {
@@ -108,7 +103,7 @@ function refuseParts(plan: Plan, name: string): void {
 
 function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
   const bound = bindBatch(plan, rows, loss.tables, loss.variables);
-  return denominatorsOf(plan, rows, narrowMeaning(plan, stateWithoutLogits(plan, bound)));
+  return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
 }
 
 type Output = "loss" | "perToken" | "numerators";
@@ -134,9 +129,9 @@ function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Outp
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
       refuseSecondOrder();
       const again = attach(saved);
-      const g = termGradients(plan, output, again, dy);
-      const dLogits = logitsGradient(plan, again.state, g).reshape(logits.shape);
-      return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, g, name))];
+      const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
+      const dLogits = logitsGradient(plan, again.state, reached).reshape(logits.shape);
+      return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, reached, name))];
     };
     return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
   })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
@@ -160,26 +155,27 @@ function runForward(
 ): { readonly value: tf.Tensor; readonly saved: Saved } {
   const { rows } = bound;
   const state = forwardState(plan, bound, logits.reshape([rows.count, rows.classes]));
-  const meaning = narrowMeaning(plan, state);
+  const runner = narrowRunner(plan, state);
   if (output === "perToken") {
     const ones = tf.ones<tf.Rank.R1>([plan.terms.length]);
-    return { value: perTokenValues(plan, rows, meaning), saved: { state, shares: ones, numerators: ones } };
+    const [value] = runner.rows(listOf(plan.rowLoss));
+    return { value: value.reshape([...rows.shape]), saved: { state, shares: ones, numerators: ones } };
   }
-  const numerators = numeratorsOf(plan, rows, meaning);
-  const shares = sharesOf(plan, given ?? denominatorsOf(plan, rows, meaning));
+  const numerators = runner.totals(plan.numerators);
+  const shares = sharesOf(plan, given ?? runner.totals(plan.denominators));
   const value = output === "loss" ? combineTerms(numerators, shares) : tf.clone(numerators);
   return { value, saved: { state, shares, numerators } };
 }
 
-/** The gradient that reaches each term's rows, given that of the output. */
-function termGradients(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): TermGradients {
+/** The gradient that reaches each term's numerator, given that of the output. */
+function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly tf.Tensor[] {
   if (output === "perToken") return plan.terms.map(() => dy.flatten());
   const each = output === "loss" ? tf.mul(dy, shares) : dy;
   return each.size === 0 ? [] : tf.unstack(each);
 }
 
-/** The gradient of an input, given what reaches each term's rows, g, and its denominator, −h. */
-type CarriedGradient = (plan: Plan, state: State, g: TermGradients, h: TermGradients) => tf.Tensor;
+/** The gradient of an input, given what reaches each term's numerator and, with the sign turned, its denominator. */
+type CarriedGradient = (plan: Plan, state: State, reached: Reached) => tf.Tensor;
 
 /**
  * 0 in the shape of the value, with the gradient of an input other than the logits. The forward pass is run again for
@@ -211,16 +207,21 @@ function carryGradient(
       const again = attach(saved);
       const bound = bindBatch(plan, again.rows, loss.tables, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
-      const g = termGradients(plan, output, forward, dy);
-      const h = denominatorGradients(plan, divided, forward, g);
-      return gradient(plan, forward.state, g, h).reshape(input.shape);
+      const numerators = reachedNumerators(plan, output, forward, dy);
+      const denominators = reachedDenominators(plan, divided, forward, numerators);
+      return gradient(plan, forward.state, { numerators, denominators }).reshape(input.shape);
     };
     return { value: tf.zeros(shape), gradFunc };
   })(input);
 }
 
 /** −∂loss/∂denominator of each term: numerator / denominator² for a weighted mean, 0 for the rest. */
-function denominatorGradients(plan: Plan, divided: boolean, saved: Saved, g: TermGradients): TermGradients {
+function reachedDenominators(
+  plan: Plan,
+  divided: boolean,
+  saved: Saved,
+  g: readonly tf.Tensor[],
+): readonly tf.Tensor[] {
   const { shares, numerators } = saved;
   if (!divided || plan.terms.length === 0) return plan.terms.map(() => tf.scalar(0));
   const ratios = tf.unstack(tf.mul(shares, numerators));

@@ -23,7 +23,15 @@ import {
 } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
-import type { Narrow, NarrowAtom, Statistic, Table, TableAtom, Weighting } from "./narrow.ts";
+import {
+  type Narrow,
+  type NarrowAtom,
+  type Statistic,
+  type Table,
+  type TableAtom,
+  valid,
+  type Weighting,
+} from "./narrow.ts";
 
 const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
 const of = (kind: StatisticName, view: View): Narrow => statistic({ kind, view });
@@ -246,7 +254,7 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     case "classSum":
       return lowerSum(a.body, "ones", by);
     case "aggregate":
-      return atom({ kind: "aggregate", over: a.over, body: lower(a.body, by), classes: a.body });
+      return atom({ kind: "aggregate", over: a.over, body: weigh(valid, lower(a.body, by)), classes: a.body });
     case "step":
     case "vocabularySize":
     case "parameter":

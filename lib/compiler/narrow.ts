@@ -41,12 +41,22 @@ export type NarrowAtom =
   | { readonly kind: "total"; readonly table: Table }
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "position" }
+  /** The sample weight of a valid row, 0 in the others; NaN in a valid row whose label is no class. */
+  | { readonly kind: "rowWeight" }
+  /** The same with 1 for the sample weight. */
+  | { readonly kind: "valid" }
+  /** The gradient that reaches a term's numerator from the row, or its denominator: the same for every row, or not. */
+  | { readonly kind: "reachedNumerator" | "reachedDenominator"; readonly term: number }
   | NarrowAggregate;
+
+export const rowWeight: Narrow = { kind: "atom", atom: { kind: "rowWeight" } };
+export const valid: Narrow = { kind: "atom", atom: { kind: "valid" } };
 
 /** A sum over the valid rows of a row's sequence, or a mean over those of the batch. */
 export interface NarrowAggregate {
   readonly kind: "aggregate";
   readonly over: AggregateAtom["over"];
+  /** 0 in rows that are not valid. */
   readonly body: Narrow;
   /** The body as a function of the class. */
   readonly classes: ClassExpression;
@@ -75,6 +85,15 @@ function makeKey(structure: Table | View | Statistic): string {
     fieldNumbers.set(field, number);
     return number;
   });
+}
+
+const lists = new WeakMap<Narrow, readonly [Narrow]>();
+
+/** An expression as a list, the same at each call, so that its loop is made once. */
+export function listOf(e: Narrow): readonly [Narrow] {
+  const known = lists.get(e) ?? ([e] as const);
+  lists.set(e, known);
+  return known;
 }
 
 /** The atoms of an expression, those of the bodies of aggregates too. */

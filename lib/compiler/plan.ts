@@ -3,7 +3,7 @@
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
 import { differentiate } from "../loss/differentiate.ts";
-import { atom, atomsOf } from "../loss/expression.ts";
+import { add, atom, atomsOf, constant, multiply, subtract, weigh } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
@@ -14,11 +14,12 @@ import {
   distinct,
   keyOf,
   type Narrow,
-  type NarrowAggregate,
   type NarrowAtom,
   narrowAtomsOf,
+  rowWeight,
   type Statistic,
   type Table,
+  valid,
 } from "./narrow.ts";
 
 /** What a batch's labels are: one class a row, or a weight for each class. */
@@ -27,32 +28,42 @@ export type Targets = "integer" | "soft";
 export interface PlannedTerm {
   readonly reduction: Reduction;
   readonly by: By;
-  /** The row's share of the numerator, before the sample weight. */
+  /** The row's value, before its weight. */
   readonly value: Narrow;
-  /** The row's share of the denominator of a weighted mean, before the sample weight. */
+  /** The row's share of the denominator of a weighted mean, before its weight. */
   readonly weight: Narrow;
   /** Value and weight as a function of the class. */
   readonly classes: { readonly value: ClassExpression; readonly weight: ClassExpression };
-  readonly slopes: Slopes;
 }
 
-/** The derivatives of a narrow expression that are not 0. */
-export interface Slopes {
-  /** For each statistic, by key. */
-  readonly statistics: ReadonlyMap<string, Narrow>;
-  /** For each trainable parameter, by name. */
-  readonly parameters: ReadonlyMap<string, Narrow>;
-  /** For each aggregate, with the derivatives of its body. */
-  readonly aggregates: readonly {
-    readonly aggregate: NarrowAggregate;
-    readonly slope: Narrow;
-    readonly body: Slopes;
-  }[];
+/** The gradient of soft labels: Σ over the parts of a number a row times a number a class. */
+export interface LabelsParts {
+  readonly rows: readonly Narrow[];
+  readonly classes: readonly ClassExpression[];
+}
+
+/** ∂loss / ∂statistic, for each statistic where it is not 0. */
+export interface Cotangents {
+  /** The statistics' keys. */
+  readonly statistics: readonly string[];
+  readonly expressions: readonly Narrow[];
 }
 
 export interface Plan {
   readonly targets: Targets;
   readonly terms: readonly PlannedTerm[];
+  /** What each term adds up over the rows. */
+  readonly numerators: readonly Narrow[];
+  /** What each numerator is divided by, added up over the rows; 0 for a term that is a sum. */
+  readonly denominators: readonly Narrow[];
+  /** The loss of each row. */
+  readonly rowLoss: Narrow;
+  readonly cotangents: Cotangents;
+  /** ∂loss / ∂parameter by its name, to be added up over the rows; what comes through views is not in it. */
+  readonly parameterCotangents: ReadonlyMap<string, Narrow>;
+  /** ∂loss / ∂sampleWeight. */
+  readonly sampleWeightCotangent: Narrow;
+  readonly labelsParts: LabelsParts;
   readonly perToken: boolean;
   /** The views of the logits that are read, by key. */
   readonly views: ReadonlyMap<string, View>;
@@ -90,12 +101,26 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
   const aggregates = expressions.flatMap(narrowAtomsOf).filter((a) => a.kind === "aggregate");
   const parameters = parametersOf(loss);
+  const cotangents = cotangentsOf(lowered, statistics.keys(), (a) =>
+    a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
+  );
   return {
     targets,
-    terms: lowered.map((term) => ({
-      ...term,
-      slopes: slopesOf(term.value, [...statistics.keys()], [...parameters.keys()]),
-    })),
+    terms: lowered,
+    numerators: lowered.map(({ value }) => weigh(rowWeight, value)),
+    denominators: lowered.map(denominatorOf),
+    rowLoss: sum(lowered.map(({ value }) => weigh(rowWeight, value))),
+    cotangents: { statistics: [...cotangents.keys()], expressions: [...cotangents.values()] },
+    parameterCotangents: cotangentsOf(lowered, parameters.keys(), (a) => (a.kind === "parameter" ? a.name : null)),
+    sampleWeightCotangent: weigh(
+      valid,
+      sum(
+        lowered.map(({ value, weight }, i) =>
+          subtract(multiply(reached("reachedNumerator", i), value), multiply(reached("reachedDenominator", i), weight)),
+        ),
+      ),
+    ),
+    labelsParts: labelsPartsOf(lowered),
     perToken: lowered.some((term) => term.reduction === "perToken"),
     views: viewsOf(statistics.values()),
     statistics,
@@ -141,19 +166,87 @@ function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]
   return new Map([...tables, ...fields.map(ofField)].map((table) => [keyOf(table), table]));
 }
 
-function slopesOf(e: Narrow, statistics: readonly string[], parameters: readonly string[]): Slopes {
-  const aggregates = atomsOf(e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
-  return {
-    statistics: derivatives(e, statistics, (a) =>
-      a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
-    ),
-    parameters: derivatives(e, parameters, (a) => (a.kind === "parameter" ? a.name : null)),
-    aggregates: aggregates.map((aggregate) => ({
-      aggregate,
-      slope: differentiate(e, (a) => a === aggregate),
-      body: slopesOf(aggregate.body, statistics, parameters),
-    })),
+function denominatorOf({ reduction, weight }: PlannedTerm): Narrow {
+  switch (reduction) {
+    case "sum":
+    case "perToken":
+      return constant(0);
+    case "mean":
+      return valid;
+    case "weightedMean":
+      return weigh(rowWeight, weight);
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------- derivatives
+
+function reached(kind: "reachedNumerator" | "reachedDenominator", term: number): Narrow {
+  return atom({ kind, term });
+}
+
+function sum(parts: readonly Narrow[]): Narrow {
+  return parts.reduce((total, part) => add(total, part), constant(0));
+}
+
+/** What reaches an expression at each row: of a term's value, or of the body of an aggregate in one. */
+interface Reached {
+  readonly e: Narrow;
+  /** Before the row's weight. */
+  readonly g: Narrow;
+  readonly weight: Narrow;
+  /** The body as a function of the class, for an aggregate. */
+  readonly classes: ClassExpression | null;
+  readonly by: By;
+}
+
+/** The values of the terms and, from them, the bodies of the aggregates in them, each with what reaches it. */
+function reachedExpressions(terms: readonly PlannedTerm[]): readonly Reached[] {
+  const visit = (of: Reached): readonly Reached[] => {
+    const aggregates = atomsOf(of.e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
+    const inner = aggregates.flatMap((a) => {
+      const slope = differentiate(of.e, (b) => b === a);
+      // The map from rows to what they share is its own transpose.
+      const body = weigh(of.weight, multiply(of.g, slope));
+      const g: Narrow = atom({ kind: "aggregate", over: a.over, body, classes: constant(0) });
+      return visit({ e: a.body, g, weight: valid, classes: a.classes, by: of.by });
+    });
+    return [of, ...inner];
   };
+  return terms.flatMap(({ value, by }, i) =>
+    visit({ e: value, g: reached("reachedNumerator", i), weight: rowWeight, classes: null, by }),
+  );
+}
+
+/** The cotangents of the variables that `nameOf` names, by name. */
+function cotangentsOf(
+  terms: readonly PlannedTerm[],
+  names: Iterable<string>,
+  nameOf: (a: NarrowAtom) => string | null,
+): ReadonlyMap<string, Narrow> {
+  const all = [...names];
+  const total = new Map<string, Narrow>();
+  for (const { e, g, weight } of reachedExpressions(terms)) {
+    for (const [name, slope] of derivatives(e, all, nameOf)) {
+      total.set(name, add(total.get(name) ?? constant(0), weigh(weight, multiply(g, slope))));
+    }
+  }
+  return total;
+}
+
+function labelsPartsOf(terms: readonly PlannedTerm[]): LabelsParts {
+  const ofTerms = terms.flatMap(({ by, classes }, i) => {
+    if (by !== "targets") return [];
+    const denominator = subtract(constant(0), reached("reachedDenominator", i));
+    return [
+      { row: weigh(rowWeight, reached("reachedNumerator", i)), classes: classes.value },
+      { row: weigh(rowWeight, denominator), classes: classes.weight },
+    ];
+  });
+  const ofAggregates = reachedExpressions(terms).flatMap(({ g, weight, classes, by }) =>
+    classes === null || by !== "targets" ? [] : [{ row: weigh(weight, g), classes }],
+  );
+  const parts = [...ofTerms, ...ofAggregates];
+  return { rows: parts.map(({ row }) => row), classes: parts.map(({ classes }) => classes) };
 }
 
 /** The derivatives that are not 0, by the name of the variable. */

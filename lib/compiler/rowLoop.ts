@@ -1,6 +1,6 @@
 /**
- * Narrow expressions as one loop over typed arrays, for backends whose memory the host reads without waiting. The loop
- * is generated as source; where a content security policy forbids that, the expression is interpreted row by row.
+ * Some narrow expressions as one loop over typed arrays, for backends whose memory the host reads without waiting. The loop
+ * is generated as source; where a content security policy forbids that, the expressions are interpreted row by row.
  * Arithmetic is in float64, from float32 statistics to a float32 result.
  */
 import {
@@ -24,10 +24,13 @@ export type RowInput = number | Float32Array;
 /** An atom, or a part of an expression that is one number for the whole batch: a schedule is evaluated once. */
 type LoopAtom = NarrowAtom | { readonly kind: "scalar"; readonly e: Narrow };
 
-/** Evaluates an expression for `count` rows, given the inputs of `atoms` in order. */
+/** Evaluates some expressions for `count` rows, given the inputs of `atoms` in order. */
 export interface RowLoop {
   readonly atoms: readonly LoopAtom[];
-  readonly run: (inputs: readonly RowInput[], count: number) => Float32Array;
+  /** One array for each expression. */
+  readonly rows: (inputs: readonly RowInput[], count: number) => readonly Float32Array[];
+  /** The sum over the rows for each expression. */
+  readonly totals: (inputs: readonly RowInput[], count: number) => readonly number[];
 }
 
 /** How expressions become loops. */
@@ -44,16 +47,21 @@ function canGenerate(): boolean {
   }
 }
 
-export function rowLoop(e: Narrow, form: LoopForm = defaultForm): RowLoop {
-  const hoisted = hoistScalars(e);
-  const atoms = atomsOf(hoisted);
-  return { atoms, run: form === "generated" ? generated(hoisted, atoms) : interpreted(hoisted, atoms) };
+export function rowLoop(expressions: readonly Narrow[], form: LoopForm = defaultForm): RowLoop {
+  const hoisted = hoistScalars(expressions);
+  const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
+  return { atoms, ...(form === "generated" ? generated(hoisted, atoms) : interpreted(hoisted, atoms)) };
 }
 
-function hoistScalars(e: Narrow): Expression<LoopAtom> {
-  return substitute<NarrowAtom, LoopAtom>(e, atom, (node) =>
-    node.kind !== "constant" && atomsOf(node).every(isScalar) ? atom({ kind: "scalar", e: node }) : null,
-  );
+function hoistScalars(expressions: readonly Narrow[]): readonly Expression<LoopAtom>[] {
+  const known = new Map<Narrow, Expression<LoopAtom>>();
+  const hoist = (node: Narrow): Expression<LoopAtom> | null => {
+    if (node.kind === "constant" || !atomsOf(node).every(isScalar)) return null;
+    const scalar = known.get(node) ?? atom<LoopAtom>({ kind: "scalar", e: node });
+    known.set(node, scalar);
+    return scalar;
+  };
+  return expressions.map((e) => substitute<NarrowAtom, LoopAtom>(e, atom, hoist));
 }
 
 function isScalar(a: NarrowAtom): boolean {
@@ -65,15 +73,41 @@ export function scalarValue(e: Narrow, numberOf: (a: NarrowAtom) => number): num
   return interpreter(numberAlgebra(numberOf))(e);
 }
 
-function interpreted(e: Expression<LoopAtom>, atoms: readonly LoopAtom[]): RowLoop["run"] {
-  return (inputs, count) =>
-    Float32Array.from({ length: count }, (_, row) => {
+type Runs = Pick<RowLoop, "rows" | "totals">;
+
+function interpreted(expressions: readonly Expression<LoopAtom>[], atoms: readonly LoopAtom[]): Runs {
+  const visitRows = (
+    inputs: readonly RowInput[],
+    count: number,
+    take: (i: number, row: number, x: number) => void,
+  ): void => {
+    for (let row = 0; row < count; row++) {
       const numberOf = (a: LoopAtom): number => {
         const input = inputs[atoms.indexOf(a)];
         return typeof input === "number" ? input : input[row];
       };
-      return interpreter(numberAlgebra(numberOf))(e);
-    });
+      const meaning = interpreter(numberAlgebra(numberOf));
+      expressions.forEach((e, i) => {
+        take(i, row, meaning(e));
+      });
+    }
+  };
+  return {
+    rows: (inputs, count) => {
+      const outputs = expressions.map(() => new Float32Array(count));
+      visitRows(inputs, count, (i, row, x) => {
+        outputs[i][row] = x;
+      });
+      return outputs;
+    },
+    totals: (inputs, count) => {
+      const totals = expressions.map(() => 0);
+      visitRows(inputs, count, (i, _, x) => {
+        totals[i] += x;
+      });
+      return totals;
+    },
+  };
 }
 
 // --------------------------------------------------------------------------------------------------------- generated
@@ -81,22 +115,41 @@ function interpreted(e: Expression<LoopAtom>, atoms: readonly LoopAtom[]): RowLo
 type Functions = Readonly<Record<UnaryOperator | BinaryOperator, (...x: number[]) => number>>;
 const functions = { ...unaryNumber, ...binaryNumber } as Functions;
 
-function generated(e: Expression<LoopAtom>, atoms: readonly LoopAtom[]): RowLoop["run"] {
-  const cache = new Map<string, ReturnType<typeof generate>>();
-  return (inputs, count) => {
+function generated(expressions: readonly Expression<LoopAtom>[], atoms: readonly LoopAtom[]): Runs {
+  const cache = new Map<string, Loop>();
+  const loopFor = (inputs: readonly RowInput[], output: Output): Loop => {
     // A loop for each pattern of numbers and arrays among the inputs; in practice one.
     const pattern = inputs.map((input) => (typeof input === "number" ? "n" : "a")).join("");
-    const loop = cache.get(pattern) ?? generate(e, atoms, pattern);
-    cache.set(pattern, loop);
-    const output = new Float32Array(count);
-    loop(inputs, output, functions);
-    return output;
+    const key = `${output} ${pattern}`;
+    const loop = cache.get(key) ?? generate(expressions, atoms, pattern, output);
+    cache.set(key, loop);
+    return loop;
+  };
+  return {
+    rows: (inputs, count) => {
+      const outputs = expressions.map(() => new Float32Array(count));
+      loopFor(inputs, "rows")(inputs, outputs, count, functions);
+      return outputs;
+    },
+    totals: (inputs, count) => loopFor(inputs, "totals")(inputs, [], count, functions),
   };
 }
 
-type Loop = (inputs: readonly RowInput[], output: Float32Array, f: Functions) => void;
+type Output = "rows" | "totals";
 
-function generate(e: Expression<LoopAtom>, atoms: readonly LoopAtom[], pattern: string): Loop {
+type Loop = (
+  inputs: readonly RowInput[],
+  outputs: readonly Float32Array[],
+  count: number,
+  f: Functions,
+) => readonly number[];
+
+function generate(
+  expressions: readonly Expression<LoopAtom>[],
+  atoms: readonly LoopAtom[],
+  pattern: string,
+  output: Output,
+): Loop {
   const statements: string[] = [];
   const define = (value: string): string => {
     const name = `v${statements.length}`;
@@ -118,16 +171,21 @@ function generate(e: Expression<LoopAtom>, atoms: readonly LoopAtom[], pattern: 
     },
     select: (left, right, whenLess, otherwise) => define(`${left} < ${right} ? ${whenLess} : ${otherwise}`),
   };
-  const result = interpreter(algebra)(e);
+  const meaning = interpreter(algebra);
+  const results = expressions.map((e) => meaning(e));
   const inputs = atoms.map((_, index) => `const i${index} = inputs[${index}];`);
+  const targets = results.map((_, i) => (output === "rows" ? `const o${i} = outputs[${i}];` : `let t${i} = 0;`));
+  const take = results.map((result, i) => (output === "rows" ? `  o${i}[row] = ${result};` : `  t${i} += ${result};`));
   const source = [
     ...inputs,
-    "for (let row = 0; row < output.length; row++) {",
+    ...targets,
+    "for (let row = 0; row < count; row++) {",
     ...statements.map((statement) => `  ${statement}`),
-    `  output[row] = ${result};`,
+    ...take,
     "}",
+    `return [${output === "totals" ? results.map((_, i) => `t${i}`).join(", ") : ""}];`,
   ].join("\n");
-  return new Function("inputs", "output", "f", source) as Loop;
+  return new Function("inputs", "outputs", "count", "f", source) as Loop;
 }
 
 function numeral(value: number): string {

@@ -7,49 +7,70 @@ import { stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { isHostBackend } from "./entries.ts";
-import { keyOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
-import type { Plan, PlannedTerm } from "./plan.ts";
+import { keyOf, listOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
+import type { Plan } from "./plan.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
 import { dotsOf, lookUp, type State } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
-/** Narrow expressions as one number for each row. */
-export type Meaning = (e: Narrow) => tf.Tensor1D;
+/** Evaluates narrow expressions on the rows of a batch. */
+export interface NarrowRunner {
+  /** Each expression's values, [N]. */
+  readonly rows: (expressions: readonly Narrow[]) => readonly tf.Tensor1D[];
+  /** Each expression's sum over the rows, [expressions]. */
+  readonly totals: (expressions: readonly Narrow[]) => tf.Tensor1D;
+}
 
-export function narrowMeaning(plan: Plan, state: State): Meaning {
-  return isHostBackend() ? loopMeaning(plan, state) : opsMeaning(plan, state);
+/** The gradients that reach each term's numerator and denominator: a scalar or [N] a term. */
+export interface Reached {
+  readonly numerators: readonly tf.Tensor[];
+  readonly denominators: readonly tf.Tensor[];
+}
+
+const nothingReached: Reached = { numerators: [], denominators: [] };
+
+export function narrowRunner(plan: Plan, state: State, reached: Reached = nothingReached): NarrowRunner {
+  return isHostBackend() ? loopRunner(plan, state, reached) : opsRunner(plan, state, reached);
 }
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */
-function opsMeaning(plan: Plan, state: State): Meaning {
-  const meaning: Meaning = (e) => fullRows(visit(e), state.rows);
-  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, meaning, a)));
-  return meaning;
+function opsRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
+  const rows: NarrowRunner["rows"] = (expressions) => expressions.map((e) => fullRows(visit(e), state.rows));
+  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, reached, rows, a)));
+  return { rows, totals: (expressions) => stack(rows(expressions).map(total)) };
 }
 
-const loops = new WeakMap<Narrow, RowLoop>();
+const loops = new WeakMap<readonly Narrow[], RowLoop>();
 
-/** As one loop over typed arrays for each expression. */
-function loopMeaning(plan: Plan, state: State): Meaning {
+/** As one loop over typed arrays for the expressions that are asked for together. */
+function loopRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
   const inputs = new Map<tf.Tensor | NarrowAggregate, RowInput>();
   const inputOf = (a: NarrowAtom): RowInput => {
     const seen = a.kind === "aggregate" ? inputs.get(a) : undefined;
     if (seen !== undefined) return seen;
-    const value = atomValue(plan, state, meaning, a);
+    const value = atomValue(plan, state, reached, rows, a);
     if (typeof value === "number") return value;
     const known = inputs.get(value) ?? hostValue(value);
     inputs.set(a.kind === "aggregate" ? a : value, known);
     return known;
   };
-  const meaning: Meaning = (e) => {
-    const loop = loops.get(e) ?? rowLoop(e);
-    loops.set(e, loop);
+  const prepare = (expressions: readonly Narrow[]): { readonly loop: RowLoop; readonly given: readonly RowInput[] } => {
+    const loop = loops.get(expressions) ?? rowLoop(expressions);
+    loops.set(expressions, loop);
     const given = loop.atoms.map((a) =>
       a.kind === "scalar" ? scalarValue(a.e, (b) => inputOf(b) as number) : inputOf(a),
     );
-    return tf.tensor1d(loop.run(given, state.rows.count));
+    return { loop, given };
   };
-  return meaning;
+  const rows: NarrowRunner["rows"] = (expressions) => {
+    const { loop, given } = prepare(expressions);
+    return loop.rows(given, state.rows.count).map((values) => tf.tensor1d(values));
+  };
+  const totals: NarrowRunner["totals"] = (expressions) => {
+    const { loop, given } = prepare(expressions);
+    return tf.tensor1d([...loop.totals(given, state.rows.count)], "float32");
+  };
+  return { rows, totals };
 }
 
 /** A scalar as a number, rows as their array. */
@@ -58,7 +79,7 @@ function hostValue(tensor: tf.Tensor): RowInput {
   return tensor.rank === 0 ? values[0] : values;
 }
 
-function atomValue(plan: Plan, state: State, meaning: Meaning, a: NarrowAtom): RowValues {
+function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunner["rows"], a: NarrowAtom): RowValues {
   switch (a.kind) {
     case "step":
       return stepValue(a, state.rows.step);
@@ -77,7 +98,15 @@ function atomValue(plan: Plan, state: State, meaning: Meaning, a: NarrowAtom): R
     case "position":
       return positions(state.rows);
     case "aggregate":
-      return aggregateRows(a.over, selectRows(meaning(a.body), state.rows), state.rows);
+      return aggregateRows(a.over, rows(listOf(a.body))[0], state.rows);
+    case "rowWeight":
+      return state.rows.rowWeight ?? 1;
+    case "valid":
+      return state.rows.validWeight ?? 1;
+    case "reachedNumerator":
+      return reached.numerators[a.term] as tf.Tensor1D;
+    case "reachedDenominator":
+      return reached.denominators[a.term] as tf.Tensor1D;
   }
 }
 
@@ -90,15 +119,12 @@ function positions(rows: Rows): tf.Tensor1D {
   return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
 }
 
-/**
- * The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid.
- * The map is its own transpose, so it takes cotangents back as well.
- */
-export function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+/** The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid. */
+function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
   if (rows.count === 0) return values;
   const ones = tf.ones<tf.Rank.R1>([rows.count]);
   if (over === "batch") {
-    const count = tf.maximum(total(selectValid(ones, rows)), 1);
+    const count = tf.maximum(total(rows.validWeight ?? ones), 1);
     return tf.mul(ones, tf.div(total(values), count));
   }
   const length = sequenceLength(rows);
@@ -124,53 +150,8 @@ function fullRows(values: RowValues, rows: Rows): tf.Tensor1D {
   return (values as tf.Tensor).rank === 0 ? tf.mul(values, tf.ones<tf.Rank.R1>([rows.count])) : values;
 }
 
-/** Row values times the sample weight, 0 in rows that are not valid, NaN where a valid row's label is no class. */
-export function weighRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  const { sampleWeight } = rows;
-  const weighed =
-    sampleWeight === null
-      ? values
-      : choose(tf.equal(sampleWeight, 0), tf.zerosLike(values), tf.mul(sampleWeight, values));
-  return selectRows(weighed, rows);
-}
-
-/** 0 in rows that are not valid, NaN where a valid row's label is no class. */
-export function selectRows(values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  const { outOfRange } = rows;
-  return selectValid(
-    outOfRange === null ? values : choose(outOfRange, tf.fill(values.shape, Number.NaN), values),
-    rows,
-  );
-}
-
-function selectValid(values: tf.Tensor1D, { valid }: Rows): tf.Tensor1D {
-  return valid === null ? values : choose(valid.tensor, values, tf.zerosLike(values));
-}
-
 function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor): tf.Tensor1D {
   return tf.where(condition, whenTrue, otherwise) as tf.Tensor1D;
-}
-
-/** What each term adds up over the rows, [terms]. */
-export function numeratorsOf(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor1D {
-  return stack(plan.terms.map((term) => total(weighRows(meaning(term.value), rows))));
-}
-
-/** What each numerator is divided by, [terms]; 0 for a term that is a sum, whose numerator is divided by nothing. */
-export function denominatorsOf(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor1D {
-  return stack(plan.terms.map((term) => denominatorOf(term, rows, meaning)));
-}
-
-function denominatorOf(term: PlannedTerm, rows: Rows, meaning: Meaning): tf.Scalar {
-  switch (term.reduction) {
-    case "sum":
-    case "perToken":
-      return tf.scalar(0);
-    case "mean":
-      return total(selectRows(tf.ones([rows.count]), rows));
-    case "weightedMean":
-      return total(weighRows(meaning(term.weight), rows));
-  }
 }
 
 /** One over each denominator, [terms]: 1 for sums, and 0 where a denominator is 0. */
@@ -188,11 +169,6 @@ export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
 /** Σ over the terms of numerator times share. */
 export function combineTerms(numerators: tf.Tensor1D, shares: tf.Tensor1D): tf.Scalar {
   return total(tf.mul(numerators, shares));
-}
-
-/** The weighed values of the rows, all terms added, in the shape of the labels. */
-export function perTokenValues(plan: Plan, rows: Rows, meaning: Meaning): tf.Tensor {
-  return tf.addN(plan.terms.map((term) => weighRows(meaning(term.value), rows))).reshape([...rows.shape]);
 }
 
 function stack(scalars: readonly tf.Scalar[]): tf.Tensor1D {

@@ -115,7 +115,7 @@ for (const backend of backends) {
 
       test(`${name} runs no one-hot, softmax or log-softmax`, () => {
         const { kernels } = measure(build(100), 100);
-        expect(kernels.length).toBeGreaterThan(5);
+        expect(kernels.length).toBeGreaterThan(0);
         for (const kernel of ["OneHot", "Softmax", "LogSoftmax"]) expect(kernels).not.toContain(kernel);
       });
     }

@@ -20,9 +20,8 @@ describe("every narrow expression of random losses, its derivatives too", () => 
     );
     fc.assert(
       fc.property(compositions(4), fc.infiniteStream(numbers), ({ loss }, stream) => {
-        const { terms } = plan(loss);
-        const expressions = terms.flatMap((term) => [term.value, term.weight, ...term.slopes.statistics.values()]);
-        for (const e of expressions) {
+        const { numerators, denominators, cotangents } = plan(loss);
+        for (const list of [numerators, denominators, cotangents.expressions]) {
           const rows = new Map<string, number[]>();
           const rowsOf = (a: object & { kind: string }): number[] => {
             const key = JSON.stringify(a, (name, x: unknown) => (name === "field" ? null : x));
@@ -30,22 +29,28 @@ describe("every narrow expression of random losses, its derivatives too", () => 
             rows.set(key, known);
             return known;
           };
-          const isRow = (kind: string): boolean => kind === "statistic" || kind === "lookup";
+          const isRow = (kind: string): boolean =>
+            ["statistic", "lookup", "rowWeight", "reachedNumerator"].includes(kind);
           const numberOf = (a: object & { kind: string }, row: number): number =>
             a.kind === "step" ? 3 : a.kind === "vocabularySize" ? 4 : isRow(a.kind) ? rowsOf(a)[row] : 1.5;
           const [generated, interpreted] = (["generated", "interpreted"] as const).map((form) => {
-            const loop = rowLoop(e, form);
+            const loop = rowLoop(list, form);
             const inputs = loop.atoms.map((a) => {
               if (a.kind === "scalar") return scalarValue(a.e, (b) => numberOf(b, 0));
               return isRow(a.kind) ? Float32Array.from(rowsOf(a)) : numberOf(a, 0);
             });
-            return [...loop.run(inputs, 3)];
+            const rows = loop.rows(inputs, 3).map((values) => [...values]);
+            // The totals are of the numbers before they are rounded to float32.
+            return { rows, totals: loop.totals(inputs, 3) };
           });
-          const direct = [0, 1, 2].map((row) =>
-            Math.fround(interpreter(numberAlgebra((a: object & { kind: string }) => numberOf(a, row)))(e as never)),
+          const exact = list.map((e) =>
+            [0, 1, 2].map((row) =>
+              interpreter(numberAlgebra((a: object & { kind: string }) => numberOf(a, row)))(e as never),
+            ),
           );
-          expect(generated).toEqual(direct);
-          expect(interpreted).toEqual(direct);
+          expect(generated.rows).toEqual(exact.map((values) => values.map(Math.fround)));
+          expect(generated.totals).toEqual(exact.map(([x, y, z]) => 0 + x + y + z));
+          expect(interpreted).toEqual(generated);
         }
       }),
       { numRuns: 200 },
@@ -55,7 +60,7 @@ describe("every narrow expression of random losses, its derivatives too", () => 
 
 test("a schedule's bounds are checked once for the batch", () => {
   const e = within(linear({ init: 0, end: 2, steps: 10 }), 0, 1, "share");
-  const loop = rowLoop(e);
+  const loop = rowLoop([e]);
   expect(loop.atoms.map(({ kind }) => kind)).toEqual(["scalar"]);
   expect(() => scalarValue(e, () => 9)).toThrow(LossError);
 });
