@@ -19,6 +19,7 @@ import {
   fromCounts,
   ignoreIndex,
   labelSmoothing,
+  language,
   linear,
   logitAdjustment,
   mean,
@@ -39,6 +40,9 @@ import {
   weightedMean,
   zLoss,
 } from "lossmith";
+
+const { add: plus, batchMean, constant: constantOf, input, modulate, multiply, overSequence } = language;
+const { position, unary } = language;
 
 /** A combinator with its static role forgotten. */
 export type Change = (loss: AnyLoss) => AnyLoss;
@@ -137,6 +141,29 @@ function anywhere(classes: number): fc.Arbitrary<NamedChange> {
   );
 }
 
+/** Modulators of one's own, over what a row may read beside its logits. */
+const own: fc.Arbitrary<NamedChange> = fc.oneof(
+  named(
+    "position",
+    within(0, 1).map((rate) => modulate("position", (loss) => multiply(decay(rate), loss))),
+  ),
+  named("input", fc.constant(modulate("input", (loss) => multiply(input("x"), loss)))),
+  named(
+    "overSequence",
+    fc.constant(modulate("overSequence", (loss) => multiply(unary("sigmoid", overSequence(loss)), loss))),
+  ),
+  named(
+    "batchMean",
+    within(0.1, 1).map((share) =>
+      modulate("batchMean", (loss) => plus(loss, multiply(constantOf(share), batchMean(loss)))),
+    ),
+  ),
+);
+
+function decay(rate: number): language.ClassExpression {
+  return unary("exp", multiply(constantOf(-rate), position));
+}
+
 const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
   { name: "sum", change: forget(sum) },
   { name: "mean", change: forget(mean) },
@@ -190,6 +217,7 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
     weighing,
     modulators.map((x) => [x]),
     taught.map((x) => [x]),
+    own.map((x) => [x]),
     anywhere(classes).map((x) => [x]),
     addition.map((x) => [x]),
   );
@@ -253,13 +281,14 @@ export function batches(
       .record({
         logits: each(logit.map(Math.fround), rows * classes),
         teacher: each(logit.map(Math.fround), rows * classes),
+        x: each(within(0.1, 2).map(Math.fround)),
         labels: each(fc.nat({ max: classes - 1 })),
         soft: fc.option(each(fc.oneof(fc.constant(0), within(0, 1).map(Math.fround)), rows * classes)),
         mask: fc.option(each(fc.boolean())),
         sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
         step: fc.integer({ min: 0, max: 30 }),
       })
-      .map(({ logits, teacher, labels, soft, mask, sampleWeight, step }) => ({
+      .map(({ logits, teacher, x, labels, soft, mask, sampleWeight, step }) => ({
         shape,
         classes,
         plain: {
@@ -268,6 +297,7 @@ export function batches(
           labels: soft === null || !options.soft ? nest(labels, shape) : nest(soft, [...shape, classes]),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
+          inputs: { x: nest(x, shape) },
           step,
         } as PlainBatch,
       }));

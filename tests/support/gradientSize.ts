@@ -3,7 +3,7 @@ import { differentiate } from "../../lib/loss/differentiate.ts";
 import { atom, atomsOf } from "../../lib/loss/expression.ts";
 import type { Entries } from "../../lib/loss/field.ts";
 import { type ClassExpression, finalTerms } from "../../lib/loss/loss.ts";
-import { classMeaning, targetsOf } from "../../lib/reference/classes.ts";
+import { classMeaning, type TargetsOf, targetsOf } from "../../lib/reference/classes.ts";
 import { evaluate } from "../../lib/reference/evaluate.ts";
 import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.ts";
 
@@ -27,7 +27,7 @@ export function valueSize(loss: AnyLoss, batch: PlainBatch): number {
   return 0.05 * sizes.reduce((a, b) => a + b, 0);
 }
 
-type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number) => number;
+type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf) => number;
 
 function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly number[] {
   const rows = readPlainBatch(loss, batch);
@@ -44,18 +44,19 @@ function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly numb
   });
   return rows.indices.map((row) => {
     const terms = finalTerms(loss).map((term, i) => {
-      const seed = targetsOf(term, rows)(row).map((q) => q * shares[i] * rows.sampleWeight[row]);
-      return rows.valid[row] ? parts(term.value, seed, rows, row) : 0;
+      const targets = targetsOf(term, rows);
+      const seed = targets(row).map((q) => q * shares[i] * rows.sampleWeight[row]);
+      return rows.valid[row] ? parts(term.value, seed, rows, row, targets) : 0;
     });
     return terms.reduce((a, b) => a + b, 0);
   });
 }
 
 /** Σ over the atoms of the logits and the classes of |seed_c atom_c ∂e_c / ∂atom|. */
-function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: number): number {
-  const meaning = classMeaning(rows, row);
+function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf): number {
+  const meaning = classMeaning(rows, row, targets);
   return atomsOf(e)
-    .filter((a) => "view" in a)
+    .filter((a) => "view" in a || a.kind === "aggregate")
     .map((a) => weighedSum(seed, meaning(differentiate(e, (b) => b === a)), meaning(atom(a)), rows.classes))
     .reduce((x, y) => x + y, 0);
 }
@@ -71,13 +72,22 @@ function weighedSum(seed: Entries, derivative: Entries, value: Entries, classes:
 }
 
 /** Σ over the atoms of the logits and the classes of |∂(Σ_c seed_c e_c) / ∂atom|. */
-function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number): number {
+function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf): number {
   let parts = 0;
   for (const a of atomsOf(e)) {
-    if (a.kind !== "classSum" && !("view" in a && a.view.of === "logits")) continue;
-    const derivative = classMeaning(rows, row)(differentiate(e, (b) => b === a));
+    if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
+    const derivative = classMeaning(rows, row, targets)(differentiate(e, (b) => b === a));
     const total = weighedSum(seed, derivative, 1, rows.classes);
-    parts += a.kind === "classSum" ? partsOf(a.body, total, rows, row) : total;
+    if (a.kind === "classSum") parts += partsOf(a.body, total, rows, row, targets);
+    else if (a.kind === "aggregate") {
+      // Each row that shares in it, as if all were in one sequence: an upper bound.
+      for (const member of rows.indices) {
+        if (!rows.valid[member]) continue;
+        const share = a.over === "batch" ? total / rows.indices.length : total;
+        const seeds = targets(member).map((q) => q * share);
+        parts += partsOf(a.body, seeds, rows, member, targets);
+      }
+    } else parts += total;
   }
   return parts;
 }
