@@ -207,27 +207,48 @@ function hostRows(
   count: number,
   classes: number,
 ): Chosen {
-  const isValid = (row: number): boolean =>
-    (mask === null || mask[row] !== 0) && (labels === null || !plan.ignored.includes(labels[row]));
+  const { ignored } = plan;
+  const every = mask === null && (labels === null || ignored.length === 0);
+  const isValid = every
+    ? (): boolean => true
+    : (row: number): boolean =>
+        (mask === null || mask[row] !== 0) && (labels === null || !ignored.includes(labels[row]));
   if (labels !== null) checkLabels(labels, classes, shape, isValid);
-  const valid = chosenRows(count, isValid);
-  const weightOf = (row: number): number => (isValid(row) ? (weights?.[row] ?? 1) : 0);
-  const within = labels === null ? null : Int32Array.from(labels, (label, row) => (isValid(row) ? label : 0));
+  const valid = every ? null : chosenRows(count, isValid);
+  // An aggregate is over rows of weight 0 too.
+  const all = plan.aggregates || weights === null;
   return {
-    labels: within === null ? null : tf.tensor1d(within, "int32"),
-    valid,
-    // An aggregate is over rows of weight 0 too.
-    read: chosenRows(count, (row) => isValid(row) && (plan.aggregates || weights === null || weights[row] !== 0)),
-    rowWeight:
-      valid === null && weights === null
+    labels:
+      labels === null
         ? null
-        : tf.tensor1d(Float32Array.from({ length: count }, (_, row) => weightOf(row))),
+        : tf.tensor1d(
+            int32Of(count, (row) => (isValid(row) ? labels[row] : 0)),
+            "int32",
+          ),
+    valid,
+    read: all ? valid : chosenRows(count, (row) => isValid(row) && weights[row] !== 0),
+    rowWeight: valid === null && weights === null ? null : tf.tensor1d(weightsOf(count, weights, isValid)),
     validWeight: valid === null ? null : valid.tensor.toFloat(),
   };
 }
 
+// Plain loops: `from` with a function takes as long as the kernel where rows are short.
+
+function int32Of(count: number, entry: (row: number) => number): Int32Array {
+  const values = new Int32Array(count);
+  for (let row = 0; row < count; row++) values[row] = entry(row);
+  return values;
+}
+
+function weightsOf(count: number, weights: ArrayLike<number> | null, isValid: (row: number) => boolean): Float32Array {
+  const values = new Float32Array(count);
+  for (let row = 0; row < count; row++) values[row] = isValid(row) ? (weights?.[row] ?? 1) : 0;
+  return values;
+}
+
 function chosenRows(count: number, isChosen: (row: number) => boolean): ValidRows | null {
-  const chosen = Uint8Array.from({ length: count }, (_, row) => (isChosen(row) ? 1 : 0));
+  const chosen = new Uint8Array(count);
+  for (let row = 0; row < count; row++) chosen[row] = isChosen(row) ? 1 : 0;
   if (!chosen.includes(0)) return null;
   const invalid = Int32Array.from(chosen.keys()).filter((row) => chosen[row] === 0);
   return { tensor: tf.tensor1d(chosen, "bool"), invalid };

@@ -271,7 +271,7 @@ function expectedRow(given: Case, row: number, view: View, teacher: Softmax | nu
     return cap > 0 ? (scale * 4 * h) / (1 + h) ** 2 : scale;
   });
   const isBad = entries.some((x) => Number.isNaN(x) || x === Infinity) || entries.every((x) => x === -Infinity);
-  const { m, s, p, e } = softmax(entries);
+  const { m, s, e } = softmax(entries);
   const y = given.labels === null ? entries.indexOf(m) : given.labels[row];
   const t = entries[y] - m;
   const rest = logOthers(entries, y);

@@ -2,13 +2,13 @@
  * S = Σ exp(scale (v_j − h)) over a row v with highest entry h, and Σ exp(scale (v_j − h)) · scale (v_j − h), in one read
  * of the row.
  *
- * The row is taken in blocks. Each block is worked on relative to the highest entry found so far; where a block turns out
- * to hold one that is higher by more than 1 / scale, the sums are rescaled and the block is done again. So exponentials
- * never overflow, small differences stay exact, and the row is not read once more just to find its highest entry.
+ * The row is taken in blocks that stay in the nearest cache. Each is worked on relative to the highest entry found so far,
+ * its own included; where that is higher than before, the sums so far are rescaled. So exponentials never overflow, small
+ * differences stay exact, and the row is not fetched once more just to find its highest entry.
  */
 import { exp } from "./exp";
 import { highestEntry } from "./highest";
-import { highestLane, loadTail, sumOfLanes } from "./lanes";
+import { loadTail, sumOfLanes } from "./lanes";
 import { exponential } from "./scalar";
 
 /** Bytes of a block: 512 entries, so that a lane adds up no more than 32 numbers in float32. */
@@ -19,39 +19,28 @@ export let highest: f32 = 0;
 export let sum: f64 = 0;
 export let weightedSum: f64 = 0;
 
-let blockHighest: f32 = 0;
 let blockSum: f64 = 0;
 let blockWeightedSum: f64 = 0;
 
 /** Leaves the row's highest entry and the two sums relative to it in the variables above. */
 export function sumExponentials(start: usize, end: usize, scale: f32, weighted: bool): void {
-  let blockEnd = min(start + BLOCK, end);
-  let reference = highestEntry(start, blockEnd);
-  let top = reference;
+  let top: f32 = -Infinity;
   let total: f64 = 0;
   let weightedTotal: f64 = 0;
-  const slack: f32 = 1 / scale;
   for (let at = start; at < end; ) {
-    sumBlock(at, blockEnd, reference, scale, weighted);
-    if (blockHighest > reference + slack) {
-      const fall: f64 = (<f64>reference - <f64>blockHighest) * <f64>scale;
+    const blockEnd = min(at + BLOCK, end);
+    const blockTop = highestEntry(at, blockEnd);
+    if (blockTop > top) {
+      const fall: f64 = (<f64>top - <f64>blockTop) * <f64>scale;
       const factor = exponential(fall);
       if (weighted) weightedTotal = factor == 0 ? 0 : factor * (weightedTotal + fall * total);
       total *= factor;
-      reference = blockHighest;
-      sumBlock(at, blockEnd, reference, scale, weighted);
+      top = blockTop;
     }
-    if (blockHighest > top) top = blockHighest;
+    sumBlock(at, blockEnd, top, scale, weighted);
     total += blockSum;
     weightedTotal += blockWeightedSum;
     at = blockEnd;
-    blockEnd = min(at + BLOCK, end);
-  }
-  if (top > reference) {
-    const fall: f64 = (<f64>reference - <f64>top) * <f64>scale;
-    const factor = exponential(fall);
-    weightedTotal = factor * (weightedTotal + fall * total);
-    total *= factor;
   }
   highest = top;
   sum = total;
@@ -62,9 +51,23 @@ function sumBlock(start: usize, end: usize, reference: f32, scale: f32, weighted
   // −∞ − −∞ would be NaN: nothing above −∞ was found yet.
   const origin: f32 = reference == -Infinity ? 0 : reference;
   blockWeightedSum = 0;
-  if (weighted) sumLanes(start, end, origin, scale, true, true);
-  else if (scale == 1) sumLanes(start, end, origin, 1, false, false);
-  else sumLanes(start, end, origin, scale, true, false);
+  if (weighted) sumWeighted(start, end, origin, scale);
+  else if (scale == 1) sumPlain(start, end, origin);
+  else sumScaled(start, end, origin, scale);
+}
+
+// Functions of their own: compilers give a small one more registers.
+
+function sumPlain(start: usize, end: usize, origin: f32): void {
+  sumLanes(start, end, origin, 1, false, false);
+}
+
+function sumScaled(start: usize, end: usize, origin: f32, scale: f32): void {
+  sumLanes(start, end, origin, scale, true, false);
+}
+
+function sumWeighted(start: usize, end: usize, origin: f32, scale: f32): void {
+  sumLanes(start, end, origin, scale, true, true);
 }
 
 @inline
@@ -72,7 +75,6 @@ function sumLanes(start: usize, end: usize, origin: f32, scale: f32, scaled: boo
   const origins = f32x4.splat(origin);
   const scales = f32x4.splat(scale);
   const zero = f32x4.splat(0);
-  let tops = f32x4.splat(-Infinity);
   let first = zero;
   let second = zero;
   let firstWeighted = zero;
@@ -81,8 +83,6 @@ function sumLanes(start: usize, end: usize, origin: f32, scale: f32, scaled: boo
   for (; end - at >= 32; at += 32) {
     const a = v128.load(at);
     const b = v128.load(at, 16);
-    tops = f32x4.pmax(tops, a);
-    tops = f32x4.pmax(tops, b);
     const x = relative(a, origins, scales, scaled);
     const y = relative(b, origins, scales, scaled);
     const e = exp(x);
@@ -96,13 +96,11 @@ function sumLanes(start: usize, end: usize, origin: f32, scale: f32, scaled: boo
   }
   for (; at < end; at += 16) {
     const entries = end - at >= 16 ? v128.load(at) : loadTail(at, end, f32x4.splat(-Infinity));
-    tops = f32x4.pmax(tops, entries);
     const x = relative(entries, origins, scales, scaled);
     const e = exp(x);
     first = f32x4.add(first, e);
     if (weighted) firstWeighted = f32x4.add(firstWeighted, weight(e, x));
   }
-  blockHighest = highestLane(tops);
   blockSum = sumOfLanes(f32x4.add(first, second));
   if (weighted) blockWeightedSum = sumOfLanes(f32x4.add(firstWeighted, secondWeighted));
 }
