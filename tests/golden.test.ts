@@ -17,7 +17,7 @@ import {
   sum,
   weightedMean,
 } from "lossmith";
-import { backends, startBackend } from "./support/backends.ts";
+import { backends, gpuBackends, startBackend } from "./support/backends.ts";
 import { runCompiled } from "./support/compiled.ts";
 import { flat } from "./support/numbers.ts";
 
@@ -185,7 +185,7 @@ describe("golden numbers, reference", () => {
   }
 });
 
-for (const backend of backends) {
+for (const backend of [...backends, ...gpuBackends]) {
   describe(`golden numbers, ${backend}`, () => {
     beforeAll(startBackend(backend));
     for (const golden of goldens) {

@@ -228,7 +228,7 @@ function hostRows(
     valid,
     read: all ? valid : chosenRows(count, (row) => isValid(row) && weights[row] !== 0),
     rowWeight: valid === null && weights === null ? null : tf.tensor1d(weightsOf(count, weights, isValid)),
-    validWeight: valid === null ? null : valid.tensor.toFloat(),
+    validWeight: valid === null ? null : tf.tensor1d(weightsOf(count, null, isValid)),
   };
 }
 
@@ -287,9 +287,8 @@ function deviceWeights(
   weights: tf.Tensor1D | null,
 ): Pick<Rows, "rowWeight" | "validWeight"> {
   const weigh = (weight: tf.Tensor1D | null): tf.Tensor1D | null => {
-    const shaped =
-      weight ??
-      (valid === null && outside === null ? null : tf.onesLike((outside ?? valid?.tensor) as tf.Tensor1D).toFloat());
+    const rows = outside ?? valid?.tensor;
+    const shaped = weight ?? (rows === undefined ? null : tf.ones<tf.Rank.R1>(rows.shape));
     if (shaped === null) return null;
     const checked = outside === null ? shaped : tf.where(outside, tf.fill(shaped.shape, Number.NaN), shaped);
     return (valid === null ? checked : tf.where(valid.tensor, checked, tf.zerosLike(checked))) as tf.Tensor1D;

@@ -137,7 +137,9 @@ function explainKernel(planned: Plan): readonly string[] {
   const views = viewInputs(planned);
   const { kernel, because } = chooseKernel(views);
   if (because === null) {
-    return [`  row statistics: fused for ${kernel.name}: the logits are read once forward and once backward`];
+    const reads = kernel.reads(views);
+    const often = reads === 1 ? "once" : `${reads} times`;
+    return [`  row statistics: fused for ${kernel.name}: the logits are read ${often} forward and once backward`];
   }
   const { forward, backward } = portablePasses(views, planned.targets === "integer");
   return [

@@ -22,7 +22,7 @@ import type { Narrow, NarrowAtom } from "./narrow.ts";
 export type RowInput = number | Float32Array;
 
 /** An atom, or a part of an expression that is one number for the whole batch: a schedule is evaluated once. */
-type LoopAtom = NarrowAtom | { readonly kind: "scalar"; readonly e: Narrow };
+export type LoopAtom = NarrowAtom | { readonly kind: "scalar"; readonly e: Narrow };
 
 /** Evaluates some expressions for `count` rows, given the inputs of `atoms` in order. */
 export interface RowLoop {
@@ -48,15 +48,19 @@ function canGenerate(): boolean {
 }
 
 export function rowLoop(expressions: readonly Narrow[], form: LoopForm = defaultForm): RowLoop {
-  const hoisted = hoistScalars(expressions);
+  const hoisted = hoistScalars(expressions, isScalar);
   const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
   return { atoms, ...(form === "generated" ? generated(hoisted, atoms) : interpreted(hoisted, atoms)) };
 }
 
-function hoistScalars(expressions: readonly Narrow[]): readonly Expression<LoopAtom>[] {
+/** Makes one atom of each part that is one number for the batch, known to the host before the loop. */
+export function hoistScalars(
+  expressions: readonly Narrow[],
+  isKnown: (a: NarrowAtom) => boolean,
+): readonly Expression<LoopAtom>[] {
   const known = new Map<Narrow, Expression<LoopAtom>>();
   const hoist = (node: Narrow): Expression<LoopAtom> | null => {
-    if (node.kind === "constant" || !atomsOf(node).every(isScalar)) return null;
+    if (node.kind === "constant" || !atomsOf(node).every(isKnown)) return null;
     const scalar = known.get(node) ?? atom<LoopAtom>({ kind: "scalar", e: node });
     known.set(node, scalar);
     return scalar;

@@ -1,6 +1,8 @@
 /** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
 import * as tf from "@tensorflow/tfjs";
+import { chooseKernel } from "../kernels/choose.ts";
 import { rowSums, total } from "../kernels/sums.ts";
+import { runRowProgram } from "../kernels/webgpu/rowProgram.ts";
 import { interpreter } from "../loss/expression.ts";
 import type { AggregateAtom } from "../loss/loss.ts";
 import { stepValue } from "../loss/schedule.ts";
@@ -10,6 +12,7 @@ import { isHostBackend } from "./entries.ts";
 import { keyOf, listOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
+import { rowProgram } from "./rowSource.ts";
 import { dotsOf, lookUp, type State } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
@@ -30,7 +33,31 @@ export interface Reached {
 const nothingReached: Reached = { numerators: [], denominators: [] };
 
 export function narrowRunner(plan: Plan, state: State, reached: Reached = nothingReached): NarrowRunner {
-  return isHostBackend() ? loopRunner(plan, state, reached) : opsRunner(plan, state, reached);
+  if (isHostBackend()) return loopRunner(plan, state, reached);
+  const ops = opsRunner(plan, state, reached);
+  return tf.getBackend() === "webgpu" && chooseKernel([]).because === null
+    ? programRunner(plan, state, reached, ops)
+    : ops;
+}
+
+/** As one program on webgpu for the expressions that are asked for together. */
+function programRunner(plan: Plan, state: State, reached: Reached, ops: NarrowRunner): NarrowRunner {
+  const { count } = state.rows;
+  const packed = (expressions: readonly Narrow[]): tf.Tensor2D | null => {
+    if (count === 0 || expressions.length === 0) return null;
+    const program = rowProgram(expressions, (a) => atomValue(plan, state, reached, rows, a));
+    return program === null ? null : runRowProgram(program, count);
+  };
+  const rows: NarrowRunner["rows"] = (expressions) => {
+    const values = packed(expressions);
+    if (values === null) return ops.rows(expressions);
+    return expressions.map((_, k) => tf.slice(values, [k, 0], [1, count]).reshape<tf.Tensor1D>([count]));
+  };
+  const totals: NarrowRunner["totals"] = (expressions) => {
+    const values = packed(expressions);
+    return values === null ? ops.totals(expressions) : rowSums(values);
+  };
+  return { rows, totals };
 }
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */

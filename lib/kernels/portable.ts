@@ -18,7 +18,8 @@ import { applyView, throughView, type WideView } from "./views.ts";
 
 export const portableRowStatistics: RowStatisticsKernel = {
   name: "portable",
-  supports: () => true,
+  refusal: () => null,
+  reads: (views) => portablePasses(views, true).forward,
   forward,
   backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
 };

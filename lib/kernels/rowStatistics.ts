@@ -79,8 +79,10 @@ export type RowCotangents = Readonly<Record<Exclude<StatisticName, "m">, tf.Tens
 /** An implementation for one backend or for all. */
 export interface RowStatisticsKernel {
   readonly name: string;
-  /** Whether the kernel reads such views. */
-  supports(views: readonly Pick<ViewInput, "of" | "cap" | "bias">[]): boolean;
+  /** Why the kernel does not read such views, or does not run on this device; null if it does. */
+  refusal(views: readonly ViewInput[]): string | null;
+  /** How often a forward pass over such views reads the logits; a backward pass reads them once. */
+  reads(views: readonly ViewInput[]): number;
   /** The statistics of each view. */
   forward(input: WideInput): readonly RowStatistics[];
   /**

@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 export interface WideView {
   /** Whose logits: the model's own, or a teacher's. */
   readonly of: "logits" | "teacher";
+  /** Above 0. */
   readonly scale: number | tf.Scalar;
   readonly cap: number | null;
   /** A number, or [V]. */

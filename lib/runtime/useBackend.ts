@@ -1,13 +1,18 @@
 import * as tf from "@tensorflow/tfjs";
+import { testKernel } from "../kernels/choose.ts";
 import { registerCpuKernels } from "../kernels/cpu/register.ts";
 import { registerWasmKernels } from "../kernels/wasm/register.ts";
 import { LossError } from "../loss/error.ts";
+import { startWebGPU } from "./webgpu.ts";
 
 /** The backends of tensorflow.js. */
 export type BackendName = "webgpu" | "webgl" | "wasm" | "cpu";
 
 const starters: Readonly<Record<BackendName, () => Promise<void>>> = {
-  webgpu: () => Promise.reject(new LossError("useBackend", "webgpu is not supported yet", 'Use "wasm" or "cpu"')),
+  webgpu: async () => {
+    await startWebGPU();
+    await selfTest("webgpu");
+  },
   webgl: () => start("webgl"),
   wasm: async () => {
     await import("@tensorflow/tfjs-backend-wasm").catch((cause: unknown) => {
@@ -61,7 +66,8 @@ async function selfTest(name: BackendName): Promise<void> {
 /**
  * Starts a backend of tensorflow.js and makes it fit for training.
  *
- * "auto" takes the first of wasm and cpu that starts; "webgl" is for browsers.
+ * "auto" takes the first of wasm and cpu that starts; "webgl" is for browsers, "webgpu" for Deno and browsers that have it.
+ * On webgpu a tensor is read by `await tensor.data()`, which throws what the device refused.
  *
  * @returns the name of the backend that passed its self-test.
  * @throws LossError where the backend does not start, with what is missing.
@@ -82,5 +88,6 @@ export async function useBackend(name: "auto" | BackendName): Promise<BackendNam
     throw new LossError("useBackend", `got ${String(name)}`, 'Give "auto", "webgpu", "webgl", "wasm" or "cpu"');
   }
   await starters[name]();
+  await testKernel();
   return name;
 }

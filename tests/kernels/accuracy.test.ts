@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import { type AnyLoss, compile, crossEntropy, language, perToken, pipe, softcap, sum, temperature } from "lossmith";
-import { backends, startBackend } from "../support/backends.ts";
+import { backends, gpuBackends, startBackend } from "../support/backends.ts";
 
 const { add, constant, entropy, logOdds, logsumexp, lossOf, multiply, nll } = language;
 
@@ -101,7 +101,7 @@ async function gradientOf(loss: AnyLoss, rows: Rows): Promise<Float32Array> {
 const read = (value: Parameters<typeof lossOf>[0]): AnyLoss =>
   pipe(lossOf(add(value, multiply(constant(0), nll))), perToken);
 
-for (const backend of backends) {
+for (const backend of [...backends, ...gpuBackends]) {
   describe(`${backend} against float64`, () => {
     beforeAll(startBackend(backend));
 
@@ -171,7 +171,7 @@ for (const backend of backends) {
       const z = Float32Array.from({ length: count * classes }, () => 5 * random());
       const labels = Int32Array.from({ length: count }, (_, i) => i % classes);
       const loss = compile(pipe(crossEntropy, perToken));
-      const values = loss({ logits: tf.tensor2d(z, [count, classes]), labels }).dataSync();
+      const values = (await loss({ logits: tf.tensor2d(z, [count, classes]), labels }).data()) as Float32Array;
       let worst = 0;
       for (let i = 0; i < count; i++) {
         const { nll: exact } = exactRow(z.subarray(i * classes, (i + 1) * classes), labels[i]);
@@ -184,7 +184,7 @@ for (const backend of backends) {
         const logits = tf.tensor(z.subarray(0, rank * classes), [...shape, classes]);
         const of = loss({ logits, labels: tf.tensor(labels.subarray(0, rank), shape, "int32") });
         expect(of.shape).toEqual(shape);
-        expect([...of.dataSync()]).toEqual([...values.subarray(0, rank)]);
+        expect([...(await of.data())]).toEqual([...values.subarray(0, rank)]);
       }
     });
 

@@ -10,7 +10,7 @@ import {
   perTokenCompositions,
   type RandomBatch,
 } from "../support/arbitraries.ts";
-import { backends, behindGlass, startBackend } from "../support/backends.ts";
+import { backends, behindGlass, gpuBackends, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { distance, flat } from "../support/numbers.ts";
@@ -102,6 +102,19 @@ for (const backend of backends) {
         { numRuns: 200 },
       );
     });
+  });
+}
+
+for (const backend of gpuBackends) {
+  test(`${backend} agrees with the reference on random compositions`, async () => {
+    await startBackend(backend)();
+    // Each composition is a program of its own for the device to compile.
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ composition, batch }) => {
+        if (typeof reference(composition, batch) !== "string") await expectAgreement(composition, batch, 2e-5);
+      }),
+      { numRuns: 40 },
+    );
   });
 }
 

@@ -1,11 +1,15 @@
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "lossmith";
+import { type BackendName, useBackend } from "lossmith";
+import { hasWebGPU } from "./webgpu.ts";
 
 /** The backends of tensorflow.js that run in every runtime. */
 export const backends = ["cpu", "wasm"] as const;
 
+/** webgpu where the runtime has an adapter; its tensors are awaited. That one is there is the kernel's own test's matter. */
+export const gpuBackends: readonly BackendName[] = (await hasWebGPU()) ? ["webgpu"] : [];
+
 /** Starts a backend for the tests of a block: `beforeAll(startBackend("wasm"))`. */
-export function startBackend(name: (typeof backends)[number]): () => Promise<void> {
+export function startBackend(name: BackendName): () => Promise<void> {
   return async () => {
     await useBackend(name);
   };

@@ -45,9 +45,12 @@ const perTeacherState = 2;
 export function moduleKernel(host: ModuleHost): RowStatisticsKernel {
   return {
     name: host.name,
-    supports: (views) =>
+    refusal: (views) =>
       views.filter(({ of }) => of === "teacher").length <= 1 &&
-      views.every(({ of, cap, bias }) => of === "logits" || (cap === null && bias === 0)),
+      views.every(({ of, cap, bias }) => of === "logits" || (cap === null && bias === 0))
+        ? null
+        : "it reads one view of a teacher's logits, without a cap or a bias",
+    reads: () => 1,
     forward: (input) => {
       const teacher = input.views.findIndex(({ of }) => of === "teacher");
       const known = input.views.map((view) => emptyStatistics(host, input, view));

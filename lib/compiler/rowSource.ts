@@ -1,0 +1,129 @@
+/** Some narrow expressions as one WGSL program over the rows. */
+import type * as tf from "@tensorflow/tfjs";
+import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
+import {
+  type Algebra,
+  atomsOf,
+  type BinaryOperator,
+  type Expression,
+  interpreter,
+  type UnaryOperator,
+} from "../loss/expression.ts";
+import type { Narrow, NarrowAtom } from "./narrow.ts";
+import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
+import type { RowValues } from "./tensorAlgebra.ts";
+
+const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
+  exp: (x) => `rowExp(${x})`,
+  log: (x) => `rowLog(${x})`,
+  log1p: (x) => `rowLog1p(${x})`,
+  softplus: (x) => `rowSoftplus(${x})`,
+  sigmoid: (x) => `rowSigmoid(${x})`,
+  cos: (x) => `cos(${x})`,
+  sin: (x) => `sin(${x})`,
+  floor: (x) => `floor(${x})`,
+  // Its iterations are ordinary ops.
+  lambertW: null,
+};
+
+const binary: Readonly<Record<BinaryOperator, (x: string, y: string) => string>> = {
+  add: (x, y) => `${x} + ${y}`,
+  subtract: (x, y) => `${x} - ${y}`,
+  multiply: (x, y) => `${x} * ${y}`,
+  divide: (x, y) => `${x} / ${y}`,
+  pow: (x, y) => `rowPow(${x}, ${y})`,
+  min: (x, y) => `rowMin(${x}, ${y})`,
+  max: (x, y) => `rowMax(${x}, ${y})`,
+  weigh: (w, x) => `rowWeigh(${w}, ${x})`,
+};
+
+/** What does not change from batch to batch. */
+interface Source {
+  readonly atoms: readonly LoopAtom[];
+  /** The text, given what each atom is called. */
+  readonly write: (names: readonly string[]) => Pick<RowProgram, "statements" | "outputs">;
+}
+
+const sources = new WeakMap<readonly Narrow[], Source | null>();
+
+/** The program of some expressions, given the meaning of the atoms; null where one has no WGSL form. */
+export function rowProgram(expressions: readonly Narrow[], meaningOf: (a: NarrowAtom) => RowValues): RowProgram | null {
+  let source = sources.get(expressions);
+  if (source === undefined) {
+    source = sourceOf(expressions);
+    sources.set(expressions, source);
+  }
+  if (source === null) return null;
+  const tensors: tf.Tensor[] = [];
+  const numbers: number[] = [];
+  const nameOf = (value: RowValues): string => {
+    if (typeof value === "number") return `u${numbers.push(value) - 1}`;
+    const known = tensors.indexOf(value);
+    return `x${known >= 0 ? known : tensors.push(value) - 1}`;
+  };
+  const names = source.atoms.map((a) =>
+    nameOf(a.kind === "scalar" ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
+  );
+  return { tensors, numbers, ...source.write(names) };
+}
+
+function sourceOf(expressions: readonly Narrow[]): Source | null {
+  const hoisted = hoistScalars(expressions, isKnownToHost);
+  if (hoisted.some(usesLambertW)) return null;
+  const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
+  return { atoms, write: (names) => write(hoisted, atoms, names) };
+}
+
+/** Parameters are on the device. */
+function isKnownToHost(a: NarrowAtom): boolean {
+  return a.kind === "step" || a.kind === "vocabularySize" || a.kind === "total";
+}
+
+function usesLambertW(e: Expression<LoopAtom>): boolean {
+  let found = false;
+  const seek: Algebra<LoopAtom, true> = {
+    constant: () => true,
+    atom: () => true,
+    unary: (operator) => {
+      found ||= unary[operator] === null;
+      return true;
+    },
+    binary: () => true,
+    select: () => true,
+  };
+  interpreter(seek)(e);
+  return found;
+}
+
+function write(
+  expressions: readonly Expression<LoopAtom>[],
+  atoms: readonly LoopAtom[],
+  names: readonly string[],
+): Pick<RowProgram, "statements" | "outputs"> {
+  const statements: string[] = [];
+  const define = (value: string): string => {
+    const name = `v${statements.length}`;
+    statements.push(`let ${name} = ${value};`);
+    return name;
+  };
+  const algebra: Algebra<LoopAtom, string> = {
+    constant: literal,
+    atom: (a) => names[atoms.indexOf(a)],
+    unary: (operator, x) => define(unary[operator]?.(x) ?? ""),
+    binary: (operator, x, y) => define(binary[operator](x, y)),
+    select: (left, right, whenLess, otherwise) => define(`select(${otherwise}, ${whenLess}, ${left} < ${right})`),
+  };
+  const meaning = interpreter(algebra);
+  const outputs = expressions.map((e) => meaning(e));
+  return { statements, outputs };
+}
+
+/** A float32 literal. */
+function literal(value: number): string {
+  const rounded = Math.fround(value);
+  if (Number.isNaN(rounded)) return "nan()";
+  if (!Number.isFinite(rounded)) return rounded > 0 ? "infinity()" : "(-infinity())";
+  const text = `${Math.abs(rounded)}`;
+  const digits = /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
+  return Object.is(rounded, -0) || rounded < 0 ? `(-${digits})` : digits;
+}

@@ -1,0 +1,82 @@
+/**
+ * Functions that every program of ours has, in GLSL. Infinities and NaN are told by their bits, since shaders need not
+ * keep them, and stand for themselves as large numbers between programs:
+ * - LOWEST is −∞: an entry without probability
+ * - INFINITE is ∞ and UNDEFINED is NaN; both are above UPPER, which no other number is
+ *
+ * No formula relies on the order in which a compiler adds: those that cancel are written such that nothing cancels.
+ */
+export const arithmetic = `
+const float LOWEST = -1e38;
+const float UPPER = 1.5e38;
+const float INFINITE = 2e38;
+const float UNDEFINED = 3e38;
+
+/** Replaces what is not an ordinary number. */
+vec4 withoutInfinities(vec4 x) {
+  uvec4 bits = floatBitsToUint(x);
+  uvec4 size = bits & uvec4(0x7fffffffu);
+  // The bits of 1e38.
+  bvec4 isSpecial = greaterThanEqual(size, uvec4(0x7e967699u));
+  if (any(isSpecial)) {
+    vec4 high = mix(vec4(LOWEST), vec4(INFINITE), equal(bits, size));
+    x = mix(x, mix(high, vec4(UNDEFINED), greaterThan(size, uvec4(0x7f800000u))), isSpecial);
+  }
+  return x;
+}
+
+bvec2 isUndefined(vec2 x) {
+  return greaterThan(floatBitsToUint(x) & uvec2(0x7fffffffu), uvec2(0x7f800000u));
+}
+
+float infinity() {
+  return uintBitsToFloat(0x7f800000u);
+}
+
+/** exp(x), exactly 0 below −88. */
+vec4 exponential(vec4 x) {
+  return mix(exp(x), vec4(0.), lessThan(x, vec4(-88.)));
+}
+
+/** exp(x) for −88 ≤ x ≤ 88 within 2 units in the last place, 0 below: shaders' own exp may lose a digit or two. */
+vec4 preciseExp(vec4 x) {
+  vec4 bounded = clamp(x, -88., 88.);
+  // Cody and Waite: k times the first part of ln 2 is exact.
+  vec4 k = floor(bounded * 1.44269504 + .5);
+  vec4 r = (bounded - k * .693359375) + k * 2.12194440e-4;
+  // The polynomial of degree 6 that is nearest to exp(r) in units in the last place (Remez).
+  vec4 p = ((((.0013780406 * r + .0083688470) * r + .0416690856) * r + .1666651964) * r + .4999999106) * r + 1.;
+  vec4 power = intBitsToFloat((ivec4(k) + 127) << 23);
+  return mix((p * r + 1.) * power, vec4(0.), lessThan(x, vec4(-87.3)));
+}
+
+/** exp(x) − 1 with its digits near 0. */
+vec4 preciseExpm1(vec4 x) {
+  vec4 p = (((((x / 5040. + 1. / 720.) * x + 1. / 120.) * x + 1. / 24.) * x + 1. / 6.) * x + .5) * x + 1.;
+  return mix(preciseExp(x) - 1., p * x, lessThan(abs(x), vec4(.35)));
+}
+
+/** 2 artanh q for |q| ≤ 1/3. */
+vec2 doubleArtanh(vec2 q) {
+  vec2 z = q * q;
+  return 2. * q * (1. + z * (1. / 3. + z * (1. / 5. + z * (1. / 7. + z * (1. / 9. + z * (1. / 11. + z * (1. / 13. + z / 15.)))))));
+}
+
+/** log x for x > 0. */
+vec2 preciseLog(vec2 x) {
+  // x = 2^k m with m between √½ and √2.
+  ivec2 bits = floatBitsToInt(x) - 0x3f3504f3;
+  vec2 m = intBitsToFloat((bits & 0x007fffff) + 0x3f3504f3);
+  return vec2(bits >> 23) * .693147181 + doubleArtanh((m - 1.) / (m + 1.));
+}
+
+/** log(1 + x) for x ≥ 0, with the digits of a small x. */
+vec2 log1p(vec2 x) {
+  vec2 small = doubleArtanh(x / (x + 2.));
+  return mix(preciseLog(1. + x), small, lessThan(x, vec2(1.)));
+}
+
+vec2 preciseExp(vec2 x) {
+  return preciseExp(x.xxyy).xz;
+}
+`;

@@ -1,0 +1,151 @@
+/** What the source of a program depends on, as plain data, and the buffers and numbers that the program reads. */
+import * as tf from "@tensorflow/tfjs";
+import type { Dot, StatisticName, ViewInput, WideInput } from "../rowStatistics.ts";
+import { isWanted, type PackedColumns, packedColumns, statisticNames } from "./columns.ts";
+import { type Input, storageBuffers, type Uniform, workgroupSize } from "./program.ts";
+
+/** A table [V] or a scalar within a buffer: its entry j is `buffer[offset + j]`. */
+export interface Place {
+  readonly buffer: string;
+  readonly offset: string;
+}
+
+export interface DotPlan {
+  readonly weights: Dot["weights"];
+  readonly table: Place | null;
+  readonly times: Dot["times"];
+}
+
+export interface ViewPlan {
+  readonly of: ViewInput["of"];
+  /** WGSL, or null for 1. */
+  readonly scale: string | null;
+  /** WGSL, or null for none. */
+  readonly cap: string | null;
+  readonly bias: Place | null;
+  /** WGSL: a bias that is one number and so reaches m alone; null for 0. */
+  readonly shift: string | null;
+  readonly wanted: readonly StatisticName[];
+  /** Null for one that is not read. */
+  readonly dots: readonly (DotPlan | null)[];
+  /** Whether the view's softmax weighs a dot. */
+  readonly weighs: boolean;
+}
+
+export interface RowsPlan {
+  /** How many invocations share a row: a power of two. */
+  readonly lanes: number;
+  readonly hasLabels: boolean;
+  readonly hasValid: boolean;
+  /** Null for one that is not read. */
+  readonly views: readonly (ViewPlan | null)[];
+  readonly columns: PackedColumns;
+}
+
+export interface Reading {
+  readonly plan: RowsPlan;
+  readonly rows: number;
+  readonly classes: number;
+  readonly inputs: readonly Input[];
+  readonly uniforms: readonly Uniform[];
+}
+
+/** Which views, and which of their dots, a program reads. */
+export interface Use {
+  readonly view: boolean;
+  readonly dots: readonly boolean[];
+}
+
+/**
+ * An invocation takes this many entries of a row, or more. Mesa's lavapipe stops one after 65 534 rounds of its loops,
+ * which it reaches in rows of more than eight million.
+ */
+const entriesOfLane = 4;
+
+/** Plans a program that reads some of the input, and one number or several for each row where there are `rowData`. */
+export function planReading(input: WideInput, uses: readonly Use[], rowData: tf.Tensor1D | null): Reading {
+  const [rows, classes] = (input.logits ?? (input.teacher as tf.Tensor2D)).shape;
+  const hasLabels = input.labels !== null;
+  const fixed: Input[] = [];
+  const bind = (name: string, tensor: tf.Tensor | null | undefined): void => {
+    if (tensor) fixed.push({ name, tensor });
+  };
+  const isRead = (view: ViewInput, v: number): boolean => uses[v].view && view.of === "teacher";
+  bind("logits", input.logits);
+  bind("teacher", input.views.some(isRead) ? input.teacher : null);
+  bind("labels", input.labels);
+  bind("valid", input.valid?.tensor);
+  const byTargets = input.views.some(({ dots }, v) => dots.some((d, k) => uses[v].dots[k] && d.weights === "targets"));
+  bind("targets", byTargets ? input.targets : null);
+  bind("rowData", rowData);
+
+  const tables = placeTables(input.views, uses, storageBuffers - 1 - fixed.length);
+  const uniforms: Uniform[] = [
+    { name: "rows", type: "i32", value: rows },
+    { name: "classes", type: "i32", value: classes },
+    { name: "zero", type: "u32", value: 0 },
+  ];
+  const uniform = (name: string, value: number): string => {
+    uniforms.push({ name, type: "f32", value });
+    return `uniforms.${name}`;
+  };
+  const views = input.views.map((view, v): ViewPlan | null => {
+    if (!uses[v].view) return null;
+    const { of, scale, cap, bias, dots } = view;
+    return {
+      of,
+      scale: scale === 1 ? null : typeof scale === "number" ? uniform(`scale${v}`, scale) : tables.scalar(scale),
+      cap: cap === null ? null : uniform(`cap${v}`, cap),
+      bias: typeof bias === "number" ? null : tables.table(bias),
+      shift: typeof bias !== "number" || bias === 0 ? null : uniform(`shift${v}`, bias),
+      wanted: statisticNames.filter((name) => isWanted(view, name, hasLabels)),
+      dots: dots.map(({ weights, table, times }, k) =>
+        uses[v].dots[k] ? { weights, table: table && tables.table(table.tensor), times } : null,
+      ),
+      weighs: input.views.some(({ dots }, i) => dots.some((d, k) => uses[i].dots[k] && d.weights === v)),
+    };
+  });
+  const lanes = lanesOf(classes);
+  return {
+    plan: { lanes, hasLabels, hasValid: input.valid !== null, views, columns: packedColumns(input.views, hasLabels) },
+    rows,
+    classes,
+    inputs: [...fixed, ...tables.inputs],
+    uniforms,
+  };
+}
+
+function lanesOf(classes: number): number {
+  return Math.min(workgroupSize, 2 ** Math.ceil(Math.log2(Math.max(1, classes / entriesOfLane))));
+}
+
+interface Tables {
+  readonly inputs: readonly Input[];
+  readonly table: (tensor: tf.Tensor1D) => Place;
+  readonly scalar: (tensor: tf.Scalar) => string;
+}
+
+/** A buffer for each table and scalar, or one for all of them where a program may not bind so many. */
+function placeTables(views: readonly ViewInput[], uses: readonly Use[], most: number): Tables {
+  const used = views.filter((_, v) => uses[v].view);
+  const dots = views.flatMap(({ dots }, v) => dots.filter((_, k) => uses[v].view && uses[v].dots[k]));
+  const isTensor = (x: tf.Tensor | number | undefined): x is tf.Tensor => x !== undefined && typeof x !== "number";
+  const unique = (all: readonly (tf.Tensor | number | undefined)[]): tf.Tensor[] => [...new Set(all.filter(isTensor))];
+  const tables = unique([...used.map(({ bias }) => bias), ...dots.map(({ table }) => table?.tensor)]);
+  const scalars = unique(used.map(({ scale }) => scale));
+  const all = [...tables, ...scalars];
+  if (all.length <= most) {
+    const name = (tensor: tf.Tensor): string => `table${all.indexOf(tensor)}`;
+    return {
+      inputs: all.map((tensor) => ({ name: name(tensor), tensor })),
+      table: (tensor) => ({ buffer: name(tensor), offset: "0" }),
+      scalar: (tensor) => `${name(tensor)}[0]`,
+    };
+  }
+  const packed = tf.concat1d(all.map((tensor) => tf.reshape(tensor, [tensor.size])));
+  return {
+    inputs: [{ name: "tables", tensor: packed }],
+    table: (tensor) => ({ buffer: "tables", offset: `uniforms.classes * ${tables.indexOf(tensor)}` }),
+    scalar: (tensor) => `tables[uniforms.classes * ${tables.length} + ${scalars.indexOf(tensor)}]`,
+  };
+}

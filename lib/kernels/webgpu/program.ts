@@ -1,0 +1,82 @@
+/** Running a compute program of ours on tensorflow.js's webgpu backend. */
+import * as tf from "@tensorflow/tfjs";
+
+/** Invocations of a workgroup: what every device has. */
+export const workgroupSize = 256;
+
+/** Storage buffers that every device lets a program bind, the result among them. */
+export const storageBuffers = 8;
+
+/** A number that a program reads at run time. */
+export interface Uniform {
+  readonly name: string;
+  readonly type: "i32" | "u32" | "f32";
+  readonly value: number;
+}
+
+export interface Input {
+  /** What the source calls it: an array. */
+  readonly name: string;
+  readonly tensor: tf.Tensor;
+}
+
+export interface ComputeProgram {
+  /** Names everything that the source depends on. */
+  readonly key: string;
+  /** WGSL with a function `main(index : i32)`, the index counting the invocations of all workgroups. */
+  readonly source: () => string;
+  readonly outputShape: number[];
+  readonly workgroups: number;
+  /** An input whose name the source does not hold is not bound. */
+  readonly inputs: readonly Input[];
+  readonly uniforms: readonly Uniform[];
+}
+
+/** The part of tensorflow.js's webgpu backend that is used here. */
+interface WebGPUBackend extends tf.KernelBackend {
+  runWebGPUProgram(
+    program: BackendProgram,
+    inputs: tf.TensorInfo[],
+    outputDtype: tf.DataType,
+    uniforms: { type: string; data: number[] }[],
+  ): tf.TensorInfo;
+}
+
+/** What the backend takes; it writes into it. */
+interface BackendProgram {
+  variableNames: string[];
+  outputShape: number[];
+  workgroupSize: [number, number, number];
+  dispatchLayout: { x: number[] };
+  dispatch: [number, number, number];
+  uniforms: string;
+  shaderKey: string;
+  getUserCode: () => string;
+}
+
+const dataTypes = { i32: "int32", u32: "uint32", f32: "float32" } as const;
+
+const sources = new Map<string, string>();
+
+export function runProgram(program: ComputeProgram): tf.Tensor {
+  const source = sources.get(program.key) ?? program.source();
+  sources.set(program.key, source);
+  // The layout of the pipeline has only the buffers that the source reads, and binding another is an error.
+  const bound = program.inputs.filter(({ name }) => source.includes(`${name}[`));
+  const info = (tf.backend() as WebGPUBackend).runWebGPUProgram(
+    {
+      variableNames: bound.map(({ name }) => name),
+      outputShape: program.outputShape,
+      workgroupSize: [workgroupSize, 1, 1],
+      dispatchLayout: { x: [0] },
+      dispatch: [program.workgroups, 1, 1],
+      uniforms: program.uniforms.map(({ name, type }) => `${name} : ${type}, `).join(""),
+      shaderKey: program.key,
+      getUserCode: () => source,
+    },
+    bound.map(({ tensor }) => tensor),
+    "float32",
+    program.uniforms.map(({ type, value }) => ({ type: dataTypes[type], data: [value] })),
+  );
+  return tf.engine().makeTensorFromDataId(info.dataId, info.shape, info.dtype);
+}

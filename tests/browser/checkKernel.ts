@@ -1,0 +1,154 @@
+/** Runs a kernel on a batch and measures how far it is from float64. */
+import * as tf from "@tensorflow/tfjs";
+import type {
+  RowCotangents,
+  RowStatistics,
+  RowStatisticsKernel,
+  StatisticName,
+  WideInput,
+} from "../../lib/kernels/rowStatistics.ts";
+import { expectedRow, namesOf, type RowCase, type RowValues } from "./rowCases.ts";
+
+/** How far numbers were from what they should be, in units of what they are measured by. */
+export interface Report {
+  cases: number;
+  /**
+   * The largest error of each statistic, measured by max(1, its size), of n also by n itself, and of the gradient,
+   * measured by the largest of what is added up in the row.
+   */
+  readonly worst: Record<string, number>;
+  /** What was wrong: NaN or ∞ in the wrong place, or an error above the tolerance. */
+  readonly failures: string[];
+}
+
+export function newReport(): Report {
+  return { cases: 0, worst: {}, failures: [] };
+}
+
+export interface Outcome {
+  readonly values: RowValues;
+  readonly gradient: Float32Array;
+}
+
+export function runKernel(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValues): Outcome {
+  const { rows, classes } = given;
+  const results: { values: Record<string, Float32Array>[]; gradient: Float32Array } = {
+    values: [],
+    gradient: new Float32Array(0),
+  };
+  tf.tidy(() => {
+    const matrix = (data: Float32Array | null): tf.Tensor2D | null =>
+      data === null ? null : tf.tensor2d(data, [rows, classes]);
+    const input: WideInput = {
+      logits: matrix(given.logits),
+      teacher: matrix(given.teacher),
+      labels: given.labels === null ? null : tf.tensor1d(given.labels, "int32"),
+      targets: matrix(given.targets),
+      valid: given.valid === null ? null : { tensor: tf.tensor1d(given.valid, "bool"), invalid: null },
+      views: given.views.map((view) => ({
+        of: view.of,
+        scale: view.scaleOnDevice ? tf.scalar(view.scale) : view.scale,
+        cap: view.cap,
+        bias: typeof view.bias === "number" ? view.bias : tf.tensor1d(view.bias),
+        wanted: new Set<StatisticName>(view.wanted),
+        dots: view.dots.map(({ weights, table, times }) => ({
+          weights,
+          times,
+          table: table === null ? null : { tensor: tf.tensor1d(table), support: null },
+        })),
+      })),
+    };
+    const statistics = kernel.forward(input);
+    const g = given.views.map((view, v): RowCotangents | null => {
+      const of = (name: string): tf.Tensor1D | null => {
+        const data = cotangents[v][name];
+        return data === undefined ? null : tf.tensor1d(data);
+      };
+      if (Object.keys(cotangents[v]).length === 0) return null;
+      const dots = view.dots.map((_, i) => of(`dot ${i}`));
+      return { s: of("s"), n: of("n"), t: of("t"), r: of("r"), e: of("e"), dots };
+    });
+    const read = (tensor: tf.Tensor | null): Float32Array => (tensor as tf.Tensor).dataSync() as Float32Array;
+    results.values = statistics.map((of, v) => valuesOf(of, namesOf(given.views[v]), read));
+    results.gradient = read(kernel.backward(input, statistics, g));
+  });
+  return results;
+}
+
+function valuesOf(
+  statistics: RowStatistics,
+  names: readonly string[],
+  read: (tensor: tf.Tensor | null) => Float32Array,
+): Record<string, Float32Array> {
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      read(name.startsWith("dot") ? statistics.dots[Number(name.slice(4))] : statistics[name as StatisticName]),
+    ]),
+  );
+}
+
+export function checkKernel(
+  kernel: RowStatisticsKernel,
+  given: RowCase,
+  cotangents: RowValues,
+  report: Report,
+  tolerance: number,
+): void {
+  const { rows, classes } = given;
+  report.cases += 1;
+  const outcome = runKernel(kernel, given, cotangents);
+  const measure = (name: string, actual: number, expected: number, unit: number, what: () => string): void => {
+    if (Object.is(actual, expected) || actual === expected || (Number.isNaN(actual) && Number.isNaN(expected))) return;
+    // Below float32's normal numbers there are no digits to compare.
+    const error = Math.abs(actual - expected) < 1e-37 ? 0 : Math.abs(actual - expected) / unit;
+    if (error <= tolerance) report.worst[name] = Math.max(report.worst[name] ?? 0, error);
+    else if (report.failures.length < 20) {
+      report.failures.push(`${what()}: ${name} is ${actual} and should be ${expected}; an error of ${error}`);
+    }
+  };
+  for (let row = 0; row < rows; row++) {
+    const isValid = given.valid === null || given.valid[row] === 1;
+    const gradient = new Float64Array(classes);
+    const units = new Float64Array(classes);
+    given.views.forEach((view, v) => {
+      const expected = expectedRow(given, row, view);
+      const where = (): string =>
+        `case ${report.cases}, V ${classes}, row ${row}, view ${v} (scale ${view.scale}, cap ${view.cap}, ${
+          typeof view.bias === "number" ? "no" : "a"
+        } bias), label ${given.labels?.[row]}, logits ${given.logits.slice(row * classes, row * classes + 4)}`;
+      const group = view.cap !== null ? "capped " : typeof view.bias !== "number" ? "biased " : "";
+      for (const name of namesOf(view)) {
+        const value = isValid ? expected.values[name] : 0;
+        // A sum with parts of −∞ and of ∞ may be anything.
+        if (Number.isNaN(value) && !Number.isNaN(expected.values["m"])) continue;
+        const actual = outcome.values[v][name][row];
+        const size = Math.max(1, Math.abs(value), expected.sizes[name] ?? 0);
+        measure(group + (name.startsWith("dot") ? "dot" : name), actual, value, size, where);
+        if (name === "n" && value < 1 && value > 0) {
+          const relative = Math.abs(actual - value) < 1e-37 ? 0 : Math.abs(actual - value) / value;
+          const key = `${group}n, relative`;
+          report.worst[key] = Math.max(report.worst[key] ?? 0, relative);
+        }
+      }
+      if (!isValid) return;
+      const { entries: parts, size } = expected.gradient((name) => cotangents[v][name]?.[row] ?? 0);
+      for (let j = 0; j < classes; j++) {
+        gradient[j] += parts[j];
+        units[j] += size;
+        // Where a cap leaves no slope at the likely entries, the largest are some of the unlikely, and all are small:
+        // exp(−40), say, has the digits that 40 has in float32.
+        if (view.cap !== null && parts[j] !== 0) {
+          const saturation = (2 * view.scale * Math.abs(given.logits[row * classes + j])) / view.cap;
+          units[j] += 0.5 * Math.abs(parts[j]) * (Math.abs(expected.entries[j]) + saturation);
+        }
+      }
+    });
+    const group = given.views.some(({ cap, bias }) => cap !== null || typeof bias !== "number") ? "warped " : "";
+    for (let j = 0; j < classes; j++) {
+      const where = (): string =>
+        `case ${report.cases}, V ${classes}, row ${row} (${isValid ? "valid" : "not valid"}), entry ${j}, label ${given.labels?.[row]}, logits ${given.logits.slice(row * classes, row * classes + 4)}`;
+      measure(`${group}gradient`, outcome.gradient[row * classes + j], gradient[j], units[j] || 1, where);
+    }
+  }
+}

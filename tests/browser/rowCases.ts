@@ -1,0 +1,301 @@
+/** Batches for kernels of row statistics, and what must come of them, in float64. */
+import type { StatisticName } from "../../lib/kernels/rowStatistics.ts";
+
+// ------------------------------------------------------------------------------------------------------------ cases
+
+export interface DotCase {
+  /** 1, the soft targets, or the softmax of the view of this index. */
+  readonly weights: "ones" | "targets" | number;
+  readonly table: Float32Array | null;
+  readonly times: "logits" | "nothing";
+}
+
+export interface ViewCase {
+  readonly of: "logits" | "teacher";
+  readonly scale: number;
+  /** Whether the kernel is given the scale as a tensor. */
+  readonly scaleOnDevice: boolean;
+  readonly cap: number | null;
+  readonly bias: number | Float32Array;
+  readonly wanted: readonly StatisticName[];
+  readonly dots: readonly DotCase[];
+}
+
+export interface RowCase {
+  readonly rows: number;
+  readonly classes: number;
+  readonly logits: Float32Array;
+  readonly teacher: Float32Array | null;
+  readonly labels: Int32Array | null;
+  readonly targets: Float32Array | null;
+  readonly valid: Uint8Array | null;
+  readonly views: readonly ViewCase[];
+}
+
+/** Numbers [N] for each view by the name of the statistic, dots by "dot 0" and so on. */
+export type RowValues = readonly Readonly<Record<string, Float32Array>>[];
+
+export const statistics: readonly StatisticName[] = ["m", "s", "n", "t", "r", "e"];
+
+export const plainView: ViewCase = {
+  ...{ of: "logits", scale: 1, scaleOnDevice: false, cap: null, bias: 0 },
+  ...{ wanted: ["m", "s", "n", "t", "r"], dots: [] },
+};
+
+export function namesOf(view: ViewCase): string[] {
+  return [...view.wanted, ...view.dots.map((_, i) => `dot ${i}`)];
+}
+
+export function hasGradient(view: ViewCase, name: string): boolean {
+  if (view.of === "teacher" || name === "m") return false;
+  return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times === "logits";
+}
+
+/** Random numbers that a seed fixes (mulberry32). */
+export function randomNumbers(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+export function filled(length: number, value: (i: number) => number): Float32Array {
+  return Float32Array.from({ length }, (_, i) => value(i));
+}
+
+/** Rows of logits of many kinds, by what one entry is. */
+export const kinds: Readonly<Record<string, (random: () => number) => (j: number) => number>> = {
+  normal: (random) => () => 3 * normal(random),
+  wide: (random) => () => 2e4 * random() - 1e4,
+  high: (random) => () => 9990 + 5 * normal(random),
+  equal: (random) => {
+    const value = 100 * normal(random);
+    return () => value;
+  },
+  confident: (random) => {
+    const [top, position, gap] = [
+      10 * normal(random),
+      Math.floor(4 * random()),
+      [20, 60, 300][Math.floor(3 * random())],
+    ];
+    return (j) => (j === position ? top : top - gap - 0.1 - random());
+  },
+  "with −∞": (random) => () => (random() < 0.4 ? Number.NEGATIVE_INFINITY : 3 * normal(random)),
+  "with NaN": (random) => () => (random() < 0.1 ? Number.NaN : normal(random)),
+  "with ∞": (random) => () => (random() < 0.1 ? Number.POSITIVE_INFINITY : normal(random)),
+  "all −∞": () => () => Number.NEGATIVE_INFINITY,
+  rising: () => (j) => 0.37 * j - 1000,
+};
+
+export function randomLogits(
+  rows: number,
+  classes: number,
+  random: () => number,
+  names: readonly string[] = Object.keys(kinds),
+): Float32Array {
+  const logits = new Float32Array(rows * classes);
+  for (let row = 0; row < rows; row++) {
+    const entry = kinds[names[Math.floor(names.length * random())]](random);
+    for (let j = 0; j < classes; j++) logits[row * classes + j] = entry(j);
+  }
+  return logits;
+}
+
+function softmaxRows(rows: number, classes: number, random: () => number): Float32Array {
+  const q = filled(rows * classes, () => 2 * normal(random));
+  for (let row = 0; row < rows; row++) {
+    const part = q.subarray(row * classes, (row + 1) * classes);
+    const total = part.reduce((sum, z) => sum + Math.exp(z), 0);
+    part.forEach((z, j) => {
+      part[j] = random() < 0.2 ? 0 : Math.exp(z) / total;
+    });
+  }
+  return q;
+}
+
+function randomTable(classes: number, random: () => number): Float32Array | null {
+  const signed = random() < 0.3;
+  if (random() < 0.25) return null;
+  return filled(classes, () => (random() < 0.3 ? 0 : signed ? normal(random) : random()));
+}
+
+export function randomCase(rows: number, classes: number, seed: number): RowCase {
+  const random = randomNumbers(seed);
+  const chance = (probability: number): boolean => random() < probability;
+  const one = <T>(choices: readonly T[]): T => choices[Math.floor(choices.length * random())];
+  const labels = chance(0.75) ? Int32Array.from({ length: rows }, () => Math.floor(classes * random())) : null;
+  const targets = chance(0.4) ? softmaxRows(rows, classes, random) : null;
+  const hasTeacher = chance(0.4);
+  const count = 1 + Math.floor(2.4 * random());
+  const weights = ["ones", ...(targets === null ? [] : ["targets"]), ...(hasTeacher ? [count] : [])] as (
+    | "ones"
+    | "targets"
+    | number
+  )[];
+  const view = (of: "logits" | "teacher"): ViewCase => ({
+    of,
+    scale: Math.fround(chance(0.5) ? 1 : 0.1 + 2 * random()),
+    scaleOnDevice: chance(0.5),
+    cap: chance(0.35) ? Math.fround(5 + 40 * random()) : null,
+    bias: chance(0.35)
+      ? filled(classes, () => (chance(0.05) ? Number.NEGATIVE_INFINITY : 5 * normal(random)))
+      : chance(0.2)
+        ? Math.fround(normal(random))
+        : 0,
+    wanted: statistics.filter((name) => (labels !== null || "mse".includes(name)) && chance(0.6)),
+    dots:
+      of === "teacher" || chance(0.5)
+        ? []
+        : Array.from({ length: Math.floor(5 * random()) }, (): DotCase => {
+            const weighting = one(weights);
+            const times = weighting !== "ones" && chance(0.3) ? "nothing" : "logits";
+            return { weights: weighting, table: randomTable(classes, random), times };
+          }),
+  });
+  const own = Array.from({ length: count }, () => view("logits"));
+  return {
+    rows,
+    classes,
+    logits: randomLogits(rows, classes, random),
+    teacher: hasTeacher ? filled(rows * classes, () => 3 * normal(random)) : null,
+    labels,
+    targets,
+    valid: chance(0.3) ? Uint8Array.from({ length: rows }, () => (chance(0.6) ? 1 : 0)) : null,
+    views: hasTeacher ? [...own, view("teacher")] : own,
+  };
+}
+
+export function randomCotangents(given: RowCase, random: () => number): RowValues {
+  return given.views.map((view) =>
+    Object.fromEntries(
+      namesOf(view)
+        .filter((name) => hasGradient(view, name) && random() < 0.7)
+        .map((name) => [name, filled(given.rows, () => (random() < 0.2 ? 0 : 2 * random() - 1))]),
+    ),
+  );
+}
+
+// ------------------------------------------------------------------------------------------------------- in float64
+
+interface Entries {
+  /** z'_j. */
+  readonly z: Float64Array;
+  readonly m: number;
+  readonly p: Float64Array;
+  readonly s: number;
+  readonly e: number;
+  readonly isBad: boolean;
+}
+
+function rowOf(matrix: Float32Array, row: number, classes: number): Float64Array {
+  return Float64Array.from(matrix.subarray(row * classes, (row + 1) * classes));
+}
+
+function entriesOf(given: RowCase, row: number, { of, scale, cap, bias }: ViewCase): Entries {
+  const source = rowOf((of === "logits" ? given.logits : given.teacher) as Float32Array, row, given.classes);
+  const z = source.map((x, j) => {
+    const scaled = cap === null ? scale * x : cap * Math.tanh((scale * x) / cap);
+    return (typeof bias === "number" ? bias : bias[j]) + scaled;
+  });
+  const m = z.reduce((highest, x) => Math.max(highest, x), Number.NEGATIVE_INFINITY);
+  const exponentials = z.map((x) => Math.exp(x - m));
+  const total = exponentials.reduce((sum, x) => sum + x, 0);
+  const p = exponentials.map((x) => x / total);
+  const e = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (z[j] - m)), 0);
+  const isBad = z.some((x) => Number.isNaN(x) || x === Number.POSITIVE_INFINITY) || m === Number.NEGATIVE_INFINITY;
+  return { z, m, p, s: Math.log(total), e, isBad };
+}
+
+/** log Σ_{j≠y} exp(z_j), with its digits wherever the entries lie. */
+function logOthers(z: Float64Array, y: number): number {
+  const highest = z.reduce((top, x, j) => (j === y ? top : Math.max(top, x)), Number.NEGATIVE_INFINITY);
+  if (highest === Number.NEGATIVE_INFINITY) return highest;
+  return highest + Math.log(z.reduce((sum, x, j) => (j === y ? sum : sum + Math.exp(x - highest)), 0));
+}
+
+export interface RowGradient {
+  readonly entries: Float64Array;
+  /** The largest of what is added up for an entry: cotangents of opposite signs cancel. */
+  readonly size: number;
+}
+
+export interface RowExpectation {
+  readonly values: Readonly<Record<string, number>>;
+  /** The size of what a dot sums: a sum that cancels cannot keep more digits than its parts have. */
+  readonly sizes: Readonly<Record<string, number>>;
+  /** z'_j − m. */
+  readonly entries: Float64Array;
+  readonly gradient: (cotangent: (name: string) => number) => RowGradient;
+}
+
+export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExpectation {
+  const { classes } = given;
+  const { z, m, s, e, isBad } = entriesOf(given, row, view);
+  const source = rowOf((view.of === "logits" ? given.logits : given.teacher) as Float32Array, row, classes);
+  const slopes = source.map((x) => {
+    if (view.cap === null) return view.scale;
+    const h = Math.exp((-2 * view.scale * Math.abs(x)) / view.cap);
+    return (view.scale * 4 * h) / (1 + h) ** 2;
+  });
+  const y = given.labels === null ? z.indexOf(m) : given.labels[row];
+  const t = z[y] - m;
+  const rest = logOthers(z, y);
+  const u = rest - z[y];
+  const n = Math.max(u, 0) + Math.log1p(Math.exp(-Math.abs(u)));
+  // Without the highest entry among the others, log(1 + others) keeps the digits of a small s.
+  const precise = t === 0 ? Math.log1p(Math.exp(rest - m)) : s;
+  const values: Record<string, number> = { m, s: precise, n, t, r: rest - m, e };
+  const sizes: Record<string, number> = {};
+  const targets = given.targets === null ? null : rowOf(given.targets, row, classes);
+  const weights = view.dots.map(({ weights: weighting, table }) => {
+    const q =
+      weighting === "ones"
+        ? null
+        : weighting === "targets"
+          ? (targets as Float64Array)
+          : entriesOf(given, row, given.views[weighting]).p;
+    return z.map((_, j) => (q === null ? 1 : q[j]) * (table === null ? 1 : table[j]));
+  });
+  view.dots.forEach(({ times }, i) => {
+    const terms = weights[i].map((w, j) => (times === "nothing" ? w : w === 0 ? 0 : w * (z[j] - m)));
+    values[`dot ${i}`] = terms.reduce((sum, term) => sum + term, 0);
+    sizes[`dot ${i}`] = terms.reduce((sum, term) => sum + Math.abs(term), 0);
+  });
+  if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
+
+  const gradient = (cotangent: (name: string) => number): RowGradient => {
+    const names = namesOf(view).filter((name) => hasGradient(view, name));
+    const g = (name: string): number => (names.includes(name) ? cotangent(name) : 0);
+    const zero = { entries: new Float64Array(classes), size: 0 };
+    if (names.every((name) => cotangent(name) === 0)) return zero;
+    if (isBad || names.some((name) => Number.isNaN(cotangent(name)))) {
+      return { ...zero, entries: zero.entries.fill(Number.NaN) };
+    }
+    const others = 1 / (1 + Math.exp(-u));
+    let size = 0;
+    const changes = z.map((entry, j) => {
+      // p_j / (1 − p_y)
+      const among = j === y || rest === Number.NEGATIVE_INFINITY ? 0 : Math.exp(entry - rest);
+      const probability = j === y ? 1 / (1 + Math.exp(u)) : others * among;
+      const parts = [
+        g("s") * probability,
+        g("n") * (j === y ? -others : probability),
+        g("t") * (j === y ? 1 : 0),
+        g("r") * among,
+        probability > 0 ? g("e") * probability * (1 + (entry - m) - e) : 0,
+        ...weights.map((w, i) => (g(`dot ${i}`) === 0 ? 0 : g(`dot ${i}`) * w[j])),
+      ];
+      size = Math.max(size, slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0));
+      return slopes[j] * parts.reduce((sum, part) => sum + part, 0);
+    });
+    return { entries: changes, size };
+  };
+  return { values, sizes, entries: z.map((entry) => entry - m), gradient };
+}

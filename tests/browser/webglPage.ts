@@ -1,0 +1,285 @@
+/** What tests run in the page on tensorflow.js's webgl backend. */
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import type { WideInput } from "../../lib/kernels/rowStatistics.ts";
+import { webglRowStatistics } from "../../lib/kernels/webgl/rowStatistics.ts";
+import {
+  type AnyLoss,
+  compile,
+  crossEntropy,
+  evaluate,
+  evaluateGradient,
+  explain,
+  LossError,
+  mean,
+  type PlainBatch,
+  pipe,
+  useBackend,
+} from "../../mod.ts";
+import { cases } from "../support/arbitraries.ts";
+import { runCompiled } from "../support/compiled.ts";
+import { gradientSize, valueSize } from "../support/gradientSize.ts";
+import { checkKernel, newReport, type Report } from "./checkKernel.ts";
+import {
+  type DotCase,
+  filled,
+  kinds,
+  normal,
+  plainView,
+  type RowCase,
+  randomCase,
+  randomCotangents,
+  randomLogits,
+  randomNumbers,
+  statistics,
+  type ViewCase,
+} from "./rowCases.ts";
+
+const sizes = [1, 2, 3, 4, 5, 7, 16, 33, 100, 257, 511, 600, 1000];
+
+export async function randomCases({
+  from,
+  count,
+  tolerance,
+}: {
+  from: number;
+  count: number;
+  tolerance: number;
+}): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  for (let seed = from; seed < from + count; seed++) {
+    const random = randomNumbers(seed);
+    const rows = 1 + Math.floor(5 * random());
+    const classes = random() < 0.6 ? 1 + Math.floor(40 * random()) : sizes[Math.floor(sizes.length * random())];
+    const given = randomCase(rows, classes, seed);
+    checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
+  }
+  return report;
+}
+
+export async function everyKind({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  for (const classes of sizes) {
+    const random = randomNumbers(classes);
+    const rows = 3 * Object.keys(kinds).length;
+    const logits = new Float32Array(rows * classes);
+    Object.keys(kinds).forEach((kind, i) => {
+      logits.set(randomLogits(3, classes, random, [kind]), 3 * i * classes);
+    });
+    const labels = Int32Array.from({ length: rows }, (_, row) => (row % 3 === 0 ? 0 : Math.floor(classes * random())));
+    const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
+    const check = (labelled: boolean, view: ViewCase): void => {
+      const given = { ...shared, labels: labelled ? labels : null, views: [view] };
+      checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
+    };
+    check(true, { ...plainView, wanted: ["n"] });
+    check(true, { ...plainView, wanted: ["m", "s", "n", "t", "r", "e"] });
+    check(false, { ...plainView, wanted: ["m", "s", "e"] });
+  }
+  return report;
+}
+
+export async function largeVocabularies({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  for (const classes of [50257, 262144]) {
+    const random = randomNumbers(classes);
+    const rows = 3;
+    const logits = filled(rows * classes, () => 3 * normal(random));
+    for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
+    for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
+    const labels = Int32Array.of(classes - 1, 5, 17);
+    const shared = { rows, classes, logits, labels, valid: null, targets: null, teacher: null };
+    const check = (view: ViewCase, withLabels: boolean): void => {
+      const given = { ...shared, labels: withLabels ? labels : null, views: [view] };
+      checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
+    };
+    check(plainView, true);
+    check({ ...plainView, wanted: ["m", "s", "e"] }, false);
+    const dots: readonly DotCase[] = [{ weights: "ones", table: null, times: "logits" }];
+    check({ ...plainView, wanted: statistics, cap: 30, bias: filled(classes, () => normal(random) - 8), dots }, true);
+  }
+  return report;
+}
+
+/** No row; more rows than a texture is high; as many tables as two views may have; NaN among the cotangents. */
+export async function shapes({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  const shared = { valid: null, targets: null, teacher: null };
+  for (const rows of [0, 70_000]) {
+    const random = randomNumbers(rows);
+    const classes = 5;
+    const given: RowCase = {
+      ...{ ...shared, rows, classes },
+      logits: randomLogits(rows, classes, random, ["normal", "wide", "with −∞", "with NaN"]),
+      labels: Int32Array.from({ length: rows }, () => Math.floor(classes * random())),
+      valid: Uint8Array.from({ length: rows }, () => (random() < 0.8 ? 1 : 0)),
+      views: [{ ...plainView, wanted: statistics }],
+    };
+    checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
+  }
+  const random = randomNumbers(9);
+  const [rows, classes] = [3, 21];
+  const matrix = (): Float32Array => filled(rows * classes, () => normal(random));
+  const view = (i: number): ViewCase => ({
+    ...{ of: "logits", scale: 0.5 + i, scaleOnDevice: true, cap: null, bias: filled(classes, () => normal(random)) },
+    wanted: statistics,
+    dots: Array.from({ length: 6 }, (_, k) => ({
+      weights: (["ones", "targets", 3] as const)[k % 3],
+      table: filled(classes, () => normal(random)),
+      times: "logits",
+    })),
+  });
+  const given: RowCase = {
+    ...{ rows, classes, logits: matrix(), teacher: matrix(), targets: matrix() },
+    ...{ labels: Int32Array.of(0, 20, 7), valid: null },
+    views: [
+      view(0),
+      view(1),
+      view(2),
+      { ...plainView, of: "teacher", scaleOnDevice: true, cap: 20, bias: filled(classes, random) },
+    ],
+  };
+  checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
+  const logits = filled(4 * 9, (i) => Math.sin(i));
+  logits[2 * 9 + 3] = Number.NaN;
+  const labels = Int32Array.of(0, 1, 2, 8);
+  const capped = { ...plainView, cap: 20 };
+  const withNaN: RowCase = { ...shared, rows: 4, classes: 9, logits, labels, views: [plainView, capped] };
+  const weightless = Float32Array.of(1, 0, 0, Number.NaN);
+  const ofCapped = Float32Array.of(0, 0, 0, 1);
+  checkKernel(webglRowStatistics, withNaN, [{ n: weightless }, { s: ofCapped }], report, tolerance);
+  checkKernel(webglRowStatistics, withNaN, [{ t: weightless }, {}], report, tolerance);
+  return report;
+}
+
+/** What is left of a pass over logits that lie on the device, packed or not, and whether the gradient can be multiplied. */
+export async function tensors(_: null): Promise<Readonly<Record<string, number>>> {
+  await tf.setBackend("webgl");
+  const [rows, classes] = [5, 37];
+  const before = tf.memory();
+  const result = tf.tidy(() => {
+    const values = tf.tensor2d(
+      filled(rows * classes, (i) => 3 * Math.sin(i * i)),
+      [rows, classes],
+    );
+    const plain = tf.gather(values, tf.range(0, rows, 1, "int32"));
+    const packed = tf.mul(values, 1) as tf.Tensor2D;
+    const results = [plain, packed].map((logits) => {
+      const live = tf.memory().numTensors;
+      const input: WideInput = {
+        ...{ logits, teacher: null, targets: null, valid: null, labels: tf.tensor1d(new Int32Array(rows), "int32") },
+        views: [{ of: "logits", scale: 1, cap: null, bias: 0, wanted: new Set(statistics), dots: [] }],
+      };
+      const known = webglRowStatistics.forward(input);
+      const g = { s: null, n: tf.ones<tf.Rank.R1>([rows]), t: null, r: null, e: null, dots: [] };
+      const gradient = webglRowStatistics.backward(input, known, [g]);
+      // The labels, g, six statistics, the state and the gradient.
+      const left = tf.memory().numTensors - live - 10;
+      // A product over an odd number of classes reads what lies beyond the last.
+      const sums = tf.matMul(gradient, tf.ones([classes, 1]));
+      const columns = tf.matMul(tf.ones([1, rows]), gradient);
+      const direct = tf.sum(gradient, 0);
+      return {
+        left,
+        sums: tf.max(tf.abs(sums)).dataSync()[0],
+        columns: tf.max(tf.abs(tf.sub(columns, direct))).dataSync()[0],
+      };
+    });
+    return {
+      left: results[0].left + results[1].left,
+      sums: Math.max(results[0].sums, results[1].sums),
+      columns: Math.max(results[0].columns, results[1].columns),
+    };
+  });
+  const after = tf.memory();
+  return {
+    ...result,
+    tensors: after.numTensors - before.numTensors,
+    buffers: after.numDataBuffers - before.numDataBuffers,
+  };
+}
+
+/** Cross entropy as it is compiled, against the reference: the loss, its gradient and a step of an optimizer. */
+export async function crossEntropyStep(_: null): Promise<Readonly<Record<string, number>>> {
+  await useBackend("webgl");
+  const [rows, classes] = [6, 11];
+  const random = randomNumbers(5);
+  const logits = Array.from({ length: rows }, () =>
+    Array.from({ length: classes }, () => Math.fround(3 * normal(random))),
+  );
+  const labels = logits.map(() => Math.floor(classes * random()));
+  const loss = pipe(crossEntropy, mean);
+  const compiled = compile(loss);
+  const expected = evaluate(loss, { logits, labels }) as number;
+  const expectedGradient = (evaluateGradient(loss, { logits, labels }) as number[][]).flat();
+  const { value, grad } = tf.valueAndGrad((z: tf.Tensor) => compiled({ logits: z as tf.Tensor2D, labels }))(
+    tf.tensor2d(logits),
+  );
+  const values = await value.data();
+  const gradient = await grad.data();
+  const variable = tf.variable(tf.tensor2d(logits));
+  const cost = tf.train.sgd(1).minimize(() => compiled({ logits: variable as tf.Tensor2D, labels }), true, [variable]);
+  await cost?.data();
+  const stepped = await variable.data();
+  const largest = (of: (i: number) => number): number =>
+    expectedGradient.reduce((size, _, i) => Math.max(size, Math.abs(of(i))), 0);
+  return {
+    value: Math.abs(values[0] - expected),
+    gradient: largest((i) => gradient[i] - expectedGradient[i]),
+    step: largest((i) => stepped[i] - (logits.flat()[i] - expectedGradient[i])),
+  };
+}
+
+/** Random compositions as they are compiled, against the reference: the largest distances, and the worst composition. */
+export async function compositions({ count, seed }: { count: number; seed: number }): Promise<{
+  readonly value: number;
+  readonly gradient: number;
+  readonly cases: number;
+  readonly portable: readonly string[];
+}> {
+  await useBackend("webgl");
+  const worst = { value: 0, gradient: 0, cases: 0, portable: [] as string[] };
+  for (const { composition, batch } of fc.sample(cases, { numRuns: count, seed })) {
+    const expected = referenceOf(composition.loss, batch.plain);
+    if (expected === null) continue;
+    const { value, gradient } = await runCompiled(composition.loss, batch.plain, [...batch.shape, batch.classes]);
+    worst.cases++;
+    worst.value = Math.max(worst.value, apart(value, expected.value, valueSize(composition.loss, batch.plain)));
+    const size = gradientSize(composition.loss, batch.plain);
+    worst.gradient = Math.max(worst.gradient, apart(gradient, expected.gradient, size));
+    if (!explain(composition.loss).includes("fused for webgl")) worst.portable.push(composition.steps.join(" "));
+  }
+  return worst;
+}
+
+function referenceOf(
+  loss: AnyLoss,
+  plain: PlainBatch,
+): { readonly value: number[]; readonly gradient: number[] } | null {
+  try {
+    const value = evaluate(loss as typeof crossEntropy, plain);
+    return { value: flat(value), gradient: flat(evaluateGradient(loss, plain)) };
+  } catch (error) {
+    if (error instanceof LossError) return null;
+    throw error;
+  }
+}
+
+function flat(nested: unknown): number[] {
+  return Array.isArray(nested) ? nested.flatMap(flat) : [nested as number];
+}
+
+/** The largest difference, relative to the largest number or to `atLeast`. */
+function apart(actual: readonly number[], expected: readonly number[], atLeast: number): number {
+  const finite = expected.filter(Number.isFinite).map(Math.abs);
+  const size = finite.reduce((a, b) => Math.max(a, b), Math.max(atLeast, 1e-33));
+  return expected.reduce((max, x, i) => {
+    if (Object.is(actual[i], x) || actual[i] === x) return max;
+    const error = Math.abs(actual[i] - x) / size;
+    return Number.isFinite(error) ? Math.max(max, error) : Number.POSITIVE_INFINITY;
+  }, 0);
+}

@@ -1,0 +1,67 @@
+/** The WebGL row statistics in Chromium, against the same formulas in float64. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Report } from "../browser/checkKernel.ts";
+import { hasChromium, openPage, type Page } from "../browser/chromium.ts";
+import type * as functions from "../browser/webglPage.ts";
+
+const tolerance = 2e-6;
+
+(hasChromium() ? describe : describe.skip)("webgl in Chromium", () => {
+  let page: Page<typeof functions>;
+
+  beforeAll(async () => {
+    page = await openPage({ module: new URL("../browser/webglPage.ts", import.meta.url), timeout: 100_000 });
+  }, 60_000);
+
+  afterAll(async () => {
+    await page?.close();
+  });
+
+  function expectRight(report: Report, cases: number): void {
+    expect(report.failures).toEqual([]);
+    expect(report.cases).toBe(cases);
+    // Of confident rows, n keeps the digits that the label's logit has relative to the others.
+    for (const [name, error] of Object.entries(report.worst)) {
+      if (name.endsWith("n, relative")) expect(error).toBeLessThan(1e-5);
+    }
+  }
+
+  test("random batches are as in float64", async () => {
+    expectRight(await page.run("randomCases", { from: 1, count: 20, tolerance }), 20);
+  }, 100_000);
+
+  test("every size and kind of row", async () => {
+    expectRight(await page.run("everyKind", { tolerance }), 39);
+  }, 100_000);
+
+  test("large vocabularies", async () => {
+    expectRight(await page.run("largeVocabularies", { tolerance }), 6);
+  }, 100_000);
+
+  test("no row, many rows, many tables, and NaN cotangents", async () => {
+    expectRight(await page.run("shapes", { tolerance }), 5);
+  }, 100_000);
+
+  test("reads packed and unpacked logits, leaves no tensor, and writes a gradient that can be multiplied", async () => {
+    const { left, tensors, buffers, sums, columns } = await page.run("tensors", null);
+    expect({ left, tensors, buffers }).toEqual({ left: 0, tensors: 0, buffers: 0 });
+    expect(sums).toBeLessThan(1e-6);
+    expect(columns).toBeLessThan(1e-6);
+  }, 100_000);
+
+  test("a step of cross entropy is the reference's", async () => {
+    const { value, gradient, step } = await page.run("crossEntropyStep", null);
+    expect(value).toBeLessThan(2e-6);
+    expect(gradient).toBeLessThan(1e-6);
+    expect(step).toBeLessThan(2e-6);
+  }, 100_000);
+
+  test("random compositions are the reference's", async () => {
+    const { value, gradient, cases, portable } = await page.run("compositions", { count: 30, seed: 7 });
+    expect(value).toBeLessThan(2e-5);
+    expect(gradient).toBeLessThan(2e-5);
+    expect(cases).toBeGreaterThan(20);
+    // Several teachers' views in one loss.
+    expect(portable.length).toBeLessThan(cases / 2);
+  }, 100_000);
+});
