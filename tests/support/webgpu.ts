@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 /** Errors that the device reported since the last look. */
 const reported: string[] = [];
 
+/** As the backend itself asks for: eight storage buffers for a program remain the most. */
 const limits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -19,9 +20,10 @@ export async function hasWebGPU(): Promise<boolean> {
 }
 
 export async function startWebGPU(): Promise<void> {
+  if (!(await hasWebGPU())) throw new Error("this runtime has no WebGPU adapter");
   const { WebGPUBackend } = await import("@tensorflow/tfjs-backend-webgpu");
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter === null) throw new Error("there is no adapter");
+  if (adapter === null) throw new Error("the adapter is gone");
   const device = await adapter.requestDevice({
     requiredLimits: Object.fromEntries(limits.map((name) => [name, adapter.limits[name]])),
   });
