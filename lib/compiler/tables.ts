@@ -98,13 +98,14 @@ function foldTable(table: Table, step: number, classes: number): Entries {
 }
 
 function upload(entries: Entries, classes: number): DotTable {
-  const values = typeof entries === "number" ? new Float32Array(classes).fill(entries) : Float32Array.from(entries);
-  const exact = (id: number): number => (typeof entries === "number" ? entries : entries[id]);
-  const lost = values.findIndex((value, id) => !Number.isFinite(value) || (value === 0 && exact(id) !== 0));
-  if (lost >= 0) {
+  const exact = typeof entries === "number" ? new Float64Array(classes).fill(entries) : entries;
+  const values = new Float32Array(exact);
+  for (let id = 0; id < values.length; id++) {
+    const value = values[id];
+    if (Number.isFinite(value) && (value !== 0 || exact[id] === 0)) continue;
     throw new LossError(
       "weights",
-      `the weight of id ${lost} is ${exact(lost)}, which float32 cannot hold`,
+      `the weight of id ${id} is ${exact[id]}, which float32 cannot hold`,
       'Bring the weights into range, with normalise("max") or clip(lo, hi)',
     );
   }

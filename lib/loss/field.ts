@@ -85,8 +85,12 @@ function atomsWithin(e: Expression<VocabularyAtom>): readonly VocabularyAtom[] {
 
 /** Whether the field changes with the step. */
 export function isScheduledField(field: Field): boolean {
-  return field.laws.some((law) =>
-    atomsWithin(law.map).some((a) => a.kind === "step" || (a.kind === "overridden" && a.weights.some(isScheduled))),
+  return field.laws.some(isScheduledLaw);
+}
+
+function isScheduledLaw(law: Law): boolean {
+  return atomsWithin(law.map).some(
+    (a) => a.kind === "step" || (a.kind === "overridden" && a.weights.some(isScheduled)),
   );
 }
 
@@ -100,21 +104,33 @@ export function entriesAlgebra<A>(meaning: (a: A) => Entries): Algebra<A, Entrie
   return {
     constant: (value) => value,
     atom: meaning,
-    unary: (operator, x) => zip([x], ([value]) => unaryNumber[operator](value)),
-    binary: (operator, x, y) => zip([x, y], ([left, right]) => binaryNumber[operator](left, right)),
+    unary: (operator, x) => {
+      const f = unaryNumber[operator];
+      return typeof x === "number" ? f(x) : x.map((value) => f(value));
+    },
+    binary: (operator, x, y) => combine(binaryNumber[operator], x, y),
     select: (left, right, whenLess, otherwise) =>
       zip([left, right, whenLess, otherwise], ([l, r, a, b]) => (l < r ? a : b)),
   };
 }
 
-function zip(operands: readonly Entries[], combine: (values: number[]) => number): Entries {
+/** f of the entries of both. */
+function combine(f: (x: number, y: number) => number, x: Entries, y: Entries): Entries {
+  if (typeof x === "number") return typeof y === "number" ? f(x, y) : y.map((right) => f(x, right));
+  if (typeof y === "number") return x.map((left) => f(left, y));
+  const result = new Float64Array(x.length);
+  for (let entry = 0; entry < result.length; entry++) result[entry] = f(x[entry], y[entry]);
+  return result;
+}
+
+function zip(operands: readonly Entries[], take: (values: number[]) => number): Entries {
   const values = operands.map((operand) => (typeof operand === "number" ? operand : Number.NaN));
   const arrays = operands.flatMap((operand, i) => (typeof operand === "number" ? [] : [{ operand, i }]));
-  if (arrays.length === 0) return combine(values);
+  if (arrays.length === 0) return take(values);
   const result = new Float64Array(arrays[0].operand.length);
   for (let entry = 0; entry < result.length; entry++) {
     for (const { operand, i } of arrays) values[i] = operand[entry];
-    result[entry] = combine(values);
+    result[entry] = take(values);
   }
   return result;
 }
@@ -127,41 +143,63 @@ export function aggregateEntries(aggregate: "sum" | "max", entries: Entries, siz
 
 /** The weights of a field at a step; a LossError that names the entry where one is negative or not finite. */
 export function evaluateField(field: Field, atStep: number): Float64Array {
-  const { values, counts } = field.source;
-  let current: Entries = values;
-  for (const law of field.laws) {
-    const before: Entries = current;
-    const meaning = (a: VocabularyAtom): Entries => {
-      switch (a.kind) {
-        case "step":
-          return stepValue(a, atStep);
-        case "value":
-          return before;
-        case "count":
-          return counts ?? Number.NaN;
-        case "overridden": {
-          const base = evaluate(a.of);
-          const result = typeof base === "number" ? new Float64Array(values.length).fill(base) : base.slice();
-          for (const [i, id] of a.ids.entries()) result[id] = at(a.weights[i], atStep);
-          return result;
-        }
-        case "vocabularySize":
-          return values.length;
-        case "overVocabulary":
-          return aggregateEntries(a.aggregate, evaluate(a.body), values.length);
-      }
-    };
-    const evaluate = interpreter(entriesAlgebra(meaning));
-    current = evaluate(law.map);
-  }
-  const weights = typeof current === "number" ? new Float64Array(values.length).fill(current) : current;
-  const bad = weights.findIndex((w) => !(w >= 0 && w < Number.POSITIVE_INFINITY));
-  if (bad >= 0) {
+  const { settled, rest } = settle(field);
+  const current = rest.reduce((before, law) => applyMap(law, field, before, atStep), settled);
+  const weights = typeof current === "number" ? new Float64Array(field.source.values.length).fill(current) : current;
+  for (let id = 0; id < weights.length; id++) {
+    if (weights[id] >= 0 && weights[id] < Number.POSITIVE_INFINITY) continue;
     throw new LossError(
       [...field.laws.map((law) => law.name).reverse(), field.source.name].join(" ∘ "),
-      `the weight of id ${bad} is ${weights[bad]}${isScheduledField(field) ? ` at step ${atStep}` : ""}`,
+      `the weight of id ${id} is ${weights[id]}${isScheduledField(field) ? ` at step ${atStep}` : ""}`,
       "Weights are finite and not negative: check the field's values and the laws' parameters, or clip(lo, hi)",
     );
   }
   return weights;
+}
+
+interface SettledField {
+  /** The values after the laws before the first that has a schedule. */
+  readonly settled: Entries;
+  readonly rest: readonly Law[];
+}
+
+const settledFields = new WeakMap<Field, SettledField>();
+
+/** The part of a field that is the same at every step: it is computed once. */
+function settle(field: Field): SettledField {
+  const known = settledFields.get(field);
+  if (known !== undefined) return known;
+  const first = field.laws.findIndex(isScheduledLaw);
+  const constant = first < 0 ? field.laws : field.laws.slice(0, first);
+  const settled = constant.reduce<Entries>((before, law) => applyMap(law, field, before, 0), field.source.values);
+  const result = { settled, rest: first < 0 ? [] : field.laws.slice(first) };
+  settledFields.set(field, result);
+  return result;
+}
+
+/** The values of a field after a law. */
+function applyMap(law: Law, { source }: Field, before: Entries, atStep: number): Entries {
+  const { values, counts } = source;
+  const meaning = (a: VocabularyAtom): Entries => {
+    switch (a.kind) {
+      case "step":
+        return stepValue(a, atStep);
+      case "value":
+        return before;
+      case "count":
+        return counts ?? Number.NaN;
+      case "overridden": {
+        const base = evaluate(a.of);
+        const result = typeof base === "number" ? new Float64Array(values.length).fill(base) : base.slice();
+        for (const [i, id] of a.ids.entries()) result[id] = at(a.weights[i], atStep);
+        return result;
+      }
+      case "vocabularySize":
+        return values.length;
+      case "overVocabulary":
+        return aggregateEntries(a.aggregate, evaluate(a.body), values.length);
+    }
+  };
+  const evaluate = interpreter(entriesAlgebra(meaning));
+  return evaluate(law.map);
 }

@@ -163,6 +163,7 @@ function declareView(plan: BackwardPlan, view: IndexedView): string {
   let origin${v} = ${of}[start + originAt${v}];
   let originBias${v} = ${at(bias, `originAt${v}`)};`;
   const softmaxFactors = `
+  let isWeightless${v} = isNotANumber(${value});
   let weightOfOthers${v} = rowData[state + ${state.share}];
   let weightOfOwn${v} = rowData[state + ${state.probability}];`;
   const position = state.excluded === null ? "-1" : `i32(rowData[state + ${state.excluded}])`;
@@ -230,7 +231,9 @@ function declareFactors(plan: BackwardPlan, view: IndexedView): string {
 function declareSoftmax(view: IndexedView): string {
   const { v } = view;
   const x = entry(view, v, logitOf(view), "j");
-  return `let p${v}_j = select(exponential(${x}) * weightOfOthers${v}, weightOfOwn${v}, j == excluded${v});`;
+  const p = `select(exponential(${x}) * weightOfOthers${v}, weightOfOwn${v}, j == excluded${v})`;
+  // Without statistics there are no weights: all cotangents of the dots that they are of are 0 in this row.
+  return `let p${v}_j = select(${p}, 0.0, isWeightless${v});`;
 }
 
 function addGradient(view: IndexedView, isOneOfSeveral: boolean): string {

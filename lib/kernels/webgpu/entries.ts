@@ -16,9 +16,10 @@ fn unlessLost(x : vec2<f32>, part : f32) -> f32 {
 export const lowest = "-3.3e38";
 
 /**
- * With a = scale z / cap and b the same of the origin, tanh a − tanh b = sinh(a − b) / (cosh a cosh b) =
- * 2 (e^2(a−b) − 1) / ((1 + e^2a) (1 + e^−2b)): no difference of two tanh is taken. |a| ≥ 12 counts as 12, at which tanh
- * differs from ±1 by 8e-11. The names that end in 2 are of numbers that are sums of two float32.
+ * With a = scale z / cap and b the same of the origin, tanh a − tanh b = sinh(a − b) / (cosh a cosh b), which is
+ * 2 (e^2(a−b) − 1) / ((1 + e^2a) (1 + e^−2b)) for a ≤ b, and else −2 (e^2(b−a) − 1) / ((1 + e^−2a) (1 + e^2b)): no
+ * difference of two tanh is taken, and no exponential is large where the difference is. |a| ≥ 12 counts as 12, at which
+ * tanh differs from ±1 by 8e-11. The names that end in 2 are of numbers that are sums of two float32.
  *
  * The slope is scale (1 − tanh² a) = scale · 4 h / (1 + h)² for h = e^−2|a|, which keeps its digits where tanh is near
  * ±1. There rounding 2 |a| would cost digits, so it is a sum of two float32.
@@ -28,19 +29,22 @@ struct Capped {
   bound : f32,
   origin : f32,
   rate : f32,
-  factor : f32,
+  below : f32,
+  above : f32,
 };
 
 fn cappedFrom(origin : f32, scale : f32, cap : f32) -> Capped {
   let bound = 12.0 * cap / scale;
   let bounded = clamp(origin, -bound, bound);
   let rate = 2.0 * scale / cap;
-  return Capped(bound, bounded, rate, 2.0 * cap / (1.0 + exponential(-bounded * rate)));
+  let x = bounded * rate;
+  return Capped(bound, bounded, rate, 2.0 * cap / (1.0 + exponential(-x)), -2.0 * cap / (1.0 + exponential(x)));
 }
 
 fn cappedDifference(view : Capped, z : f32) -> f32 {
   let bounded = clamp(z, -view.bound, view.bound);
-  let x = (bounded - view.origin) * view.rate;
+  let isAbove = bounded > view.origin;
+  let x = -abs(bounded - view.origin) * view.rate;
   let k = round(x * 1.4426950408889634);
   let power = powerOfTwo(k);
   let r = reduced(x, k);
@@ -50,7 +54,8 @@ fn cappedDifference(view : Capped, z : f32) -> f32 {
   p = fma(p, r, 0.4999999815515332);
   p = fma(p * r, r, r);
   let excess = fma(power, p, kept(power - 1.0));
-  return view.factor * excess / (1.0 + exponential(bounded * view.rate));
+  let own = exponential(select(bounded, -bounded, isAbove) * view.rate);
+  return select(view.below, view.above, isAbove) * excess / (1.0 + own);
 }
 
 struct Capped2 {

@@ -42,7 +42,7 @@ export function forwardSource(plan: RowsPlan): string {
   const dots = views.flatMap((view) =>
     view.dots.flatMap((dot, k): IndexedDot[] => (dot === null ? [] : [{ ...dot, view, k, sum: `dot${view.v}x${k}` }])),
   );
-  const highest = highestOf(views);
+  const highest = highestOf(views, plan.hasLabels);
   const sums = sumsOf(views, dots);
   const lost = lostOf(dots);
   const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "sum" })), ...lost];
@@ -106,8 +106,16 @@ function isSummed({ wanted, weighs }: ViewPlan): boolean {
 
 // --------------------------------------------------------------------------------------------------- highest entries
 
-function highestOf(views: readonly IndexedView[]): readonly Reduced[] {
-  const tops = views.map(({ v }): Reduced => ({ name: `top${v}`, by: "max", position: `topAt${v}` }));
+/** Whether the position of the highest entry is needed: as that of the label, or for its bias. */
+function isPlaced({ bias }: ViewPlan, hasLabels: boolean): boolean {
+  return !hasLabels || bias !== null;
+}
+
+function highestOf(views: readonly IndexedView[], hasLabels: boolean): readonly Reduced[] {
+  const tops = views.map((view): Reduced => {
+    const name = `top${view.v}`;
+    return isPlaced(view, hasLabels) ? { name, by: "max", position: `topAt${view.v}` } : { name, by: "max" };
+  });
   return [{ name: "flaws", by: "or" }, ...tops];
 }
 
@@ -138,13 +146,15 @@ function height(view: IndexedView, z: string, j: string): { readonly value: stri
 function findHighest(view: IndexedView, hasLabels: boolean): string {
   const { v } = view;
   const { value, flaw } = height(view, logitOf(view), "j");
+  const found = `top${v} = max(top${v}, select(height, top${v}, j == label));`;
+  const placed = `if (height > top${v}${hasLabels ? " && j != label" : ""}) {
+        top${v} = height;
+        topAt${v} = j;
+      }`;
   return `{
       let height = ${value};
       flaws |= select(0u, ${bit(v)}, ${flaw});
-      if (height > top${v}${hasLabels ? " && j != label" : ""}) {
-        top${v} = height;
-        topAt${v} = j;
-      }
+      ${isPlaced(view, hasLabels) ? placed : found}
     }`;
 }
 
@@ -153,11 +163,13 @@ function declareOrigin(view: IndexedView, hasLabels: boolean): string {
   const { v, bias } = view;
   const z = (position: string): string => `${view.of}[start + ${position}]`;
   const y = `excluded${v}`;
+  const placed = `
+  let originAt${v} = select(${y}, topAt${v}, isFound${v});
+  let origin${v} = ${z(`originAt${v}`)};`;
   return `
   let isFound${v} = top${v} > ${lowest};
   let ${y} = ${hasLabels ? "label" : `topAt${v}`};
-  let originAt${v} = select(${y}, topAt${v}, isFound${v});
-  let origin${v} = ${z(`originAt${v}`)};
+  ${isPlaced(view, hasLabels) ? placed : `let origin${v} = select(${z("label")}, top${v}, isFound${v});`}
   ${bias === null ? "" : `let originBias${v} = ${at(bias, `originAt${v}`)};`}
   ${declareEntry(view, v)}
   let ownLogit${v} = ${z(y)};

@@ -1,13 +1,16 @@
 /** What the module exports. */
 import { backwardRows } from "./backward";
 import { forwardRows } from "./forward";
+import { backwardPlainRows, forwardPlainRows, isPlain, wasPlain } from "./plain";
 
 /** Writes every wanted statistic of every row; the argument is the address of the parameter block. */
 export function forward(block: usize): void {
-  forwardRows(block);
+  if (isPlain(block)) forwardPlainRows(block);
+  else forwardRows(block);
 }
 
 /** Writes the gradient of the logits; the argument is the address of the parameter block. */
 export function backward(block: usize): void {
-  backwardRows(block);
+  if (wasPlain(block)) backwardPlainRows(block);
+  else backwardRows(block);
 }
