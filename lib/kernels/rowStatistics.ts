@@ -67,7 +67,7 @@ export interface WideInput {
 /** One number a row, [N], each, of one view; null for some that are not wanted. */
 export type RowStatistics = Readonly<Record<StatisticName, tf.Tensor1D | null>> & {
   readonly dots: readonly tf.Tensor1D[];
-  /** What else the kernel's own backward pass needs. */
+  /** What else the kernel's own backward pass needs, of this view or, in the first, of all: it gets them in this order. */
   readonly state: readonly tf.Tensor[];
 };
 

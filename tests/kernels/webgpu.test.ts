@@ -177,6 +177,9 @@ function logOthers(z: Float64Array, y: number): number {
   return highest + Math.log(z.reduce((sum, x, j) => (j === y ? sum : sum + Math.exp(x - highest)), 0));
 }
 
+/** Probabilities below it are 0 in float32, so that even −∞ adds nothing there. */
+const lowestNormal = 1.2e-38;
+
 interface RowExpectation {
   readonly values: Readonly<Record<string, number>>;
   /** The size of what a dot sums: a sum that cancels cannot keep more digits than its parts have. */
@@ -218,7 +221,7 @@ function expectedRow(given: Case, row: number, view: View): RowExpectation {
   const weights = view.dots.map(({ weights, table }) => {
     const w =
       typeof weights === "number"
-        ? softmax(entriesOf(given, row, given.views[weights])).p
+        ? softmax(entriesOf(given, row, given.views[weights])).p.map((p) => (p < lowestNormal ? 0 : p))
         : weights === "targets"
           ? rowOf(given.targets as Float32Array, row, given.classes)
           : null;
@@ -544,6 +547,46 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
     await check(given, [{ n: weightless }, { s: Float32Array.of(0, 0, 0, 1) }]);
     await check(given, [{ t: weightless }, {}]);
     await check(given, [{}, {}]);
+  });
+
+  test("rows at the bounds of a cap, with and without a bias that cancels it", async () => {
+    const classes = 4;
+    const rows: readonly (readonly number[])[] = [
+      [-Infinity, -2.458, -Infinity, -Infinity],
+      [Infinity, 0.5, -0.5, 1],
+      [Infinity, -Infinity, 300, -300],
+      [9990, 22, -1, -9990],
+      [-60, -59, 12, -61],
+    ];
+    const logits = Float32Array.from(rows.flat());
+    const labels = Int32Array.of(1, 1, 2, 0, 2);
+    const shared = { rows: rows.length, classes, logits, labels, valid: null, targets: null, teacher: null };
+    const dots: Dot[] = [{ weights: "ones", table: Float32Array.of(0, 1, 2, 0), times: "logits" }];
+    for (const bias of [0, Float32Array.of(-24, 0.25, -12.5, 11.75)]) {
+      const view: View = { ...plain, scale: 1.5, cap: 12.4, bias, wanted: statistics, dots };
+      await checkWithRandomCotangents({ ...shared, views: [view] }, 2);
+    }
+  });
+
+  test("a teacher's row without statistics, and dots by it whose cotangent is 0", async () => {
+    const [rows, classes] = [3, 5];
+    const teacher = filled(rows * classes, (i) => (i === 1 ? NaN : i >= 10 ? -Infinity : i / 3));
+    const dots: Dot[] = [{ weights: 1, table: null, times: "logits" }];
+    const given: Case = {
+      ...{ rows, classes, logits: filled(rows * classes, Math.sin), teacher, labels: Int32Array.of(0, 1, 2) },
+      ...{
+        targets: null,
+        valid: null,
+        views: [
+          { ...plain, dots },
+          { ...plain, of: "teacher" },
+        ],
+      },
+    };
+    await check(given, [{ n: Float32Array.of(1, 1, 1), "dot 0": Float32Array.of(0, 1, 0) }, {}]);
+    const outcome = await run(given, [{ n: Float32Array.of(1, 1, 1), "dot 0": Float32Array.of(1, 1, 0) }, {}]);
+    expect(outcome.gradient.findIndex((x) => !Number.isNaN(x))).toBe(classes);
+    expect(outcome.gradient.subarray(classes).some(Number.isNaN)).toBe(false);
   });
 
   test("the packed tensor holds each statistic in its column", async () => {

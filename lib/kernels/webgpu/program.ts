@@ -23,7 +23,10 @@ export interface Input {
 export interface ComputeProgram {
   /** Names everything that the source depends on. */
   readonly key: string;
-  /** WGSL with a function `main(index : i32)`, the index counting the invocations of all workgroups. */
+  /**
+   * WGSL with a function `main(index : i32)`, the index counting the invocations of all workgroups. It has to read one of
+   * the uniforms at least, since they are bound in any case.
+   */
   readonly source: () => string;
   readonly outputShape: number[];
   readonly workgroups: number;
