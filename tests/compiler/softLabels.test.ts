@@ -47,6 +47,26 @@ for (const backend of backends) {
   describe(`soft labels, ${backend}`, () => {
     beforeAll(startBackend(backend));
 
+    test("a confident row keeps the digits of its loss", async () => {
+      const { value } = await runCompiled(
+        pipe(crossEntropy, sum),
+        {
+          logits: [
+            [0, 0, 25.3],
+            [47.3, 0, 1],
+          ],
+          labels: [
+            [0, 0, 1],
+            [1e-4, 0, 0],
+          ],
+        },
+        [2, 3],
+      );
+      const [first, second] = [Math.fround(25.3), Math.fround(47.3)];
+      const exact = Math.log1p(2 * Math.exp(-first)) + 1e-4 * Math.log1p(Math.exp(-second) + Math.exp(1 - second));
+      expect(Math.abs(value[0] - exact)).toBeLessThan(2e-6 * exact);
+    });
+
     test("a one-hot row is its integer label", async () => {
       for (const loss of Object.values(losses)) {
         const soft = await runCompiled(

@@ -17,14 +17,11 @@ export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
 }
 
 /**
- * The same for values, for divergences from a teacher alone: those are the small difference of two entropies. The
- * values of other terms are held to their own size.
+ * The same for values: it matters where a value is the small difference of its parts, such as a divergence of two near
+ * distributions, or a loss less a penalty that is nearly as large.
  */
 export function valueSize(loss: AnyLoss, batch: PlainBatch): number {
-  const terms = finalTerms(loss).filter(({ targets }) => targets !== "labels");
-  if (terms.length === 0) return 0;
-  const sizes = rowSizes({ ...loss, focus: null, terms }, batch, valueParts);
-  return 0.05 * sizes.reduce((a, b) => a + b, 0);
+  return 0.05 * rowSizes(loss, batch, valueParts).reduce((a, b) => a + b, 0);
 }
 
 type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf) => number;

@@ -1,11 +1,12 @@
 /** The gradient of the logits. */
 import { addWeights } from "./dots";
 import { storeTail } from "./lanes";
-import { writeExponentials } from "./probabilities";
+import { writeExponentials, writeExponentialsAndTable } from "./probabilities";
 import { exponential, sigmoid } from "./scalar";
 import { teacherProbabilities } from "./teacher";
 import { addThroughCap, entryAt, isWarped, referenceLogit, restoreReference, writeEntries } from "./view";
 import {
+  BY_TABLE,
   BY_TARGETS,
   BY_TEACHER,
   CAP,
@@ -100,6 +101,8 @@ function backwardView(block: usize, view: usize, row: i32, gradient: usize, leng
   const out = capped ? scratchRow(block, 1) : gradient;
   const accumulate = !capped && isWritten;
 
+  // The dot that is added in the same write as the exponentials; 0 for none.
+  let added: usize = 0;
   const s = cotangent(view, S, row);
   const n = cotangent(view, N, row);
   const t = cotangent(view, T, row);
@@ -137,22 +140,49 @@ function backwardView(block: usize, view: usize, row: i32, gradient: usize, leng
       }
       const share = factor * exponential(-logOthers);
       const before: f32 = accumulate ? load<f32>(hole) : 0;
-      writeExponentials(values, length, origin, unit, <f32>(share * constant), <f32>(share * rate), out, accumulate);
-      store<f32>(hole, before);
+      const c = <f32>(share * constant);
+      const d = <f32>(share * rate);
+      added = accumulate ? 0 : dotByTable(view, row);
+      if (added == 0) {
+        writeExponentials(values, length, origin, unit, c, d, out, accumulate);
+        store<f32>(hole, before);
+      } else {
+        const table = pointer(added, TABLE);
+        const dotFactor = <f32>(factor * cotangent(added, VALUE, row));
+        writeExponentialsAndTable(values, length, origin, unit, c, d, out, dotFactor, table);
+        store<f32>(hole, table == 0 ? dotFactor : dotFactor * load<f32>(table + ((<usize>excluded) << 2)));
+      }
     } else if (!accumulate) fill(out, length, 0);
     store<f32>(hole, <f32>(<f64>load<f32>(hole) + factor * target));
   } else if (!accumulate) fill(out, length, 0);
-  backwardDots(block, view, row, out, length, factor);
+  backwardDots(block, view, row, out, length, factor, added);
   if (capped) addThroughCap(view, logits, logits + length, out, gradient, isWritten);
   isWritten = true;
 }
 
-function backwardDots(block: usize, view: usize, row: i32, out: usize, length: usize, factor: f64): void {
+/** The first dot with weights of a table alone and a cotangent in a row; 0 for none. */
+function dotByTable(view: usize, row: i32): usize {
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    if (load<i32>(words + WEIGHTING) == BY_TABLE && cotangent(words, VALUE, row) != 0) return words;
+  }
+  return 0;
+}
+
+function backwardDots(
+  block: usize,
+  view: usize,
+  row: i32,
+  out: usize,
+  length: usize,
+  factor: f64,
+  done: usize,
+): void {
   const targets = pointer(block, TARGETS) + <usize>row * length;
   const end = endOfView(view);
   for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
     const weighting = load<i32>(words + WEIGHTING);
-    if (weighting > BY_TEACHER) continue;
+    if (weighting > BY_TEACHER || words == done) continue;
     const value = cotangent(words, VALUE, row);
     if (value == 0) continue;
     let q: usize = 0;

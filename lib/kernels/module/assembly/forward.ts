@@ -135,7 +135,8 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
     const rest = log1pOfUnit(small);
     output(view, R, row, logOthers - m);
     output(view, N, row, max(u, 0) + rest);
-    output(view, S, row, max(logOthers, entry) + rest - m);
+    // In this order: where the entry is the highest, s is the rest to all its digits.
+    output(view, S, row, max(logOthers, entry) - m + rest);
     if (pointer(view, E) != 0) {
       const probability = (u > 0 ? small : 1) / (1 + small);
       const others = (u > 0 ? 1 : small) / (1 + small);

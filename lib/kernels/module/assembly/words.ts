@@ -41,6 +41,7 @@ export const STATE_SIZE = 16;
 export const TEACHER_STATE_SIZE = 8;
 
 /** The kinds of weighting of a dot. */
+export const BY_TABLE = 0;
 export const BY_TARGETS = 1;
 export const BY_TEACHER = 2;
 export const TOTAL_BY_TARGETS = 5;
