@@ -37,6 +37,7 @@ test("the reference gives the published value", () => {
 for (const backend of ["cpu", "wasm"]) {
   test(`compiled on ${backend}: value, gradient, errors`, async () => {
     assert.equal(await useBackend(backend), backend);
+    assert.ok(explain(pdl).includes(`fused for ${backend}: the logits are read once forward and once backward`));
     const loss = compile(pdl);
     const z = tf.tensor2d(logits);
     const { value, grad } = tf.valueAndGrad((x) => loss({ logits: x, labels }))(z);
