@@ -1,27 +1,44 @@
 /**
  * Exponentials of four float32 lanes.
  *
- * exp(x) = 2^k exp(r) with k = round(x / ln 2) and r = x − k ln 2, |r| ≤ ln 2 / 2; ln 2 in two parts, of which the first
- * has so few bits that k times it is exact (Cody and Waite). exp(r) is the polynomial of degree 6 with 1 + r + … that
- * is nearest to it in units in the last place (Remez).
+ * 2^t = 2^k (2^(f/2))² with k = round(t) and f = t − k, |f| ≤ ½. 2^(f/2) is the polynomial of degree 4 with 1 + … that is
+ * nearest to it relatively (Lawson); squaring it takes one addition less than one polynomial as exact, and additions are
+ * what the processor has too few units for. e^x is 2^(x log₂ e): t is rounded once, which costs |t| · 6e-8 of a number
+ * that is 2^−|t| of the largest.
+ *
+ * The numbers of the polynomial are variables that nobody changes. V8 makes a vector of constants anew at each use, in
+ * every round of a loop, and a vector of a variable's value once before it; the export keeps the optimizer from making
+ * constants of them.
  */
 import { madd } from "./lanes";
 
+/** Below it 2^t is 0: the exponent field of 2^k for k = −127. */
+export let LOWEST: f32 = -127;
 /** Adding 1.5 · 2²³ rounds to an integer; with 127 more, the low bits are the exponent field of 2^k. */
-const ROUNDING: f32 = 12582912 + 127;
+export let ROUNDING: f32 = 12582912 + 127;
+export let ONE: f32 = 1;
+export let FIRST: f32 = 0.34657282018671404;
+export let SECOND: f32 = 0.06005684517479984;
+export let THIRD: f32 = 0.006950828848755179;
+export let FOURTH: f32 = 0.0006006247874638316;
+
+export const LOG2E: f64 = 1.4426950408889634;
+export const LN2: f64 = 0.6931471805599453;
 
 /**
- * exp(x) within 2 units in the last place for −87.3 ≤ x ≤ 88, exactly 0 at −∞ and below −87.7, NaN for NaN. Above 88 the
- * result means nothing.
+ * 2^t within 4e-7 of itself for −127 ≤ t < 128, which `boundedFromBelow` sees to, exactly 0 at −127, NaN for NaN; the
+ * other arguments are the variables above in all lanes.
  */
 @inline
-export function exp(x: v128): v128 {
-  // x < −88 ? −88 : x, which keeps NaN; k is then −127, and the exponent field of 2^k is 0.
-  const bounded = f32x4.pmax(x, f32x4.splat(-88));
-  const rounded = roundedExponent(bounded);
-  return f32x4.mul(expOfReduced(reducedArgument(bounded, rounded)), powerOfTwo(rounded));
+export function exp2(t: v128, rounding: v128, one: v128, first: v128, second: v128, third: v128, fourth: v128): v128 {
+  const rounded = f32x4.add(t, rounding);
+  const f = f32x4.sub(t, f32x4.sub(rounded, rounding));
+  let p = madd(f, fourth, third);
+  p = madd(p, f, second);
+  p = madd(p, f, first);
+  p = madd(p, f, one);
+  return f32x4.mul(f32x4.mul(p, p), i32x4.shl(rounded, 23));
 }
-
 /** exp(high + low) for −88 ≤ high ≤ 88 and a low that is far smaller. */
 @inline
 export function expOfSum(high: v128, low: v128): v128 {

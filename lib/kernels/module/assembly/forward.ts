@@ -2,7 +2,7 @@
 import { dot, totalWeight } from "./dots";
 import { hasNaN, highestEntry, positionOf } from "./highest";
 import { exponential, log1pOfUnit, logarithm } from "./scalar";
-import { highest, sum, sumExponentials, weightedSum } from "./sums";
+import { dotSum, ENTRIES, ENTRIES_BY_TABLE, highest, NOTHING, sum, sumRow, weightedSum } from "./sums";
 import { forwardTeacher, teacherProbabilities } from "./teacher";
 import {
   chooseReference,
@@ -15,6 +15,7 @@ import {
   writeEntries,
 } from "./view";
 import {
+  BY_TABLE,
   BY_TARGETS,
   BY_TEACHER,
   CLASSES,
@@ -57,6 +58,7 @@ let teacherRow: usize = 0;
 export function forwardRows(block: usize): void {
   const rows = load<i32>(block + ROWS);
   const valid = pointer(block, VALID);
+  knownTable = 0;
   for (let row = 0; row < rows; row++) {
     if (valid != 0 && load<u8>(valid + row) == 0) writeAll(block, row, 0);
     else forwardRow(block, row);
@@ -100,8 +102,18 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
   store<f32>(hole, -Infinity);
   let logOthers: f64 = 0;
   let highestOther: f32;
+  // The dot that is summed in the same read; 0 for none.
+  const dotted: usize = hasExponentials ? dotByTable(view) : 0;
+  let ownWeight: f64 = 0;
+  let otherWeights: f64 = 0;
   if (hasExponentials) {
-    sumExponentials(values, end, scale, pointer(view, E) != 0);
+    const table: usize = dotted == 0 ? 0 : pointer(dotted, TABLE);
+    if (dotted != 0) {
+      ownWeight = table == 0 ? 1 : <f64>load<f32>(table + ((<usize>excluded) << 2));
+      otherWeights = totalOfTable(length, table) - ownWeight;
+    }
+    const multiplied = dotted == 0 ? NOTHING : table == 0 ? ENTRIES : ENTRIES_BY_TABLE;
+    sumRow(values, end, scale, pointer(view, E) != 0, multiplied, table, hole, otherWeights);
     highestOther = highest;
     logOthers = logarithm(sum);
   } else {
@@ -149,10 +161,41 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
     }
   }
   if (load<i32>(view + DOTS) == 0) return;
-  if (warped) {
-    store<f32>(hole, <f32>entry);
-    forwardDots(block, view, row, values, length, <f32>m, 1);
-  } else forwardDots(block, view, row, values, length, max(highestOther, saved), <f64>scale);
+  const reference: f32 = warped ? <f32>m : max(highestOther, saved);
+  if (dotted != 0) {
+    const own: f64 = warped ? entry : <f64>saved;
+    const from: f64 = warped ? m : <f64>reference;
+    let value = dotSum;
+    // A weight of 0 adds 0 also at −∞.
+    if (highestOther > -Infinity) value += (<f64>highestOther - from) * otherWeights;
+    if (ownWeight != 0) value += (own - from) * ownWeight;
+    output(dotted, VALUE, row, warped ? value : <f64>scale * value);
+  }
+  if (warped) store<f32>(hole, <f32>entry);
+  forwardDots(block, view, row, values, length, reference, warped ? 1 : <f64>scale, dotted);
+}
+
+/** The first dot with weights of a table alone that is wanted; 0 for none. */
+function dotByTable(view: usize): usize {
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    if (load<i32>(words + WEIGHTING) == BY_TABLE && pointer(words, VALUE) != 0) return words;
+  }
+  return 0;
+}
+
+/** The last table that was added up, and its sum: rows share it. */
+let knownTable: usize = 0;
+let knownTotal: f64 = 0;
+
+/** Σ u_j; a table of 0 stands for u = 1. */
+function totalOfTable(length: usize, table: usize): f64 {
+  if (table == 0) return <f64>(length >> 2);
+  if (table != knownTable) {
+    knownTotal = totalWeight(length, table, 0);
+    knownTable = table;
+  }
+  return knownTotal;
 }
 
 function forwardDots(
@@ -163,12 +206,13 @@ function forwardDots(
   length: usize,
   reference: f32,
   scale: f64,
+  done: usize,
 ): void {
   const targets = pointer(block, TARGETS) + <usize>row * length;
   const end = endOfView(view);
   for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
     const weighting = load<i32>(words + WEIGHTING);
-    if (pointer(words, VALUE) == 0) continue;
+    if (pointer(words, VALUE) == 0 || words == done) continue;
     const table = pointer(words, TABLE);
     let q: usize = 0;
     if (weighting == BY_TARGETS || weighting == TOTAL_BY_TARGETS) q = targets;

@@ -1,5 +1,6 @@
 /** What the module exports. */
 import { backwardRows } from "./backward";
+export { FIRST, FOURTH, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
 import { forwardRows } from "./forward";
 import { backwardPlainRows, forwardPlainRows, isPlain, wasPlain } from "./plain";
 

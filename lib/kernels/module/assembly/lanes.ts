@@ -31,8 +31,13 @@ export function storeTail(at: usize, end: usize, lanes: v128): void {
 /** The sum of the lanes, as float64 from here on: long sums of float32 drift. */
 @inline
 export function sumOfLanes(lanes: v128): f64 {
-  const pairs = f64x2.add(f64x2.promote_low_f32x4(lanes), f64x2.promote_low_f32x4(upperHalf(lanes)));
-  return f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1);
+  return sumOfPair(f64x2.add(promoteLow(lanes), promoteHigh(lanes)));
+}
+
+/** The sum of two float64. */
+@inline
+export function sumOfPair(pair: v128): f64 {
+  return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
 }
 
 /** The largest lane; lanes that are NaN do not matter if the accumulators never take one in. */

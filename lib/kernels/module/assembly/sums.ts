@@ -1,118 +1,260 @@
 /**
- * S = Σ exp(scale (v_j − h)) over a row v with highest entry h, and Σ exp(scale (v_j − h)) · scale (v_j − h), in one read
- * of the row.
+ * Over a row v with highest entry h: Σ exp(scale (v_j − h)), Σ exp(scale (v_j − h)) · scale (v_j − h), and Σ u_j (v_j − h)
+ * for a table u or u = 1, all in one read of the row.
  *
- * The row is taken in blocks that stay in the nearest cache. Each is worked on relative to the highest entry found so far,
- * its own included; where that is higher than before, the sums so far are rescaled. So exponentials never overflow, small
- * differences stay exact, and the row is not fetched once more just to find its highest entry.
+ * The row is taken in blocks that stay in the nearest cache. A block is summed relative to an entry that was the highest
+ * before; where it has one that is higher by more than a little, what was summed so far is taken relative to that one, and
+ * the block is summed again. So exponentials never overflow, small differences stay exact, and nothing is fetched once
+ * more just to find the highest entry.
  */
-import { exp } from "./exp";
+import { dot, totalWeight } from "./dots";
+import {
+  exp2,
+  FIRST,
+  FOURTH,
+  LN2,
+  LOG2E,
+  LOWEST,
+  ONE,
+  ROUNDING,
+  SECOND,
+  THIRD,
+} from "./exp";
 import { highestEntry } from "./highest";
-import { loadTail, sumOfLanes } from "./lanes";
+import { highestLane, loadTail, madd, promoteHigh, promoteLow, sumOfPair } from "./lanes";
 import { exponential } from "./scalar";
 
-/** Bytes of a block: 512 entries, so that a lane adds up no more than 32 numbers in float32. */
-const BLOCK: usize = 2048;
+/** Bytes of a block. */
+const BLOCK: usize = 4096;
 
-/** The results of `sumExponentials`. */
+/** Bytes after which lanes are folded into float64: a lane adds up 16 numbers in float32. */
+const FOLD: usize = 256;
+
+/** How far above what it is taken relative to scale · v_j may be: the relative error of exp(x) is some 6e-8 |x|. */
+const MARGIN: f32 = 4;
+
+/** What is multiplied and added up in the same read. */
+export const NOTHING: i32 = 0;
+export const ENTRIES: i32 = 1;
+export const ENTRIES_BY_TABLE: i32 = 2;
+
+/** The results of `sumRow`. */
 export let highest: f32 = 0;
 export let sum: f64 = 0;
 export let weightedSum: f64 = 0;
+/** Without the entry at the hole. */
+export let dotSum: f64 = 0;
 
+/** The results of a block. */
+let blockHighest: f32 = 0;
 let blockSum: f64 = 0;
 let blockWeightedSum: f64 = 0;
+let blockDotSum: f64 = 0;
 
-/** Leaves the row's highest entry and the two sums relative to it in the variables above. */
+/** Leaves the row's highest entry and the two sums of exponentials in the variables above. */
 export function sumExponentials(start: usize, end: usize, scale: f32, weighted: bool): void {
-  let top: f32 = -Infinity;
-  let total: f64 = 0;
-  let weightedTotal: f64 = 0;
+  sumRow(start, end, scale, weighted, NOTHING, 0, 0, 0);
+}
+
+/**
+ * Leaves the results in the variables above. The entry at the address `hole` is to be −∞, and is left out of the product;
+ * `total` is Σ u_j without it.
+ */
+export function sumRow(
+  start: usize,
+  end: usize,
+  scale: f32,
+  weighted: bool,
+  multiplied: i32,
+  table: usize,
+  hole: usize,
+  total: f64,
+): void {
+  const margin = MARGIN / scale;
+  const rate = <f32>(<f64>scale * LOG2E);
+  let origin = highestEntry(start, min(start + BLOCK, end));
+  let isFound = origin > -Infinity;
+  // −∞ − −∞ would be NaN: nothing above −∞ was found yet.
+  if (!isFound) origin = 0;
+  let top = -Infinity as f32;
+  sum = 0;
+  weightedSum = 0;
+  dotSum = 0;
   for (let at = start; at < end; ) {
     const blockEnd = min(at + BLOCK, end);
-    const blockTop = highestEntry(at, blockEnd);
-    if (blockTop > top) {
-      const fall: f64 = (<f64>top - <f64>blockTop) * <f64>scale;
-      const factor = exponential(fall);
-      if (weighted) weightedTotal = factor == 0 ? 0 : factor * (weightedTotal + fall * total);
-      total *= factor;
-      top = blockTop;
+    const u: usize = table == 0 ? 0 : table + (at - start);
+    // −∞ at the hole would spoil the product.
+    const isApart = hole >= at && hole < blockEnd;
+    const product = isApart ? NOTHING : multiplied;
+    sumBlock(at, blockEnd, origin, rate, weighted, product, u);
+    if (blockHighest > (isFound ? origin + margin : -Infinity)) {
+      const before: f64 = multiplied == NOTHING ? 0 : weightBefore(at - start, table, hole, start);
+      referTo(blockHighest, isFound ? origin : blockHighest, scale, before);
+      origin = blockHighest;
+      isFound = true;
+      sumBlock(at, blockEnd, origin, rate, weighted, product, u);
     }
-    sumBlock(at, blockEnd, top, scale, weighted);
-    total += blockSum;
-    weightedTotal += blockWeightedSum;
+    top = max(top, blockHighest);
+    sum += blockSum;
+    weightedSum += blockWeightedSum;
+    if (multiplied != NOTHING) {
+      if (isApart) dotSum += dotBeside(at, blockEnd, origin, u, hole);
+      // An entry of −∞, which adds nothing where its weight is 0.
+      else if (!(abs(blockDotSum) < Infinity)) dotSum += dot(at, blockEnd - at, origin, 0, u);
+      else dotSum += blockDotSum;
+    }
     at = blockEnd;
   }
   highest = top;
-  sum = total;
-  weightedSum = weightedTotal;
+  if (top > -Infinity && top != origin) referTo(top, origin, scale, total);
 }
 
-function sumBlock(start: usize, end: usize, reference: f32, scale: f32, weighted: bool): void {
-  // −∞ − −∞ would be NaN: nothing above −∞ was found yet.
-  const origin: f32 = reference == -Infinity ? 0 : reference;
-  blockWeightedSum = 0;
-  if (weighted) sumWeighted(start, end, origin, scale);
-  else if (scale == 1) sumPlain(start, end, origin);
-  else sumScaled(start, end, origin, scale);
+/** Takes the sums relative to another entry; `weight` is Σ u_j of the entries that were multiplied. */
+function referTo(to: f32, from: f32, scale: f32, weight: f64): void {
+  const change = <f64>from - <f64>to;
+  const fall = change * <f64>scale;
+  const factor = exponential(fall);
+  weightedSum = factor == 0 ? 0 : factor * (weightedSum + fall * sum);
+  sum *= factor;
+  dotSum += change * weight;
+}
+
+/** Σ u_j of the first entries of a row, without the entry at the hole. */
+function weightBefore(length: usize, table: usize, hole: usize, start: usize): f64 {
+  const isAfter = hole < start + length && hole >= start;
+  if (table == 0) return <f64>(length >> 2) - (isAfter ? 1 : 0);
+  return totalWeight(length, table, 0) - (isAfter ? <f64>load<f32>(table + (hole - start)) : 0);
+}
+
+/** The product of a block without the entry at the hole. */
+function dotBeside(start: usize, end: usize, origin: f32, u: usize, hole: usize): f64 {
+  const after = hole + 4;
+  return dot(start, hole - start, origin, 0, u) + dot(after, end - after, origin, 0, u == 0 ? 0 : u + (after - start));
+}
+
+/** Leaves the results of a block in the variables above. */
+function sumBlock(start: usize, end: usize, origin: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
+  if (product == ENTRIES_BY_TABLE) {
+    if (weighted) sumWeightedAndTable(start, end, origin, rate, u);
+    else sumAndTable(start, end, origin, rate, u);
+  } else if (product == ENTRIES) {
+    if (weighted) sumWeightedAndEntries(start, end, origin, rate);
+    else sumAndEntries(start, end, origin, rate);
+  } else if (weighted) sumWeighted(start, end, origin, rate);
+  else sumPlain(start, end, origin, rate);
 }
 
 // Functions of their own: compilers give a small one more registers.
 
-function sumPlain(start: usize, end: usize, origin: f32): void {
-  sumLanes(start, end, origin, 1, false, false);
+function sumPlain(start: usize, end: usize, origin: f32, rate: f32): void {
+  sumLanes(start, end, origin, rate, false, NOTHING, 0);
 }
 
-function sumScaled(start: usize, end: usize, origin: f32, scale: f32): void {
-  sumLanes(start, end, origin, scale, true, false);
+function sumWeighted(start: usize, end: usize, origin: f32, rate: f32): void {
+  sumLanes(start, end, origin, rate, true, NOTHING, 0);
 }
 
-function sumWeighted(start: usize, end: usize, origin: f32, scale: f32): void {
-  sumLanes(start, end, origin, scale, true, true);
+function sumAndEntries(start: usize, end: usize, origin: f32, rate: f32): void {
+  sumLanes(start, end, origin, rate, false, ENTRIES, 0);
+}
+
+function sumWeightedAndEntries(start: usize, end: usize, origin: f32, rate: f32): void {
+  sumLanes(start, end, origin, rate, true, ENTRIES, 0);
+}
+
+function sumAndTable(start: usize, end: usize, origin: f32, rate: f32, u: usize): void {
+  sumLanes(start, end, origin, rate, false, ENTRIES_BY_TABLE, u);
+}
+
+function sumWeightedAndTable(start: usize, end: usize, origin: f32, rate: f32, u: usize): void {
+  sumLanes(start, end, origin, rate, true, ENTRIES_BY_TABLE, u);
 }
 
 @inline
-function sumLanes(start: usize, end: usize, origin: f32, scale: f32, scaled: bool, weighted: bool): void {
+function sumLanes(start: usize, end: usize, origin: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
   const origins = f32x4.splat(origin);
-  const scales = f32x4.splat(scale);
-  const zero = f32x4.splat(0);
-  let first = zero;
-  let second = zero;
-  let firstWeighted = zero;
-  let secondWeighted = zero;
+  const rates = f32x4.splat(rate);
+  const lowest = f32x4.splat(LOWEST);
+  const rounding = f32x4.splat(ROUNDING);
+  const one = f32x4.splat(ONE);
+  const first = f32x4.splat(FIRST);
+  const second = f32x4.splat(SECOND);
+  const third = f32x4.splat(THIRD);
+  const fourth = f32x4.splat(FOURTH);
+  let tops = f32x4.splat(-Infinity);
+  let sums = f64x2.splat(0);
+  let weightedSums = f64x2.splat(0);
+  let dots = f64x2.splat(0);
+  const toTable = u - start;
   let at = start;
-  for (; end - at >= 32; at += 32) {
-    const a = v128.load(at);
-    const b = v128.load(at, 16);
-    const x = relative(a, origins, scales, scaled);
-    const y = relative(b, origins, scales, scaled);
-    const e = exp(x);
-    const f = exp(y);
-    first = f32x4.add(first, e);
-    second = f32x4.add(second, f);
-    if (weighted) {
-      firstWeighted = f32x4.add(firstWeighted, weight(e, x));
-      secondWeighted = f32x4.add(secondWeighted, weight(f, y));
-    }
+  // Two at a time as long as there are two.
+  for (let left = end - start; left >= 32; left = end - at) {
+    const stop = at + (min(left, FOLD) & ~31);
+    let part = f32x4.splat(0);
+    let weightedPart = f32x4.splat(0);
+    let dotPart = f32x4.splat(0);
+    do {
+      const v = v128.load(at);
+      const d = f32x4.sub(v, origins);
+      const t = f32x4.pmax(f32x4.mul(d, rates), lowest);
+      const e = exp2(t, rounding, one, first, second, third, fourth);
+      tops = f32x4.pmax(tops, v);
+      part = f32x4.add(part, e);
+      if (weighted) weightedPart = madd(e, t, weightedPart);
+      if (product == ENTRIES) dotPart = f32x4.add(dotPart, d);
+      else if (product == ENTRIES_BY_TABLE) dotPart = madd(d, v128.load(at + toTable), dotPart);
+      const v2 = v128.load(at, 16);
+      const d2 = f32x4.sub(v2, origins);
+      const t2 = f32x4.pmax(f32x4.mul(d2, rates), lowest);
+      const e2 = exp2(t2, rounding, one, first, second, third, fourth);
+      tops = f32x4.pmax(tops, v2);
+      part = f32x4.add(part, e2);
+      if (weighted) weightedPart = madd(e2, t2, weightedPart);
+      if (product == ENTRIES) dotPart = f32x4.add(dotPart, d2);
+      else if (product == ENTRIES_BY_TABLE) dotPart = madd(d2, v128.load(at + toTable, 16), dotPart);
+      at += 32;
+    } while (at < stop);
+    sums = addPairs(sums, part);
+    if (weighted) weightedSums = addPairs(weightedSums, weightedPart);
+    if (product != NOTHING) dots = addPairs(dots, dotPart);
   }
-  for (; at < end; at += 16) {
-    const entries = end - at >= 16 ? v128.load(at) : loadTail(at, end, f32x4.splat(-Infinity));
-    const x = relative(entries, origins, scales, scaled);
-    const e = exp(x);
-    first = f32x4.add(first, e);
-    if (weighted) firstWeighted = f32x4.add(firstWeighted, weight(e, x));
+  if (at < end) {
+    let part = f32x4.splat(0);
+    let weightedPart = f32x4.splat(0);
+    let dotPart = f32x4.splat(0);
+    do {
+      const isWhole = end - at >= 16;
+      const v = isWhole ? v128.load(at) : loadTail(at, end, f32x4.splat(-Infinity));
+      const d = f32x4.sub(v, origins);
+      const t = f32x4.pmax(f32x4.mul(d, rates), lowest);
+      const e = exp2(t, rounding, one, first, second, third, fourth);
+      tops = f32x4.pmax(tops, v);
+      part = f32x4.add(part, e);
+      if (weighted) weightedPart = madd(e, t, weightedPart);
+      if (product != NOTHING) {
+        // What lies beyond the end is not taken in.
+        const x = isWhole ? d : f32x4.sub(loadTail(at, end, origins), origins);
+        if (product == ENTRIES) dotPart = f32x4.add(dotPart, x);
+        else {
+          const w = isWhole ? v128.load(at + toTable) : loadTail(u + (at - start), u + (end - start), f32x4.splat(0));
+          dotPart = madd(x, w, dotPart);
+        }
+      }
+      at += 16;
+    } while (at < end);
+    sums = addPairs(sums, part);
+    if (weighted) weightedSums = addPairs(weightedSums, weightedPart);
+    if (product != NOTHING) dots = addPairs(dots, dotPart);
   }
-  blockSum = sumOfLanes(f32x4.add(first, second));
-  if (weighted) blockWeightedSum = sumOfLanes(f32x4.add(firstWeighted, secondWeighted));
+  blockHighest = highestLane(tops);
+  blockSum = sumOfPair(sums);
+  // From units of log₂ to those of log.
+  if (weighted) blockWeightedSum = LN2 * sumOfPair(weightedSums);
+  if (product != NOTHING) blockDotSum = sumOfPair(dots);
 }
 
+/** The pairs with the lanes added, in float64: long sums of float32 drift. */
 @inline
-function relative(entries: v128, origins: v128, scales: v128, scaled: bool): v128 {
-  const differences = f32x4.sub(entries, origins);
-  return scaled ? f32x4.mul(differences, scales) : differences;
-}
-
-/** e · x, and 0 where e is 0 also at x = −∞. */
-@inline
-function weight(e: v128, x: v128): v128 {
-  return f32x4.mul(e, f32x4.pmax(x, f32x4.splat(-88)));
+function addPairs(pairs: v128, lanes: v128): v128 {
+  return f64x2.add(pairs, f64x2.add(promoteLow(lanes), promoteHigh(lanes)));
 }
