@@ -4,7 +4,8 @@
  * there are more tables they are copied into one buffer first.
  */
 import * as tf from "@tensorflow/tfjs";
-import type { RowCotangents, RowStatistics, RowStatisticsKernel, WideInput } from "../rowStatistics.ts";
+import { type Column, tensorOf } from "../column.ts";
+import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel, WideInput } from "../rowStatistics.ts";
 import { backwardSource, type CotangentsPlan, partsOfRow } from "./backward.ts";
 import { packedColumns, statisticNames } from "./columns.ts";
 import { forwardSource } from "./forward.ts";
@@ -16,22 +17,55 @@ export const webgpuRowStatistics: RowStatisticsKernel = {
   name: "webgpu",
   refusal: () => null,
   reads: () => 1,
-  forward: (input) => tf.tidy(() => forward(input) as unknown as tf.TensorContainer) as unknown as RowStatistics[],
-  backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
+  forward: (input) => tidied(() => forward(input).map(inTensors)),
+  backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, inOneTensor(cotangents))),
+  inPlace: {
+    forward: (input) => tidied(() => forward(input)),
+    backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
+  },
 };
 
-function forward(input: WideInput): readonly RowStatistics[] {
+function tidied<T>(compute: () => T): T {
+  return tf.tidy(compute as () => tf.TensorContainer) as T;
+}
+
+function forward(input: WideInput): readonly RowStatistics<Column>[] {
   const packed = packedStatistics(input);
-  const [rows] = packed.shape;
   const columns = packedColumns(input.views, input.labels !== null);
-  const one = (column: number): tf.Tensor1D => tf.reshape(tf.slice(packed, [0, column], [rows, 1]), [rows]);
+  const at = (index: number): Column => ({ within: packed, as: "column", index });
   return columns.views.map(({ dots, ...view }, v) => {
     const [m, s, n, t, r, e] = statisticNames.map((name) => {
-      const column = view[name];
-      return column === null ? null : one(column);
+      const index = view[name];
+      return index === null ? null : at(index);
     });
     // The packed tensor is that of all views.
-    return { m, s, n, t, r, e, dots: dots.map(one), state: v === 0 ? [packed] : [] };
+    return { m, s, n, t, r, e, dots: dots.map(at), state: v === 0 ? [packed] : [] };
+  });
+}
+
+function inTensors({ dots, state, ...named }: RowStatistics<Column>): RowStatistics {
+  const [m, s, n, t, r, e] = statisticNames.map((name) => {
+    const column = named[name];
+    return column === null ? null : tensorOf(column);
+  });
+  return { m, s, n, t, r, e, dots: dots.map(tensorOf), state };
+}
+
+type Cotangents = Parameters<InPlace["backward"]>[2];
+
+/** The same cotangents as rows of one tensor. */
+function inOneTensor(cotangents: readonly (RowCotangents | null)[]): Cotangents {
+  const given = cotangents
+    .flatMap((g) => (g === null ? [] : [g.s, g.n, g.t, g.r, g.e, ...g.dots]))
+    .flatMap((g) => g ?? []);
+  if (given.length === 0) return cotangents.map(() => null);
+  const within = tf.concat1d(given).reshape([given.length, given[0].size]);
+  let index = 0;
+  const place = (g: tf.Tensor1D | null): Column | null => (g === null ? null : { within, as: "row", index: index++ });
+  return cotangents.map((g) => {
+    if (g === null) return null;
+    const [s, n, t, r, e] = [g.s, g.n, g.t, g.r, g.e].map(place);
+    return { s, n, t, r, e, dots: g.dots.map(place) };
   });
 }
 
@@ -42,7 +76,7 @@ export function packedStatistics(input: WideInput): tf.Tensor2D {
     ({ dots }, v): Use => ({ view: views[v].state.origin !== null, dots: dots.map(() => true) }),
   );
   return tf.tidy(() => {
-    const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, null);
+    const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, []);
     if (rows * classes * count === 0) return tf.zeros([rows, count]);
     const packed = runProgram({
       key: `lossmith row statistics ${JSON.stringify(plan)}`,
@@ -58,13 +92,17 @@ export function packedStatistics(input: WideInput): tf.Tensor2D {
 
 function backward(
   input: WideInput,
-  statistics: readonly RowStatistics[],
-  cotangents: readonly (RowCotangents | null)[],
+  statistics: readonly Pick<RowStatistics, "state">[],
+  cotangents: Cotangents,
 ): tf.Tensor2D {
   const logits = input.logits as tf.Tensor2D;
   const [packed] = statistics[0]?.state ?? [];
-  const given: tf.Tensor1D[] = [];
-  const index = (g: tf.Tensor1D | null): number | null => (g === null ? null : given.push(g) - 1);
+  let given: tf.Tensor | null = null;
+  const index = (g: Column | null): number | null => {
+    if (g === null) return null;
+    given = g.within;
+    return g.index;
+  };
   const places = input.views.map((view, v): CotangentsPlan | null => {
     const g = cotangents[v];
     if (g === null || view.of === "teacher") return null;
@@ -76,7 +114,7 @@ function backward(
       ? null
       : place;
   });
-  if (given.length === 0 || logits.size === 0 || packed === undefined) return tf.zerosLike(logits);
+  if (given === null || logits.size === 0 || packed === undefined) return tf.zerosLike(logits);
   const weighing = new Set(
     input.views.flatMap(({ dots }, v) => dots.flatMap(({ weights }, k) => (places[v]?.dots[k] == null ? [] : weights))),
   );
@@ -87,8 +125,11 @@ function backward(
       dots: dots.map((_, k) => place !== null && place.dots[k] !== null),
     };
   });
-  const rowData = tf.concat1d([tf.reshape(packed, [packed.size]), ...given]);
-  const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, rowData);
+  const rowInputs = [
+    { name: "statistics", tensor: packed },
+    { name: "cotangents", tensor: given },
+  ];
+  const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, rowInputs);
   const parts = partsOfRow(plan, classes);
   const program = { ...plan, cotangents: places };
   const gradient = runProgram({
