@@ -135,7 +135,7 @@ const isRequired = "Deno" in globalThis && Boolean(process.env["CI"]);
     expect(eight.both.dispatches).toBeLessThanOrEqual(10);
   });
 
-  test("the gradient is the only tensor of the logits' size", async () => {
+  test("the gradient is the only tensor of the logits' size, also where rows are read in parts", async () => {
     for (const shape of [
       [64, 4096],
       [16, 50_257],
@@ -143,6 +143,7 @@ const isRequired = "Deno" in globalThis && Boolean(process.env["CI"]);
     ] as const) {
       for (const loss of [crossEntropy, eightOf(shape[1])]) {
         const { forward, both } = await costsOf(loss, shape);
+        expect([forward.wide, both.wide]).toEqual([1, 2]);
         expect(forward.peak).toBeLessThanOrEqual(0.05);
         expect(both.peak).toBeGreaterThanOrEqual(1);
         expect(both.peak).toBeLessThanOrEqual(1.05);

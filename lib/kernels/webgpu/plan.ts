@@ -44,6 +44,29 @@ export interface RowsPlan {
   readonly rowData: Readonly<Record<string, Place>>;
 }
 
+/** A view that is read, with its index among all. */
+export interface IndexedView extends ViewPlan {
+  readonly v: number;
+}
+
+export interface IndexedDot extends DotPlan {
+  readonly view: IndexedView;
+  /** Its index among those of the view. */
+  readonly k: number;
+  /** The variable of its sum. */
+  readonly sum: string;
+}
+
+export function indexedViews({ views }: RowsPlan): readonly IndexedView[] {
+  return views.flatMap((view, v) => (view === null ? [] : [{ ...view, v }]));
+}
+
+export function indexedDots(views: readonly IndexedView[]): readonly IndexedDot[] {
+  return views.flatMap((view) =>
+    view.dots.flatMap((dot, k): IndexedDot[] => (dot === null ? [] : [{ ...dot, view, k, sum: `dot${view.v}x${k}` }])),
+  );
+}
+
 export interface Reading {
   readonly plan: RowsPlan;
   readonly rows: number;

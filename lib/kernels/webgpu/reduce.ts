@@ -65,15 +65,21 @@ function reductionRound(values: readonly Reduced[], lanes: number): string {
       ${all(({ store }) => store)}
     }
     workgroupBarrier();`;
+  const second = `
+    if (lane == 0) {
+      for (var k = 1; k < ${folded} + ${nothing}; k++) {
+        ${all(({ take }) => take("slot + k"))}
+      }
+      ${all(({ store }) => store)}
+    }
+    workgroupBarrier();`;
   return `
   workgroupBarrier();
   ${all(({ store }) => store)}
   workgroupBarrier();
   ${lanes > folding ? first : ""}
-  ${all(({ load }) => load("rowSlot"))}
-  for (var k = 1; k < ${folded} + ${nothing}; k++) {
-    ${all(({ take }) => take("rowSlot + k"))}
-  }`;
+  ${second}
+  ${all(({ load }) => load("rowSlot"))}`;
 }
 
 function slotOf({ name, by, position }: Reduced, place: number): Slot {

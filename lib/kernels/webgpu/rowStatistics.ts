@@ -1,6 +1,6 @@
 /**
  * Row statistics as two compute programs for each kind of call: one dispatch reads the logits in the forward pass, for all
- * views, and one in the backward pass. A program binds eight storage buffers at most, which every device allows: where
+ * views, and one in the backward pass. Where rows are few and long a third folds what the first has found of their parts. A program binds eight storage buffers at most, which every device allows: where
  * there are more tables they are copied into one buffer first.
  */
 import * as tf from "@tensorflow/tfjs";
@@ -9,28 +9,36 @@ import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel, WideIn
 import { backwardSource, type CotangentsPlan, partsOfRow } from "./backward.ts";
 import { packedColumns, statisticNames } from "./columns.ts";
 import { forwardSource } from "./forward.ts";
-import { planReading, type Use } from "./plan.ts";
+import { foldingLanes, foldSource, partsOfForward, partsSource, partWidth, spanOf } from "./parts.ts";
+import { planReading, type Reading, type Use } from "./plan.ts";
 import { runProgram, workgroupSize } from "./program.ts";
 
-/** Any views at all, several of a teacher's among them. */
-export const webgpuRowStatistics: RowStatisticsKernel = {
-  name: "webgpu",
-  refusal: () => null,
-  reads: () => 1,
-  forward: (input) => tidied(() => forward(input).map(inTensors)),
-  backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, inOneTensor(cotangents))),
-  inPlace: {
-    forward: (input) => tidied(() => forward(input)),
-    backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
-  },
-};
+/** In how many parts the forward pass reads each of so many rows. */
+export type PartsOf = (rows: number, classes: number) => number;
+
+/** Reads any views at all, several of a teacher's among them. */
+export function webgpuKernel(partsOf: PartsOf): RowStatisticsKernel {
+  return {
+    name: "webgpu",
+    refusal: () => null,
+    reads: () => 1,
+    forward: (input) => tidied(() => forward(input, partsOf).map(inTensors)),
+    backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, inOneTensor(cotangents))),
+    inPlace: {
+      forward: (input) => tidied(() => forward(input, partsOf)),
+      backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
+    },
+  };
+}
+
+export const webgpuRowStatistics: RowStatisticsKernel = webgpuKernel(partsOfForward);
 
 function tidied<T>(compute: () => T): T {
   return tf.tidy(compute as () => tf.TensorContainer) as T;
 }
 
-function forward(input: WideInput): readonly RowStatistics<Column>[] {
-  const packed = packedStatistics(input);
+function forward(input: WideInput, partsOf: PartsOf): readonly RowStatistics<Column>[] {
+  const packed = packedStatistics(input, partsOf);
   const columns = packedColumns(input.views, input.labels !== null);
   const at = (index: number): Column => ({ within: packed, as: "column", index });
   return columns.views.map(({ dots, ...view }, v) => {
@@ -70,14 +78,18 @@ function inOneTensor(cotangents: readonly (RowCotangents | null)[]): Cotangents 
 }
 
 /** All statistics of a call, [N, K], in the columns that `packedColumns` tells, and what the backward pass needs. */
-export function packedStatistics(input: WideInput): tf.Tensor2D {
+export function packedStatistics(input: WideInput, partsOf: PartsOf = partsOfForward): tf.Tensor2D {
   const { views, count } = packedColumns(input.views, input.labels !== null);
   const uses = input.views.map(
     ({ dots }, v): Use => ({ view: views[v].state.origin !== null, dots: dots.map(() => true) }),
   );
   return tf.tidy(() => {
-    const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, []);
+    const reading = planReading(input, uses, []);
+    const { plan, rows, classes, inputs, uniforms } = reading;
     if (rows * classes * count === 0) return tf.zeros([rows, count]);
+    const span = spanOf(classes, partsOf(rows, classes));
+    const parts = Math.ceil(classes / span);
+    if (parts > 1) return foldParts(input, uses, reading, parts, span);
     const packed = runProgram({
       key: `lossmith row statistics ${JSON.stringify(plan)}`,
       source: () => forwardSource(plan),
@@ -88,6 +100,35 @@ export function packedStatistics(input: WideInput): tf.Tensor2D {
     });
     return packed as tf.Tensor2D;
   });
+}
+
+/** The same by two programs: one over the parts of rows, and one that folds them. */
+function foldParts(
+  input: WideInput,
+  uses: readonly Use[],
+  { plan, rows, inputs, uniforms }: Reading,
+  parts: number,
+  span: number,
+): tf.Tensor2D {
+  const ofParts = { name: "parts", type: "i32", value: parts } as const;
+  const partials = runProgram({
+    key: `lossmith parts of rows ${JSON.stringify(plan)}`,
+    source: () => partsSource(plan),
+    outputShape: [rows * parts, partWidth(plan)],
+    workgroups: Math.ceil((rows * parts * plan.lanes) / workgroupSize),
+    inputs,
+    uniforms: [...uniforms, ofParts, { name: "span", type: "i32", value: span }],
+  });
+  const fold = planReading(input, uses, [{ name: "partials", tensor: partials }]);
+  const packed = runProgram({
+    key: `lossmith folded rows ${foldingLanes(parts)} ${JSON.stringify(fold.plan)}`,
+    source: () => foldSource(fold.plan, parts),
+    outputShape: [rows, plan.columns.count],
+    workgroups: Math.ceil((rows * foldingLanes(parts)) / workgroupSize),
+    inputs: fold.inputs,
+    uniforms: [...fold.uniforms, ofParts],
+  });
+  return packed as tf.Tensor2D;
 }
 
 function backward(
