@@ -330,6 +330,11 @@ async function check(given: Case, cotangents: Values, kernelOf = kernel): Promis
   }
 }
 
+/** The kernel that reads each row in so many parts. */
+function inParts(parts: number): RowStatisticsKernel {
+  return webgpuKernel({ partsOf: () => parts, subgroups: false });
+}
+
 async function checkWithRandomCotangents(given: Case, seed = 1, kernelOf = kernel): Promise<void> {
   await check(given, randomCotangents(given, randomNumbers(seed)), kernelOf);
 }
@@ -482,11 +487,7 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
       const classes = random() < 0.5 ? 17 + Math.floor(120 * random()) : 17 + Math.floor(3000 * random() ** 2);
       const parts = 2 + Math.floor(12 * random() ** 2);
       const given = randomCase(1 + Math.floor(5 * random()), classes, seed);
-      await checkWithRandomCotangents(
-        given,
-        seed,
-        webgpuKernel(() => parts),
-      ).catch((error: unknown) => {
+      await checkWithRandomCotangents(given, seed, inParts(parts)).catch((error: unknown) => {
         throw new Error(`seed ${seed}, ${parts} parts: ${error}`);
       });
     }
@@ -507,11 +508,11 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
       const logits = filled(rows * classes, (i) => each[Math.floor(i / classes)][i % classes]);
       const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
       const labels = Int32Array.from(names, (_, row) => (row < 4 ? row : (random() * classes) | 0));
-      const inParts = webgpuKernel(() => parts);
-      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: ["n"] }] }, 1, inParts);
-      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: statistics }] }, 2, inParts);
+      const kernelOf = inParts(parts);
+      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: ["n"] }] }, 1, kernelOf);
+      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: statistics }] }, 2, kernelOf);
       const unlabelled: View = { ...plain, wanted: ["m", "s", "e"] };
-      await checkWithRandomCotangents({ ...shared, labels: null, views: [unlabelled] }, 3, inParts);
+      await checkWithRandomCotangents({ ...shared, labels: null, views: [unlabelled] }, 3, kernelOf);
     }
   });
 
@@ -527,16 +528,8 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
         { ...plain, of: "teacher", wanted: ["s"] },
       ];
       const given: Case = { rows, classes, logits, teacher, labels, targets: null, valid: null, views };
-      await check(
-        given,
-        [{ "dot 0": Float32Array.of(1, 0) }, {}],
-        webgpuKernel(() => 4),
-      );
-      const outcome = await run(
-        given,
-        [{}, {}],
-        webgpuKernel(() => 4),
-      );
+      await check(given, [{ "dot 0": Float32Array.of(1, 0) }, {}], inParts(4));
+      const outcome = await run(given, [{}, {}], inParts(4));
       expect([...outcome.values[0]["dot 0"]].map(Number.isFinite)).toEqual([true, false]);
     }
   });

@@ -6,7 +6,7 @@ import { arithmetic, twoFloats } from "./arithmetic.ts";
 import { cappedEntries, lostEntries, readLogits } from "./entries.ts";
 import { declareHighest, declareOrigin, findHighest, highestOf } from "./highest.ts";
 import { type IndexedDot, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
-import { declareReduction, type Reduced, reduction, wordsOf } from "./reduce.ts";
+import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
 import { addOwnTerm, writeDot, writeView } from "./statistics.ts";
 import { addTerm, declareLost, declareSums, exponentialSumsOf, lostOf, sumLoop, sumView, weightOf } from "./sums.ts";
 
@@ -16,19 +16,18 @@ export function forwardSource(plan: RowsPlan): string {
   const highest = highestOf(views, plan.hasLabels);
   const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum)];
   const lost = lostOf(dots);
-  const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "sum" })), ...lost];
+  const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
   const terms = [...views.map((view) => sumView(view, dots)), ...dots.map(sumDot)].join("\n");
   return `
 ${arithmetic}
 ${twoFloats}
 ${lostEntries}
 ${views.some(({ cap }) => cap !== null) ? cappedEntries : ""}
-${plan.lanes === 1 ? "" : declareReduction(Math.max(wordsOf(highest), wordsOf(folded)))}
+${declareReduction(plan, highest, folded)}
 
 fn main(index : i32) {
   let lane = index & ${plan.lanes - 1};
-  let slot = i32(localId.x);
-  let rowSlot = slot - lane;
+  ${declareSlot(plan)}
   let given = index / ${plan.lanes};
   let row = min(given, uniforms.rows - 1);
   let isRow = given < uniforms.rows;
@@ -44,12 +43,12 @@ fn main(index : i32) {
     ${readLogits(plan)}
     ${views.map((view) => findHighest(view, plan.hasLabels)).join("\n")}
   }
-  ${reduction(highest, plan.lanes)}
+  ${reduction(highest, plan)}
   ${views.map((view) => declareOrigin(view, plan.hasLabels)).join("\n")}
 
   ${declareSums(sums, lost)}
   ${sumLoop(plan, sums, dots, terms)}
-  ${reduction(folded, plan.lanes)}
+  ${reduction(folded, plan)}
 
   if (lane == 0 && isRow) {
     let base = row * ${plan.columns.count};

@@ -14,7 +14,7 @@ import { at, cappedEntries, declareEntry, entry, lostEntries, lowest, readLogits
 import { declareHeight, declareHighest, declareShift, findHighest, highestOf, isPlaced } from "./highest.ts";
 import { type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { workgroupSize } from "./program.ts";
-import { declareReduction, type Reduced, reduction, wordsOf } from "./reduce.ts";
+import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
 import { addOwnTerm, writeDot, writeView } from "./statistics.ts";
 import {
   addTerm,
@@ -155,7 +155,7 @@ export function partsSource(plan: RowsPlan): string {
   const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum), ...timesLogits.map(weightSum)];
   const lost = lostOf(dots);
   const folded: Reduced[] = [
-    ...sums.map((name): Reduced => ({ name, by: "sum" })),
+    ...sums.map((name): Reduced => ({ name, by: "precise sum" })),
     ...weighed.map((dot): Reduced => ({ name: lostWeight(dot), by: "max" })),
     ...lost,
   ];
@@ -167,12 +167,11 @@ ${arithmetic}
 ${twoFloats}
 ${lostEntries}
 ${views.some(({ cap }) => cap !== null) ? cappedEntries : ""}
-${lanes === 1 ? "" : declareReduction(Math.max(wordsOf(highest), wordsOf(folded)))}
+${declareReduction(plan, highest, folded)}
 
 fn main(index : i32) {
   let lane = index & ${lanes - 1};
-  let slot = i32(localId.x);
-  let rowSlot = slot - lane;
+  ${declareSlot(plan)}
   let given = index / ${lanes};
   let isPart = given < uniforms.rows * uniforms.parts;
   let row = min(given / uniforms.parts, uniforms.rows - 1);
@@ -189,13 +188,13 @@ fn main(index : i32) {
     ${readLogits(plan)}
     ${views.map((view) => findHighest(view, hasLabels)).join("\n")}
   }
-  ${reduction(highest, lanes)}
+  ${reduction(highest, plan)}
   ${views.map((view) => declarePartOrigin(view, hasLabels)).join("\n")}
 
   ${declareSums(sums, lost)}
   ${weighed.map((dot) => `var ${lostWeight(dot)} = 0.0;`).join("\n")}
   ${sumLoop(plan, sums, dots, terms)}
-  ${reduction(folded, lanes)}
+  ${reduction(folded, plan)}
 
   if (lane == 0 && isPart) {
     let base = given * ${columns.count};
@@ -263,6 +262,8 @@ function sumDot(dot: IndexedDot, hasLabels: boolean): string {
 export function foldSource(plan: RowsPlan, parts: number): string {
   const { hasLabels } = plan;
   const lanes = foldingLanes(parts);
+  // Its rows have few lanes.
+  const folding: Folding = { lanes, subgroups: false };
   const views = indexedViews(plan);
   const dots = indexedDots(views);
   const columns = columnsOf(plan);
@@ -272,19 +273,18 @@ export function foldSource(plan: RowsPlan, parts: number): string {
   ];
   const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum)];
   const lost = lostOf(dots);
-  const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "sum" })), ...lost];
+  const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
   const partial = (base: string, column: number): string => at(plan.rowData["partials"], `${base} + ${column}`);
   return `
 ${arithmetic}
 ${twoFloats}
 ${lostEntries}
 ${views.some(({ cap }) => cap !== null) ? cappedEntries : ""}
-${lanes === 1 ? "" : declareReduction(Math.max(wordsOf(highest), wordsOf(folded)))}
+${declareReduction(folding, highest, folded)}
 
 fn main(index : i32) {
   let lane = index & ${lanes - 1};
-  let slot = i32(localId.x);
-  let rowSlot = slot - lane;
+  ${declareSlot(folding)}
   let given = index / ${lanes};
   let row = min(given, uniforms.rows - 1);
   let isRow = given < uniforms.rows;
@@ -312,7 +312,7 @@ fn main(index : i32) {
       })
       .join("\n")}
   }
-  ${reduction(highest, lanes)}
+  ${reduction(highest, folding)}
   ${views.map((view) => declareRowOrigin(view, hasLabels, columns, partial)).join("\n")}
 
   ${sums.map((name) => `var ${name} = 0.0;`).join("\n")}
@@ -322,7 +322,7 @@ fn main(index : i32) {
     ${views.map((view) => foldView(view, hasLabels, columns, partial)).join("\n")}
     ${dots.map((dot) => foldDot(dot, columns, partial)).join("\n")}
   }
-  ${reduction(folded, lanes)}
+  ${reduction(folded, folding)}
 
   if (lane == 0 && isRow) {
     let base = row * ${plan.columns.count};

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Dot, StatisticName, ViewInput, WideInput } from "../rowStatistics.ts";
 import { isWanted, type PackedColumns, packedColumns, statisticNames } from "./columns.ts";
 import { type Input, storageBuffers, type Uniform, workgroupSize } from "./program.ts";
+import type { Folding } from "./reduce.ts";
 
 /** A table [V] or a scalar within a buffer: its entry j is `buffer[offset + j]`. */
 export interface Place {
@@ -32,9 +33,8 @@ export interface ViewPlan {
   readonly weighs: boolean;
 }
 
-export interface RowsPlan {
-  /** How many invocations share a row: a power of two. */
-  readonly lanes: number;
+/** Some of an input, read by the lanes of a row, which fold what they find. */
+export interface RowsPlan extends Folding {
   readonly hasLabels: boolean;
   readonly hasValid: boolean;
   /** Null for one that is not read. */
@@ -88,7 +88,12 @@ export interface Use {
 const entriesOfLane = 4;
 
 /** Plans a program that reads some of the input, and what else there is for each row. */
-export function planReading(input: WideInput, uses: readonly Use[], rowInputs: readonly Input[]): Reading {
+export function planReading(
+  input: WideInput,
+  uses: readonly Use[],
+  rowInputs: readonly Input[],
+  subgroups: boolean,
+): Reading {
   const [rows, classes] = (input.logits ?? (input.teacher as tf.Tensor2D)).shape;
   const hasLabels = input.labels !== null;
   const fixed: Input[] = [];
@@ -133,7 +138,8 @@ export function planReading(input: WideInput, uses: readonly Use[], rowInputs: r
   const lanes = lanesOf(classes);
   return {
     plan: {
-      ...{ lanes, hasLabels, hasValid: input.valid !== null, views },
+      // Lanes that are a part of a workgroup need not be whole subgroups.
+      ...{ lanes, subgroups: subgroups && lanes === workgroupSize, hasLabels, hasValid: input.valid !== null, views },
       ...{ columns: packedColumns(input.views, hasLabels), rowData: rowData.places },
     },
     rows,

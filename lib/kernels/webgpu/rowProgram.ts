@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { RowNumbers } from "../column.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { type Input, runProgram, storageBuffers, workgroupSize } from "./program.ts";
-import { declareReduction, type Reduced, reduction } from "./reduce.ts";
+import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
 
 export interface RowProgram {
   /** Tensors [N], or with one entry for all rows, or columns of larger ones; the statements call them x0, x1, …. */
@@ -112,23 +112,24 @@ const rowsOfWorkgroup = 16 * workgroupSize;
 /** With more workgroups there would be more partial sums than a second dispatch adds at once. */
 const mostWorkgroups = 256;
 
+const wholeWorkgroup: Folding = { lanes: workgroupSize, subgroups: false };
+
 /** The sum of each output over the rows, [outputs]. */
 export function runRowTotals(program: RowProgram, rows: number): tf.Tensor1D {
   const { outputs } = program;
   const workgroups = Math.min(mostWorkgroups, Math.ceil(rows / rowsOfWorkgroup));
   const sums = outputs.map((_, k): Reduced => ({ name: `sum${k}`, by: "sum" }));
   const body = (read: string): string => `
-${declareReduction(sums.length)}
+${declareReduction(wholeWorkgroup, sums)}
 fn main(index : i32) {
-  let slot = i32(localId.x);
-  let lane = slot;
-  let rowSlot = 0;
+  let lane = i32(localId.x);
+  ${declareSlot(wholeWorkgroup)}
   ${sums.map(({ name }) => `var ${name} = 0.0;`).join("\n  ")}
   for (var row = index; row < uniforms.rows; row += uniforms.workgroups * ${workgroupSize}) {
     ${read}
     ${outputs.map((output, k) => `sum${k} += ${output};`).join("\n    ")}
   }
-  ${reduction(sums, workgroupSize)}
+  ${reduction(sums, wholeWorkgroup)}
   if (lane == 0) {
     let workgroup = index / ${workgroupSize};
     ${sums.map(({ name }, k) => `result[${k} * uniforms.workgroups + workgroup] = ${name};`).join("\n    ")}

@@ -13,32 +13,42 @@ import { foldingLanes, foldSource, partsOfForward, partsSource, partWidth, spanO
 import { planReading, type Reading, type Use } from "./plan.ts";
 import { runProgram, workgroupSize } from "./program.ts";
 
-/** In how many parts the forward pass reads each of so many rows. */
-export type PartsOf = (rows: number, classes: number) => number;
+/** How the forward pass shares its work. */
+export interface Sharing {
+  /** In how many parts each of so many rows is read. */
+  readonly partsOf: (rows: number, classes: number) => number;
+  /** Whether lanes fold within subgroups first. */
+  readonly subgroups: boolean;
+}
 
 /** Reads any views at all, several of a teacher's among them. */
-export function webgpuKernel(partsOf: PartsOf): RowStatisticsKernel {
+export function webgpuKernel(sharing: Sharing): RowStatisticsKernel {
   return {
-    name: "webgpu",
+    name: sharing.subgroups ? "webgpu with subgroups" : "webgpu",
     refusal: () => null,
     reads: () => 1,
-    forward: (input) => tidied(() => forward(input, partsOf).map(inTensors)),
+    forward: (input) => tidied(() => forward(input, sharing).map(inTensors)),
     backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, inOneTensor(cotangents))),
     inPlace: {
-      forward: (input) => tidied(() => forward(input, partsOf)),
+      forward: (input) => tidied(() => forward(input, sharing)),
       backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
     },
   };
 }
 
-export const webgpuRowStatistics: RowStatisticsKernel = webgpuKernel(partsOfForward);
+const base: Sharing = { partsOf: partsOfForward, subgroups: false };
+
+export const webgpuRowStatistics: RowStatisticsKernel = webgpuKernel(base);
+
+/** For devices that have subgroups. */
+export const webgpuWithSubgroups: RowStatisticsKernel = webgpuKernel({ ...base, subgroups: true });
 
 function tidied<T>(compute: () => T): T {
   return tf.tidy(compute as () => tf.TensorContainer) as T;
 }
 
-function forward(input: WideInput, partsOf: PartsOf): readonly RowStatistics<Column>[] {
-  const packed = packedStatistics(input, partsOf);
+function forward(input: WideInput, sharing: Sharing): readonly RowStatistics<Column>[] {
+  const packed = packedStatistics(input, sharing);
   const columns = packedColumns(input.views, input.labels !== null);
   const at = (index: number): Column => ({ within: packed, as: "column", index });
   return columns.views.map(({ dots, ...view }, v) => {
@@ -78,13 +88,13 @@ function inOneTensor(cotangents: readonly (RowCotangents | null)[]): Cotangents 
 }
 
 /** All statistics of a call, [N, K], in the columns that `packedColumns` tells, and what the backward pass needs. */
-export function packedStatistics(input: WideInput, partsOf: PartsOf = partsOfForward): tf.Tensor2D {
+export function packedStatistics(input: WideInput, { partsOf, subgroups }: Sharing = base): tf.Tensor2D {
   const { views, count } = packedColumns(input.views, input.labels !== null);
   const uses = input.views.map(
     ({ dots }, v): Use => ({ view: views[v].state.origin !== null, dots: dots.map(() => true) }),
   );
   return tf.tidy(() => {
-    const reading = planReading(input, uses, []);
+    const reading = planReading(input, uses, [], subgroups);
     const { plan, rows, classes, inputs, uniforms } = reading;
     if (rows * classes * count === 0) return tf.zeros([rows, count]);
     const span = spanOf(classes, partsOf(rows, classes));
@@ -95,8 +105,7 @@ export function packedStatistics(input: WideInput, partsOf: PartsOf = partsOfFor
       source: () => forwardSource(plan),
       outputShape: [rows, count],
       workgroups: Math.ceil((rows * plan.lanes) / workgroupSize),
-      inputs,
-      uniforms,
+      ...{ inputs, uniforms, subgroups: plan.subgroups },
     });
     return packed as tf.Tensor2D;
   });
@@ -116,10 +125,10 @@ function foldParts(
     source: () => partsSource(plan),
     outputShape: [rows * parts, partWidth(plan)],
     workgroups: Math.ceil((rows * parts * plan.lanes) / workgroupSize),
-    inputs,
+    ...{ inputs, subgroups: plan.subgroups },
     uniforms: [...uniforms, ofParts, { name: "span", type: "i32", value: span }],
   });
-  const fold = planReading(input, uses, [{ name: "partials", tensor: partials }]);
+  const fold = planReading(input, uses, [{ name: "partials", tensor: partials }], false);
   const packed = runProgram({
     key: `lossmith folded rows ${foldingLanes(parts)} ${JSON.stringify(fold.plan)}`,
     source: () => foldSource(fold.plan, parts),
@@ -170,7 +179,7 @@ function backward(
     { name: "statistics", tensor: packed },
     { name: "cotangents", tensor: given },
   ];
-  const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, rowInputs);
+  const { plan, rows, classes, inputs, uniforms } = planReading(input, uses, rowInputs, false);
   const parts = partsOfRow(plan, classes);
   const program = { ...plan, cotangents: places };
   const gradient = runProgram({
