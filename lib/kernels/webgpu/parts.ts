@@ -1,6 +1,6 @@
 /**
- * The forward pass over rows that are so few and so long that a workgroup for each would leave most of the device idle. A row
- * is cut into parts. A first program sums each part relative to the part's own highest entry, as the forward pass does
+ * The forward pass over long rows: a workgroup that has one to itself reads it twice from memory, where it should from cache
+ * the second time, and where rows are few most of the device is idle. So a row is cut into parts. A first program sums each part relative to the part's own highest entry, as the forward pass does
  * with a row; it is the one that reads the logits. A second folds the parts of a row: with x_p the entry of part p that its
  * sums are relative to, seen from the row's highest entry,
  *     Σ exp(x_j) = Σ_p exp(x_p) Σ_{j in p} exp(x_j − x_p)
@@ -33,15 +33,19 @@ import {
 /** Parts are at least so long that what a workgroup does beside reading its part is little. */
 const shortestPart = 4096;
 
-/** So long that no invocation comes near to the 65 534 rounds of a loop after which lavapipe stops it. */
-const longestPart = 2 ** 21;
+/**
+ * Parts are at most so long that they are still in cache when they are read the second time: the thousand workgroups that a
+ * large device has at work together hold 32 MB of logits then.
+ */
+const longestPart = 8192;
 
 /** Workgroups that keep a large device busy. */
 const enoughWorkgroups = 512;
 
 /**
- * In how many parts each of so many rows is read, a workgroup a part: as many as give the device enough to do, and as leave
- * parts long enough; 1 for rows that are many or short.
+ * In how many parts each of so many rows is read, a workgroup a part: as many as it takes for parts to stay in cache, and
+ * where rows are few, so many that the device has enough to do, as long as parts do not become too short. 1 for rows that
+ * are short.
  */
 export function partsOfForward(rows: number, classes: number): number {
   const enough = Math.ceil(enoughWorkgroups / Math.max(1, rows));

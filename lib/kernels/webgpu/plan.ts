@@ -81,10 +81,7 @@ export interface Use {
   readonly dots: readonly boolean[];
 }
 
-/**
- * An invocation takes this many entries of a row, or more. Mesa's lavapipe stops one after 65 534 rounds of its loops,
- * which it reaches in rows of more than eight million.
- */
+/** An invocation takes this many entries of a row, or more. */
 const entriesOfLane = 4;
 
 /** Plans a program that reads some of the input, and what else there is for each row. */

@@ -30,10 +30,14 @@ const folding = 16;
 /** Added to the end of a loop, so that drivers do not unroll it, which made them compile five times longer. */
 const nothing = "i32(uniforms.zero)";
 
+/** Where a word is. */
+type Cell = (word: number) => string;
+
 interface Slot {
-  readonly store: string;
-  readonly load: (index: string) => string;
-  readonly take: (index: string) => string;
+  readonly store: (to: Cell) => string;
+  readonly load: (from: Cell) => string;
+  /** Folds in what lies there. */
+  readonly take: (from: Cell) => string;
   /** Before values are taken, and after. */
   readonly begin: string;
   readonly end: string;
@@ -45,6 +49,7 @@ export function declareReduction({ lanes, subgroups }: Folding, ...rounds: reado
   if (lanes === 1 || slots === 0) return "";
   return `
 var<workgroup> pool : array<u32, ${slots * workgroupSize}>;
+var<workgroup> outcome : array<u32, ${slots}>;
 ${subgroups ? `var<workgroup> leaders : array<atomic<u32>, ${leaderWords}>;` : ""}`;
 }
 
@@ -86,41 +91,49 @@ export function reduction(values: readonly Reduced[], { lanes, subgroups }: Fold
 function slotsOf(values: readonly Reduced[]): readonly Slot[] {
   let word = 0;
   return values.map((value): Slot => {
-    const place = workgroupSize * word;
+    const first = word;
     word += value.position === undefined ? 1 : 2;
-    return slotOf(value, place);
+    return slotOf(value, first);
   });
+}
+
+/** A word of the invocation that has this index. */
+function poolOf(index: string): Cell {
+  return (word) => `pool[${workgroupSize * word} + ${index}]`;
 }
 
 function reductionRound(values: readonly Reduced[], lanes: number): string {
   const slots = slotsOf(values);
   const all = (f: (slot: Slot) => string): string => slots.map(f).join("\n");
+  const own = poolOf("slot");
   const folded = Math.min(lanes, folding);
+  // Of a row that has the workgroup to itself the outcome lies apart: whoever is slow to read it may be overtaken by a next
+  // fold, and one barrier less is needed.
+  const isApart = lanes === workgroupSize;
+  const outcome: Cell = isApart ? (word) => `outcome[${word}]` : poolOf("rowSlot");
   const first = `
     if (lane < ${folding}) {
       ${all(({ begin }) => begin)}
       for (var k = ${folding}; k < ${lanes} + ${nothing}; k += ${folding}) {
-        ${all(({ take }) => take("slot + k"))}
+        ${all(({ take }) => take(poolOf("slot + k")))}
       }
-      ${all(({ end, store }) => `${end} ${store}`)}
-    }
-    workgroupBarrier();`;
-  const second = `
-    if (lane == 0) {
-      ${all(({ begin }) => begin)}
-      for (var k = 1; k < ${folded} + ${nothing}; k++) {
-        ${all(({ take }) => take("slot + k"))}
-      }
-      ${all(({ end, store }) => `${end} ${store}`)}
+      ${all(({ end, store }) => `${end} ${store(own)}`)}
     }
     workgroupBarrier();`;
   return `
-  workgroupBarrier();
-  ${all(({ store }) => store)}
+  ${isApart ? "" : "workgroupBarrier();"}
+  ${all(({ store }) => store(own))}
   workgroupBarrier();
   ${lanes > folding ? first : ""}
-  ${second}
-  ${all(({ load }) => load("rowSlot"))}`;
+  if (lane == 0) {
+    ${all(({ begin }) => begin)}
+    for (var k = 1; k < ${folded} + ${nothing}; k++) {
+      ${all(({ take }) => take(poolOf("slot + k")))}
+    }
+    ${all(({ end, store }) => `${end} ${store(outcome)}`)}
+  }
+  workgroupBarrier();
+  ${all(({ load }) => load(outcome))}`;
 }
 
 /** Each subgroup by itself, and then all invocations what the leaders have stored, in the same order. */
@@ -130,7 +143,7 @@ function subgroupRound(values: readonly Reduced[]): string {
   ${values.map(subgroupFold).join("\n")}
   workgroupBarrier();
   if (isLeader) {
-    ${slots.map(({ store }) => store).join("\n")}
+    ${slots.map(({ store }) => store(poolOf("slot"))).join("\n")}
   }
   workgroupBarrier();
   {
@@ -139,7 +152,7 @@ function subgroupRound(values: readonly Reduced[]): string {
     for (var word = 0; word < ${leaderWords}; word++) {
       for (var bits = atomicLoad(&leaders[word]); bits != 0u; bits &= bits - 1u) {
         let k = 32 * word + i32(firstTrailingBit(bits));
-        ${slots.map(({ take }) => take("k")).join("\n")}
+        ${slots.map(({ take }) => take(poolOf("k"))).join("\n")}
       }
     }
     ${slots.map(({ end }) => end).join("\n")}
@@ -162,28 +175,27 @@ function subgroupFold({ name, by, position }: Reduced): string {
   }`;
 }
 
-function slotOf({ name, by, position }: Reduced, place: number): Slot {
-  const word = (index: string): string => `pool[${place} + ${index}]`;
-  const float = (index: string): string => `bitcast<f32>(${word(index)})`;
+function slotOf({ name, by, position }: Reduced, word: number): Slot {
+  const float = (cell: Cell): string => `bitcast<f32>(${cell(word)})`;
   const plain = { begin: "", end: "" };
   if (by === "or") {
     return {
       ...plain,
-      store: `${word("slot")} = ${name};`,
-      load: (index) => `${name} = ${word(index)};`,
-      take: (index) => `${name} |= ${word(index)};`,
+      store: (to) => `${to(word)} = ${name};`,
+      load: (from) => `${name} = ${from(word)};`,
+      take: (from) => `${name} |= ${from(word)};`,
     };
   }
   const ofFloat = {
     ...plain,
-    store: `${word("slot")} = bitcast<u32>(${name});`,
-    load: (index: string) => `${name} = ${float(index)};`,
+    store: (to: Cell) => `${to(word)} = bitcast<u32>(${name});`,
+    load: (from: Cell) => `${name} = ${float(from)};`,
   };
   if (by === "precise sum") {
     return {
       ...ofFloat,
-      take: (index) => `{
-          let sum = sumOf(${name}, ${float(index)});
+      take: (from) => `{
+          let sum = sumOf(${name}, ${float(from)});
           ${name} = sum.x;
           ${name}Rest += sum.y;
         }`,
@@ -191,17 +203,17 @@ function slotOf({ name, by, position }: Reduced, place: number): Slot {
       end: `${name} += ${name}Rest;`,
     };
   }
-  if (by === "sum") return { ...ofFloat, take: (index) => `${name} += ${float(index)};` };
-  if (position === undefined) return { ...ofFloat, take: (index) => `${name} = max(${name}, ${float(index)});` };
-  const at = (index: string): string => `i32(pool[${place + workgroupSize} + ${index}])`;
+  if (by === "sum") return { ...ofFloat, take: (from) => `${name} += ${float(from)};` };
+  if (position === undefined) return { ...ofFloat, take: (from) => `${name} = max(${name}, ${float(from)});` };
+  const at = (cell: Cell): string => `i32(${cell(word + 1)})`;
   return {
     ...plain,
-    store: `${word("slot")} = bitcast<u32>(${name}); pool[${place + workgroupSize} + slot] = u32(${position});`,
-    load: (index) => `${name} = ${float(index)}; ${position} = ${at(index)};`,
-    take: (index) => `
-      if (${float(index)} > ${name} || (${float(index)} == ${name} && ${at(index)} < ${position})) {
-        ${name} = ${float(index)};
-        ${position} = ${at(index)};
+    store: (to) => `${to(word)} = bitcast<u32>(${name}); ${to(word + 1)} = u32(${position});`,
+    load: (from) => `${name} = ${float(from)}; ${position} = ${at(from)};`,
+    take: (from) => `
+      if (${float(from)} > ${name} || (${float(from)} == ${name} && ${at(from)} < ${position})) {
+        ${name} = ${float(from)};
+        ${position} = ${at(from)};
       }`,
   };
 }
