@@ -1,6 +1,6 @@
 /**
- * The source of the forward pass over rows that are not read in parts. The lanes of a row find its highest entry in each view, then sum exponentials relative
- * to it, while the row is in cache; the first lane makes statistics of the sums.
+ * The source of the forward pass over rows that are not read in parts. The lanes of a row find its highest entry in each
+ * view, then sum exponentials relative to it, while the row is in cache; the first lane makes statistics of the sums.
  */
 import { arithmetic, twoFloats } from "./arithmetic.ts";
 import { cappedEntries, lostEntries, readLogits } from "./entries.ts";

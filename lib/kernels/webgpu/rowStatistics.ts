@@ -1,7 +1,8 @@
 /**
  * Row statistics as two compute programs for each kind of call: one dispatch reads the logits in the forward pass, for all
- * views, and one in the backward pass. Where rows are long a third folds what the first has found of their parts. A program binds eight storage buffers at most, which every device allows: where
- * there are more tables they are copied into one buffer first.
+ * views, and one in the backward pass. Where rows are long a third folds what the first has found of their parts. A
+ * program binds eight storage buffers at most, which every device allows: where there are more tables they are copied into
+ * one buffer first.
  */
 import * as tf from "@tensorflow/tfjs";
 import { type Column, tensorOf } from "../column.ts";
