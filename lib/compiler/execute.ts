@@ -6,6 +6,7 @@
  * are added as terms that are 0 and carry their gradient: its work is done only if somebody asks for it.
  */
 import * as tf from "@tensorflow/tfjs";
+import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { LossError } from "../loss/error.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
@@ -168,10 +169,10 @@ function runForward(
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */
-function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly tf.Tensor[] {
+function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly RowNumbers[] {
   if (output === "perToken") return plan.terms.map(() => dy.flatten());
-  const each = output === "loss" ? tf.mul(dy, shares) : dy;
-  return each.size === 0 ? [] : tf.unstack(each);
+  const within = output === "loss" ? tf.mul(dy, shares) : dy;
+  return plan.terms.map((_, index) => ({ within, as: "entry", index }));
 }
 
 /** The gradient of an input, given what reaches each term's numerator and, with the sign turned, its denominator. */
@@ -220,12 +221,14 @@ function reachedDenominators(
   plan: Plan,
   divided: boolean,
   saved: Saved,
-  g: readonly tf.Tensor[],
-): readonly tf.Tensor[] {
+  g: readonly RowNumbers[],
+): readonly RowNumbers[] {
   const { shares, numerators } = saved;
   if (!divided || plan.terms.length === 0) return plan.terms.map(() => tf.scalar(0));
   const ratios = tf.unstack(tf.mul(shares, numerators));
-  return plan.terms.map(({ reduction }, i) => (reduction === "weightedMean" ? tf.mul(g[i], ratios[i]) : tf.scalar(0)));
+  return plan.terms.map(({ reduction }, i) =>
+    reduction === "weightedMean" ? tf.mul(tensorOf(g[i]), ratios[i]) : tf.scalar(0),
+  );
 }
 
 function readDenominators(plan: Plan, { denominators: given }: Batch): tf.Tensor1D | null {

@@ -1,8 +1,9 @@
 /** The backward pass: from the gradient of each term's rows to the gradients of logits, parameters and soft labels. */
 import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
+import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
-import type { RowCotangents } from "../kernels/rowStatistics.ts";
+import type { RowCotangents, RowStatistics } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
@@ -29,21 +30,48 @@ function ofModel(plan: Plan): readonly string[] {
 /** The part of ∂loss/∂logits that comes through some of the views, [N, V]. */
 function throughViews(plan: Plan, state: State, reached: Reached, keys: readonly string[]): tf.Tensor2D {
   if (state.rows.count === 0) return tf.zerosLike(state.logits);
-  const values = narrowRunner(plan, state, reached).rows(plan.cotangents.expressions);
-  const known = new Map(plan.cotangents.statistics.map((key, i) => [key, values[i]]));
-  const cotangent = (key: string): tf.Tensor1D | null => known.get(key) ?? null;
-  const cotangents = [...plan.views].map(([key, view]): RowCotangents | null => {
+  const runner = narrowRunner(plan, state, reached);
+  const { expressions } = plan.cotangents;
+  const input = wideInput(plan, state, state.logits);
+  const statistics = [...plan.views.keys()].map((key) => lookUp(state.statistics, key));
+  const { kernel } = chooseKernel(input.views, state.rows.classes);
+  let wide: tf.Tensor2D;
+  let known: ReadonlyMap<string, RowNumbers>;
+  if (kernel.inPlace !== undefined && runner.columns !== null) {
+    const columns = byStatistic(plan, runner.columns(expressions));
+    known = columns;
+    wide = kernel.inPlace.backward(input, statistics as RowStatistics<Column>[], cotangentsOf(plan, keys, columns));
+  } else {
+    const tensors = byStatistic(plan, runner.rows(expressions));
+    known = tensors;
+    wide = kernel.backward(input, statistics as RowStatistics[], cotangentsOf(plan, keys, tensors));
+  }
+  const cotangent = (key: string): tf.Tensor1D | null => {
+    const numbers = known.get(key);
+    return numbers === undefined ? null : tensorOf(numbers);
+  };
+  const classwise = classwiseParts(plan, state, keys, cotangent);
+  return classwise.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...classwise]), state.rows.read);
+}
+
+/** The cotangents by the key of what they are of. */
+function byStatistic<Numbers>(plan: Plan, values: readonly Numbers[]): ReadonlyMap<string, Numbers> {
+  return new Map(plan.cotangents.statistics.map((key, i) => [key, values[i]]));
+}
+
+/** What reaches each view, of some of the views. */
+function cotangentsOf<Numbers extends RowNumbers>(
+  plan: Plan,
+  keys: readonly string[],
+  known: ReadonlyMap<string, Numbers>,
+): readonly (RowCotangents<Numbers> | null)[] {
+  return [...plan.views].map(([key, view]) => {
     if (!keys.includes(key)) return null;
-    const of = (kind: "s" | "n" | "t" | "r" | "e"): tf.Tensor1D | null => cotangent(keyOf({ kind, view }));
-    const dots = dotsOf(plan, key).map((dot) => cotangent(keyOf(dot)));
+    const of = (kind: "s" | "n" | "t" | "r" | "e"): Numbers | null => known.get(keyOf({ kind, view })) ?? null;
+    const dots = dotsOf(plan, key).map((dot) => known.get(keyOf(dot)) ?? null);
     const all = { s: of("s"), n: of("n"), t: of("t"), r: of("r"), e: of("e"), dots };
     return [...Object.values(all).flat()].every((x) => x === null) ? null : all;
   });
-  const input = wideInput(plan, state, state.logits);
-  const statistics = [...plan.views.keys()].map((key) => lookUp(state.statistics, key));
-  const wide = chooseKernel(input.views, state.rows.classes).kernel.backward(input, statistics, cotangents);
-  const classwise = classwiseParts(plan, state, keys, cotangent);
-  return classwise.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...classwise]), state.rows.read);
 }
 
 function classwiseParts(

@@ -1,5 +1,6 @@
 /** Some narrow expressions as one WGSL program over the rows. */
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import type { RowNumbers } from "../kernels/column.ts";
 import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
 import {
   type Algebra,
@@ -11,7 +12,6 @@ import {
 } from "../loss/expression.ts";
 import type { Narrow, NarrowAtom } from "./narrow.ts";
 import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
-import type { RowValues } from "./tensorAlgebra.ts";
 
 const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
@@ -47,24 +47,32 @@ interface Source {
 const sources = new WeakMap<readonly Narrow[], Source | null>();
 
 /** The program of some expressions, given the meaning of the atoms; null where one has no WGSL form. */
-export function rowProgram(expressions: readonly Narrow[], meaningOf: (a: NarrowAtom) => RowValues): RowProgram | null {
+export function rowProgram(
+  expressions: readonly Narrow[],
+  meaningOf: (a: NarrowAtom) => number | RowNumbers,
+): RowProgram | null {
   let source = sources.get(expressions);
   if (source === undefined) {
     source = sourceOf(expressions);
     sources.set(expressions, source);
   }
   if (source === null) return null;
-  const tensors: tf.Tensor[] = [];
+  const given: RowNumbers[] = [];
   const numbers: number[] = [];
-  const nameOf = (value: RowValues): string => {
+  const nameOf = (value: number | RowNumbers): string => {
     if (typeof value === "number") return `u${numbers.push(value) - 1}`;
-    const known = tensors.indexOf(value);
-    return `x${known >= 0 ? known : tensors.push(value) - 1}`;
+    const known = given.findIndex((other) => areSame(other, value));
+    return `x${known >= 0 ? known : given.push(value) - 1}`;
   };
   const names = source.atoms.map((a) =>
     nameOf(a.kind === "scalar" ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
   );
-  return { tensors, numbers, ...source.write(names) };
+  return { given, numbers, ...source.write(names) };
+}
+
+function areSame(a: RowNumbers, b: RowNumbers): boolean {
+  if (a instanceof tf.Tensor || b instanceof tf.Tensor) return a === b;
+  return a.within === b.within && a.as === b.as && a.index === b.index;
 }
 
 function sourceOf(expressions: readonly Narrow[]): Source | null {

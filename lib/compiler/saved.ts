@@ -7,20 +7,19 @@ export interface Detached<T> {
 }
 
 /**
- * Takes the tensors out of nested plain objects, arrays and maps. `save` keeps tensors for a backward pass only as one
+ * Takes the tensors out of nested plain objects, arrays and maps, each once. `save` keeps tensors for a backward pass only as one
  * list, under other handles.
  */
 export function detachTensors<T>(structure: T): Detached<T> {
   const tensors: tf.Tensor[] = [];
+  const places = new Map<tf.Tensor, number>();
   const collect = (x: unknown): unknown => {
-    if (x instanceof tf.Tensor) tensors.push(x);
+    if (x instanceof tf.Tensor && !places.has(x)) places.set(x, tensors.push(x) - 1);
     return x;
   };
   mapLeaves(structure, collect);
-  const attach = (replacements: readonly tf.Tensor[]): T => {
-    let next = 0;
-    return mapLeaves(structure, (x) => (x instanceof tf.Tensor ? replacements[next++] : x)) as T;
-  };
+  const attach = (replacements: readonly tf.Tensor[]): T =>
+    mapLeaves(structure, (x) => (x instanceof tf.Tensor ? replacements[places.get(x) as number] : x)) as T;
   return { tensors, attach };
 }
 

@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
+import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
@@ -30,7 +31,7 @@ export interface State {
   readonly parameters: ParameterValues;
   readonly views: ReadonlyMap<string, WideView>;
   /** The statistics of each view. */
-  readonly statistics: ReadonlyMap<string, RowStatistics>;
+  readonly statistics: ReadonlyMap<string, RowStatistics<RowNumbers>>;
   readonly lookups: ReadonlyMap<string, tf.Tensor1D>;
   readonly totals: ReadonlyMap<string, number>;
   /** The sums over the soft targets. */
@@ -107,12 +108,11 @@ export function stateWithoutLogits(plan: Plan, bound: Bound): State {
 }
 
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
-function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): ReadonlyMap<string, RowStatistics> {
+function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): State["statistics"] {
   const input = wideInput(plan, bound, logits);
+  const { kernel } = chooseKernel(input.views, bound.rows.classes);
   const statistics =
-    bound.rows.count === 0
-      ? input.views.map(emptyStatistics)
-      : chooseKernel(input.views, bound.rows.classes).kernel.forward(input);
+    bound.rows.count === 0 ? input.views.map(emptyStatistics) : (kernel.inPlace ?? kernel).forward(input);
   return new Map(input.views.map((_, i) => [[...plan.views.keys()][i], statistics[i]]));
 }
 
@@ -191,7 +191,7 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
     const { m, s } = lookUp(statistics, key);
     const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
     const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
-    return { logits: shown, m: m as tf.Tensor1D, s: s as tf.Tensor1D };
+    return { logits: shown, m: tensorOf(m as RowNumbers), s: tensorOf(s as RowNumbers) };
   };
   const weightsOf = (): tf.Tensor2D | null => {
     if (weighting === "ones") return null;

@@ -1,8 +1,9 @@
 /** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
 import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
+import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { rowSums, total } from "../kernels/sums.ts";
-import { runRowProgram } from "../kernels/webgpu/rowProgram.ts";
+import { type RowProgram, runRowProgram, runRowTotals } from "../kernels/webgpu/rowProgram.ts";
 import { interpreter } from "../loss/expression.ts";
 import type { AggregateAtom } from "../loss/loss.ts";
 import { stepValue } from "../loss/schedule.ts";
@@ -22,12 +23,14 @@ export interface NarrowRunner {
   readonly rows: (expressions: readonly Narrow[]) => readonly tf.Tensor1D[];
   /** Each expression's sum over the rows, [expressions]. */
   readonly totals: (expressions: readonly Narrow[]) => tf.Tensor1D;
+  /** Each expression's values as rows of one tensor; null where the kernel of the backend does not read them there. */
+  readonly columns: ((expressions: readonly Narrow[]) => readonly Column[]) | null;
 }
 
-/** The gradients that reach each term's numerator and denominator: a scalar or [N] a term. */
+/** The gradients that reach each term's numerator and denominator: one number or one for each row a term. */
 export interface Reached {
-  readonly numerators: readonly tf.Tensor[];
-  readonly denominators: readonly tf.Tensor[];
+  readonly numerators: readonly RowNumbers[];
+  readonly denominators: readonly RowNumbers[];
 }
 
 const nothingReached: Reached = { numerators: [], denominators: [] };
@@ -35,43 +38,58 @@ const nothingReached: Reached = { numerators: [], denominators: [] };
 export function narrowRunner(plan: Plan, state: State, reached: Reached = nothingReached): NarrowRunner {
   if (isHostBackend()) return loopRunner(plan, state, reached);
   const ops = opsRunner(plan, state, reached);
-  return tf.getBackend() === "webgpu" && chooseKernel([]).because === null
-    ? programRunner(plan, state, reached, ops)
-    : ops;
+  return runsPrograms(state.rows.classes) ? programRunner(plan, state, reached, ops) : ops;
+}
+
+/** Whether narrow arithmetic runs as programs of ours: where the kernel of rows of so many classes does. */
+function runsPrograms(classes: number): boolean {
+  return tf.getBackend() === "webgpu" && chooseKernel([], classes).because === null;
 }
 
 /** As one program on webgpu for the expressions that are asked for together. */
 function programRunner(plan: Plan, state: State, reached: Reached, ops: NarrowRunner): NarrowRunner {
   const { count } = state.rows;
+  const programOf = (expressions: readonly Narrow[]): RowProgram | null =>
+    count === 0 || expressions.length === 0
+      ? null
+      : rowProgram(expressions, (a) => atomValue(plan, state, reached, rows, a));
   const packed = (expressions: readonly Narrow[]): tf.Tensor2D | null => {
-    if (count === 0 || expressions.length === 0) return null;
-    const program = rowProgram(expressions, (a) => atomValue(plan, state, reached, rows, a));
+    const program = programOf(expressions);
     return program === null ? null : runRowProgram(program, count);
+  };
+  const columns = (expressions: readonly Narrow[]): readonly Column[] => {
+    const within = packed(expressions) ?? (tf.stack([...ops.rows(expressions)]) as tf.Tensor2D);
+    return expressions.map((_, index) => ({ within, as: "row", index }));
   };
   const rows: NarrowRunner["rows"] = (expressions) => {
     const values = packed(expressions);
     if (values === null) return ops.rows(expressions);
-    return expressions.map((_, k) => tf.slice(values, [k, 0], [1, count]).reshape<tf.Tensor1D>([count]));
+    return expressions.map((_, index) => tensorOf({ within: values, as: "row", index }));
   };
   const totals: NarrowRunner["totals"] = (expressions) => {
-    const values = packed(expressions);
-    return values === null ? ops.totals(expressions) : rowSums(values);
+    const program = programOf(expressions);
+    return program === null ? ops.totals(expressions) : runRowTotals(program, count);
   };
-  return { rows, totals };
+  return { rows, totals, columns };
 }
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */
 function opsRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
   const rows: NarrowRunner["rows"] = (expressions) => expressions.map((e) => fullRows(visit(e), state.rows));
-  const visit = interpreter(tensorAlgebra((a: NarrowAtom) => atomValue(plan, state, reached, rows, a)));
-  return { rows, totals: (expressions) => stack(rows(expressions).map(total)) };
+  const visit = interpreter(
+    tensorAlgebra((a: NarrowAtom) => {
+      const value = atomValue(plan, state, reached, rows, a);
+      return typeof value === "number" ? value : tensorOf(value);
+    }),
+  );
+  return { rows, totals: (expressions) => stack(rows(expressions).map(total)), columns: null };
 }
 
 const loops = new WeakMap<readonly Narrow[], RowLoop>();
 
 /** As one loop over typed arrays for the expressions that are asked for together. */
 function loopRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
-  const inputs = new Map<tf.Tensor | NarrowAggregate, RowInput>();
+  const inputs = new Map<RowNumbers | NarrowAggregate, RowInput>();
   const inputOf = (a: NarrowAtom): RowInput => {
     const seen = a.kind === "aggregate" ? inputs.get(a) : undefined;
     if (seen !== undefined) return seen;
@@ -97,23 +115,28 @@ function loopRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
     const { loop, given } = prepare(expressions);
     return tf.tensor1d([...loop.totals(given, state.rows.count)], "float32");
   };
-  return { rows, totals };
+  return { rows, totals, columns: null };
 }
 
-/** A scalar as a number, rows as their array. */
-function hostValue(tensor: tf.Tensor): RowInput {
+/** A number for all rows as a number, rows as their array. */
+function hostValue(numbers: RowNumbers): RowInput {
+  if (!(numbers instanceof tf.Tensor) && numbers.as === "entry") return numbers.within.dataSync()[numbers.index];
+  const tensor = tensorOf(numbers);
   const values = tensor.dataSync<"float32">() as Float32Array;
   return tensor.rank === 0 ? values[0] : values;
 }
 
-function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunner["rows"], a: NarrowAtom): RowValues {
+/** What an atom is for a batch: a number that the host knows, or numbers on the device. */
+type AtomValue = number | RowNumbers;
+
+function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunner["rows"], a: NarrowAtom): AtomValue {
   switch (a.kind) {
     case "step":
       return stepValue(a, state.rows.step);
     case "vocabularySize":
       return state.rows.classes;
     case "parameter":
-      return lookUp(state.parameters, a.name) as tf.Tensor as tf.Tensor1D;
+      return lookUp(state.parameters, a.name);
     case "statistic":
       return statisticOf(plan, state, a.statistic);
     case "lookup":
@@ -131,9 +154,9 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
     case "valid":
       return state.rows.validWeight ?? 1;
     case "reachedNumerator":
-      return reached.numerators[a.term] as tf.Tensor1D;
+      return reached.numerators[a.term];
     case "reachedDenominator":
-      return reached.denominators[a.term] as tf.Tensor1D;
+      return reached.denominators[a.term];
   }
 }
 
@@ -161,13 +184,13 @@ function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: R
     .flatten();
 }
 
-function statisticOf(plan: Plan, state: State, statistic: Statistic): tf.Tensor1D {
+function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers {
   const key = keyOf(statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);
-  if (statistic.kind !== "dot" && statistic.kind !== "targetSum") return values[statistic.kind] as tf.Tensor1D;
+  if (statistic.kind !== "dot" && statistic.kind !== "targetSum") return values[statistic.kind] as RowNumbers;
   return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
 }
 
@@ -183,14 +206,24 @@ function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor)
 
 /** One over each denominator, [terms]: 1 for sums, and 0 where a denominator is 0. */
 export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
-  const isSum = tf.tensor1d(
-    plan.terms.map(({ reduction }) => reduction === "sum"),
-    "bool",
-  );
+  const isSum = plan.terms.map(({ reduction }) => reduction === "sum");
+  if (runsPrograms(Number.POSITIVE_INFINITY))
+    return runRowProgram(sharesProgram(isSum, denominators), isSum.length).flatten();
   const isZero = tf.equal(denominators, 0);
   const one = tf.onesLike(denominators);
   const inverse = choose(isZero, tf.zerosLike(one), tf.div(one, choose(isZero, one, denominators)));
-  return choose(isSum, one, inverse);
+  return choose(tf.tensor1d(isSum, "bool"), one, inverse);
+}
+
+/** The same as a program whose rows are the terms. */
+function sharesProgram(isSum: readonly boolean[], denominators: tf.Tensor1D): RowProgram {
+  const sums = isSum.flatMap((is, i) => (is ? [`row == ${i}`] : [])).join(" || ") || "false";
+  const statements = [
+    "let isZeroed = isZero(x0);",
+    "let inverse = select(1.0 / select(x0, 1.0, isZeroed), 0.0, isZeroed);",
+    `let share = select(inverse, 1.0, ${sums});`,
+  ];
+  return { given: [denominators], numbers: [], statements, outputs: ["share"] };
 }
 
 /** Σ over the terms of numerator times share. */

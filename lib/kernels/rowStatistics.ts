@@ -17,6 +17,7 @@
  * taken relative to another number, so what m would add to the gradient sums to zero. A teacher's logits are constants.
  */
 import type * as tf from "@tensorflow/tfjs";
+import type { Column, RowNumbers } from "./column.ts";
 import type { WideView } from "./views.ts";
 
 /** The rows of a batch that have a label to learn from. */
@@ -65,15 +66,19 @@ export interface WideInput {
 }
 
 /** One number a row, [N], each, of one view; null for some that are not wanted. */
-export type RowStatistics = Readonly<Record<StatisticName, tf.Tensor1D | null>> & {
-  readonly dots: readonly tf.Tensor1D[];
+export type RowStatistics<Numbers extends RowNumbers = tf.Tensor1D> = Readonly<
+  Record<StatisticName, Numbers | null>
+> & {
+  readonly dots: readonly Numbers[];
   /** What else the kernel's own backward pass needs, of this view or, in the first, of all: it gets them in this order. */
   readonly state: readonly tf.Tensor[];
 };
 
 /** The derivative of the loss with respect to each statistic of a view, [N]; null where it is 0. 0 in invalid rows. */
-export type RowCotangents = Readonly<Record<Exclude<StatisticName, "m">, tf.Tensor1D | null>> & {
-  readonly dots: readonly (tf.Tensor1D | null)[];
+export type RowCotangents<Numbers extends RowNumbers = tf.Tensor1D> = Readonly<
+  Record<Exclude<StatisticName, "m">, Numbers | null>
+> & {
+  readonly dots: readonly (Numbers | null)[];
 };
 
 /** An implementation for one backend or for all. */
@@ -93,5 +98,21 @@ export interface RowStatisticsKernel {
     input: WideInput,
     statistics: readonly RowStatistics[],
     cotangents: readonly (RowCotangents | null)[],
+  ): tf.Tensor2D;
+  /** The two passes with all numbers where they lie; absent where a tensor for each costs nothing. */
+  readonly inPlace?: InPlace;
+}
+
+/**
+ * The forward and the backward pass over numbers that lie in larger tensors. What the rest of the loss makes of them is in
+ * one tensor too.
+ */
+export interface InPlace {
+  forward(input: WideInput): readonly RowStatistics<Column>[];
+  /** All cotangents are rows of one tensor [K, N]. */
+  backward(
+    input: WideInput,
+    statistics: readonly RowStatistics<Column>[],
+    cotangents: readonly (RowCotangents<Column> | null)[],
   ): tf.Tensor2D;
 }

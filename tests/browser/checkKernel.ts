@@ -30,13 +30,44 @@ export interface Outcome {
   readonly gradient: Float32Array;
 }
 
+interface Results {
+  readonly values: readonly Record<string, tf.Tensor>[];
+  readonly gradient: tf.Tensor;
+}
+
+/** Runs a kernel whose device is read without waiting. */
 export function runKernel(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValues): Outcome {
+  const results = start(kernel, given, cotangents);
+  const read = (tensor: tf.Tensor): Float32Array => tensor.dataSync() as Float32Array;
+  const values = results.values.map((view) =>
+    Object.fromEntries(Object.entries(view).map(([name, tensor]) => [name, read(tensor)])),
+  );
+  const outcome = { values, gradient: read(results.gradient) };
+  tf.dispose([...results.values, results.gradient]);
+  return outcome;
+}
+
+/** Runs a kernel whose device is waited for. */
+export async function awaitKernel(
+  kernel: RowStatisticsKernel,
+  given: RowCase,
+  cotangents: RowValues,
+): Promise<Outcome> {
+  const results = start(kernel, given, cotangents);
+  const read = async (tensor: tf.Tensor): Promise<Float32Array> => (await tensor.data()) as Float32Array;
+  const values: Record<string, Float32Array>[] = [];
+  for (const view of results.values) {
+    const entries = Object.entries(view).map(async ([name, tensor]) => [name, await read(tensor)] as const);
+    values.push(Object.fromEntries(await Promise.all(entries)));
+  }
+  const outcome = { values, gradient: await read(results.gradient) };
+  tf.dispose([...results.values, results.gradient]);
+  return outcome;
+}
+
+function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValues): Results {
   const { rows, classes } = given;
-  const results: { values: Record<string, Float32Array>[]; gradient: Float32Array } = {
-    values: [],
-    gradient: new Float32Array(0),
-  };
-  tf.tidy(() => {
+  const compute = (): Results => {
     const matrix = (data: Float32Array | null): tf.Tensor2D | null =>
       data === null ? null : tf.tensor2d(data, [rows, classes]);
     const input: WideInput = {
@@ -68,22 +99,19 @@ export function runKernel(kernel: RowStatisticsKernel, given: RowCase, cotangent
       const dots = view.dots.map((_, i) => of(`dot ${i}`));
       return { s: of("s"), n: of("n"), t: of("t"), r: of("r"), e: of("e"), dots };
     });
-    const read = (tensor: tf.Tensor | null): Float32Array => (tensor as tf.Tensor).dataSync() as Float32Array;
-    results.values = statistics.map((of, v) => valuesOf(of, namesOf(given.views[v]), read));
-    results.gradient = read(kernel.backward(input, statistics, g));
-  });
-  return results;
+    const values = statistics.map((of, v) => byName(of, namesOf(given.views[v])));
+    return { values, gradient: kernel.backward(input, statistics, g) };
+  };
+  return tf.tidy(compute as unknown as () => tf.TensorContainer) as unknown as Results;
 }
 
-function valuesOf(
-  statistics: RowStatistics,
-  names: readonly string[],
-  read: (tensor: tf.Tensor | null) => Float32Array,
-): Record<string, Float32Array> {
+function byName(statistics: RowStatistics, names: readonly string[]): Record<string, tf.Tensor> {
   return Object.fromEntries(
     names.map((name) => [
       name,
-      read(name.startsWith("dot") ? statistics.dots[Number(name.slice(4))] : statistics[name as StatisticName]),
+      (name.startsWith("dot")
+        ? statistics.dots[Number(name.slice(4))]
+        : statistics[name as StatisticName]) as tf.Tensor,
     ]),
   );
 }
@@ -95,9 +123,19 @@ export function checkKernel(
   report: Report,
   tolerance: number,
 ): void {
+  compare(runKernel(kernel, given, cotangents), given, cotangents, report, tolerance);
+}
+
+/** Measures an outcome. */
+export function compare(
+  outcome: Outcome,
+  given: RowCase,
+  cotangents: RowValues,
+  report: Report,
+  tolerance: number,
+): void {
   const { rows, classes } = given;
   report.cases += 1;
-  const outcome = runKernel(kernel, given, cotangents);
   const measure = (name: string, actual: number, expected: number, unit: number, what: () => string): void => {
     if (Object.is(actual, expected) || actual === expected || (Number.isNaN(actual) && Number.isNaN(expected))) return;
     // Below float32's normal numbers there are no digits to compare.

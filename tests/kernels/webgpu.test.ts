@@ -4,12 +4,18 @@ import * as tf from "@tensorflow/tfjs";
 import type {
   RowCotangents,
   RowStatistics,
+  RowStatisticsKernel,
   StatisticName,
   ViewInput,
   WideInput,
 } from "../../lib/kernels/rowStatistics.ts";
 import { packedColumns } from "../../lib/kernels/webgpu/columns.ts";
-import { webgpuRowStatistics as kernel, packedStatistics } from "../../lib/kernels/webgpu/rowStatistics.ts";
+import { partsOfForward, spanOf } from "../../lib/kernels/webgpu/parts.ts";
+import {
+  webgpuRowStatistics as kernel,
+  packedStatistics,
+  webgpuKernel,
+} from "../../lib/kernels/webgpu/rowStatistics.ts";
 import { expectNoDeviceErrors, hasWebGPU, startWebGPU } from "../support/webgpu.ts";
 
 // ------------------------------------------------------------------------------------------------------------ cases
@@ -89,11 +95,11 @@ interface Outcome {
   readonly gradient: Float32Array;
 }
 
-async function run(given: Case, cotangents: Values): Promise<Outcome> {
+async function run(given: Case, cotangents: Values, kernelOf: RowStatisticsKernel): Promise<Outcome> {
   const { rows, classes } = given;
   const tensors = tf.tidy(() => {
     const input = inputOf(given);
-    const known = kernel.forward(input);
+    const known = kernelOf.forward(input);
     const g = given.views.map((view, v): RowCotangents | null => {
       const of = (name: string): tf.Tensor1D | null => {
         const values = cotangents[v][name];
@@ -103,7 +109,7 @@ async function run(given: Case, cotangents: Values): Promise<Outcome> {
       const dots = view.dots.map((_, k) => of(`dot ${k}`));
       return Object.keys(cotangents[v]).length === 0 ? null : { ...named, dots };
     });
-    const gradient = kernel.backward(input, known, g);
+    const gradient = kernelOf.backward(input, known, g);
     return { known: known.map((view, v) => byName(given.views[v], view)), gradient };
   });
   const values = await Promise.all(
@@ -289,9 +295,9 @@ function randomCotangents(given: Case, random: () => number): Values {
   );
 }
 
-async function check(given: Case, cotangents: Values): Promise<void> {
+async function check(given: Case, cotangents: Values, kernelOf = kernel): Promise<void> {
   const { rows, classes } = given;
-  const outcome = await run(given, cotangents);
+  const outcome = await run(given, cotangents, kernelOf);
   for (let row = 0; row < rows; row++) {
     const isValid = given.valid === null || given.valid[row] === 1;
     const gradient = new Float64Array(classes);
@@ -324,8 +330,13 @@ async function check(given: Case, cotangents: Values): Promise<void> {
   }
 }
 
-async function checkWithRandomCotangents(given: Case, seed = 1): Promise<void> {
-  await check(given, randomCotangents(given, randomNumbers(seed)));
+/** The kernel that reads each row in so many parts. */
+function inParts(parts: number): RowStatisticsKernel {
+  return webgpuKernel({ partsOf: () => parts, subgroups: false });
+}
+
+async function checkWithRandomCotangents(given: Case, seed = 1, kernelOf = kernel): Promise<void> {
+  await check(given, randomCotangents(given, randomNumbers(seed)), kernelOf);
 }
 
 /** Rows of logits of many kinds, by what one entry is. */
@@ -470,6 +481,87 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
     }
   });
 
+  test("rows in parts: any case at all is as in float64", async () => {
+    const random = randomNumbers(11);
+    for (let seed = 100; seed < 140; seed++) {
+      const classes = random() < 0.5 ? 17 + Math.floor(120 * random()) : 17 + Math.floor(3000 * random() ** 2);
+      const parts = 2 + Math.floor(12 * random() ** 2);
+      const given = randomCase(1 + Math.floor(5 * random()), classes, seed);
+      await checkWithRandomCotangents(given, seed, inParts(parts)).catch((error: unknown) => {
+        throw new Error(`seed ${seed}, ${parts} parts: ${error}`);
+      });
+    }
+  });
+
+  test("rows in parts: cross entropy of every kind of row, and labels in every part", async () => {
+    for (const [classes, parts] of [
+      [17, 2],
+      [50, 4],
+      [1000, 7],
+      [4097, 64],
+      [9001, 300],
+    ]) {
+      const random = randomNumbers(classes);
+      const names = [...Object.keys(kinds), ...Object.keys(kinds)];
+      const rows = names.length;
+      const each = names.map((name) => randomLogits(1, classes, random, [name]));
+      const logits = filled(rows * classes, (i) => each[Math.floor(i / classes)][i % classes]);
+      const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
+      const labels = Int32Array.from(names, (_, row) => (row < 4 ? row : (random() * classes) | 0));
+      const kernelOf = inParts(parts);
+      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: ["n"] }] }, 1, kernelOf);
+      await checkWithRandomCotangents({ ...shared, labels, views: [{ ...plain, wanted: statistics }] }, 2, kernelOf);
+      const unlabelled: View = { ...plain, wanted: ["m", "s", "e"] };
+      await checkWithRandomCotangents({ ...shared, labels: null, views: [unlabelled] }, 3, kernelOf);
+    }
+  });
+
+  test("rows in parts: a teacher whose likely classes are in another part than the entries of −∞", async () => {
+    const [rows, classes] = [2, 64];
+    // Of the first row the entries of −∞ have a probability that float32 has not; of the second they have one.
+    const teacher = filled(rows * classes, (i) => (i % classes < 48 ? 0 : i < classes ? -200 : -20));
+    const logits = filled(rows * classes, (i) => (i % classes < 48 ? Math.sin(i) : -Infinity));
+    for (const labels of [null, Int32Array.of(3, 47)]) {
+      const dots: Dot[] = [{ weights: 1, table: null, times: "logits" }];
+      const views: View[] = [
+        { ...plain, wanted: ["s"], dots },
+        { ...plain, of: "teacher", wanted: ["s"] },
+      ];
+      const given: Case = { rows, classes, logits, teacher, labels, targets: null, valid: null, views };
+      await check(given, [{ "dot 0": Float32Array.of(1, 0) }, {}], inParts(4));
+      const outcome = await run(given, [{}, {}], inParts(4));
+      expect([...outcome.values[0]["dot 0"]].map(Number.isFinite)).toEqual([true, false]);
+    }
+  });
+
+  test("rows are read in parts where they are long, and where they are few", () => {
+    // Short rows are not, however few or many.
+    expect([1, 100, 4096, 8191].map((classes) => partsOfForward(1, classes))).toEqual([1, 1, 1, 1]);
+    expect([512, 4096, 100_000].map((rows) => partsOfForward(rows, 8192))).toEqual([1, 1, 1]);
+    // A part has 8192 entries at most.
+    expect([8193, 50_257, 131_072].map((classes) => partsOfForward(4096, classes))).toEqual([2, 7, 16]);
+    // Few rows give 512 workgroups, where parts of 4096 entries do.
+    expect([1, 2, 64, 128].map((rows) => partsOfForward(rows, 8192))).toEqual([2, 2, 2, 2]);
+    expect([1, 16, 32].map((rows) => partsOfForward(rows, 131_072))).toEqual([32, 32, 16]);
+    // So no lane comes near to the 65 534 rounds of its loops after which lavapipe stops it.
+    for (const classes of [8192, 50_257, 262_144, 2 ** 23 + 1]) {
+      for (const rows of [1, 300, 100_000]) {
+        expect(spanOf(classes, partsOfForward(rows, classes))).toBeLessThanOrEqual(8192);
+      }
+    }
+    for (const [classes, parts] of [
+      [50_257, 4],
+      [262_144, 64],
+      [8192, 2],
+      [17, 2],
+    ]) {
+      const span = spanOf(classes, parts);
+      expect(span % 16).toBe(0);
+      expect(span * parts).toBeGreaterThanOrEqual(classes);
+      expect(Math.ceil(classes / span)).toBeLessThanOrEqual(parts);
+    }
+  });
+
   test("many short rows", async () => {
     for (const [rows, classes] of [
       [70_000, 3],
@@ -584,7 +676,7 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
       },
     };
     await check(given, [{ n: Float32Array.of(1, 1, 1), "dot 0": Float32Array.of(0, 1, 0) }, {}]);
-    const outcome = await run(given, [{ n: Float32Array.of(1, 1, 1), "dot 0": Float32Array.of(1, 1, 0) }, {}]);
+    const outcome = await run(given, [{ n: Float32Array.of(1, 1, 1), "dot 0": Float32Array.of(1, 1, 0) }, {}], kernel);
     expect(outcome.gradient.findIndex((x) => !Number.isNaN(x))).toBe(classes);
     expect(outcome.gradient.subarray(classes).some(Number.isNaN)).toBe(false);
   });

@@ -25,7 +25,7 @@ import type { DotPlan, RowsPlan, ViewPlan } from "./plan.ts";
 
 export type CotangentName = Exclude<StatisticName, "m">;
 
-/** Which of the cotangents, one after the other [N] each, belongs to what; null for none. */
+/** Which row of the cotangents, [K, N], belongs to what; null for none. */
 export interface CotangentsPlan extends Readonly<Record<CotangentName, number | null>> {
   readonly dots: readonly (number | null)[];
 }
@@ -84,7 +84,6 @@ fn main(index : i32) {
   let end = min(first + ${span}, uniforms.classes);
   ${plan.hasValid ? "if (valid[row] == 0) { fill(start, begin, end, 0.0); return; }" : ""}
   let state = row * ${plan.columns.count};
-  let cotangents = uniforms.rows * ${plan.columns.count} + row;
   ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
   var isFlawed = false;
   ${through.map((view) => readCotangents(plan, view)).join("\n")}
@@ -113,8 +112,13 @@ fn main(index : i32) {
 `;
 }
 
-function cotangent(index: number): string {
-  return index === 0 ? "rowData[cotangents]" : `rowData[cotangents + uniforms.rows * ${index}]`;
+function cotangent({ rowData }: RowsPlan, index: number): string {
+  return at(rowData["cotangents"], `uniforms.rows * ${index} + row`);
+}
+
+/** A number that the forward pass has left, by its column. */
+function kept({ rowData }: RowsPlan, column: number | null): string {
+  return at(rowData["statistics"], `state + ${column}`);
 }
 
 interface GivenDot extends DotPlan {
@@ -138,14 +142,14 @@ function readCotangents(plan: BackwardPlan, view: IndexedView): string {
   });
   const dots = dotsOf(view);
   const all = [...given, ...dots];
-  const origin = `rowData[state + ${plan.columns.views[v].state.origin}]`;
+  const origin = kept(plan, plan.columns.views[v].state.origin);
   const weighed = dots.flatMap(({ weights, g }) => {
     if (typeof weights !== "number") return [];
-    return [`(!isZero(${g}) && isNotANumber(rowData[state + ${plan.columns.views[weights].state.origin}]))`];
+    return [`(!isZero(${g}) && isNotANumber(${kept(plan, plan.columns.views[weights].state.origin)}))`];
   });
   const flaws = [`isNotANumber(${origin})`, ...all.map(({ g }) => `isNotANumber(${g})`), ...weighed];
   return `
-  ${all.map(({ g, index }) => `let ${g} = ${cotangent(index)};`).join("\n")}
+  ${all.map(({ g, index }) => `let ${g} = ${cotangent(plan, index)};`).join("\n")}
   let isLive${v} = ${all.map(({ g }) => `!isZero(${g})`).join(" || ")};
   isFlawed = isFlawed || (isLive${v} && (${flaws.join(" || ")}));`;
 }
@@ -154,7 +158,7 @@ function readCotangents(plan: BackwardPlan, view: IndexedView): string {
 function declareView(plan: BackwardPlan, view: IndexedView): string {
   const { v, bias, of, cap } = view;
   const { state } = plan.columns.views[v];
-  const value = `rowData[state + ${state.origin}]`;
+  const value = kept(plan, state.origin);
   const scale = scaleOf(view, v);
   const origin =
     bias === null
@@ -164,9 +168,9 @@ function declareView(plan: BackwardPlan, view: IndexedView): string {
   let originBias${v} = ${at(bias, `originAt${v}`)};`;
   const softmaxFactors = `
   let isWeightless${v} = isNotANumber(${value});
-  let weightOfOthers${v} = rowData[state + ${state.share}];
-  let weightOfOwn${v} = rowData[state + ${state.probability}];`;
-  const position = state.excluded === null ? "-1" : `i32(rowData[state + ${state.excluded}])`;
+  let weightOfOthers${v} = ${kept(plan, state.share)};
+  let weightOfOwn${v} = ${kept(plan, state.probability)};`;
+  const position = state.excluded === null ? "-1" : `i32(${kept(plan, state.excluded)})`;
   const excluded = plan.hasLabels ? "label" : position;
   return `
   ${declareScale(view, v)}
@@ -189,7 +193,7 @@ function hasExponentials({ cotangents }: IndexedView): boolean {
 function declareFactors(plan: BackwardPlan, view: IndexedView): string {
   const { v, cotangents } = view;
   const { state } = plan.columns.views[v];
-  const value = (column: number | null): string => `rowData[state + ${column}]`;
+  const value = (column: number | null): string => kept(plan, column);
   const has = (name: CotangentName): boolean => cotangents !== null && cotangents[name] !== null;
   const g = (name: CotangentName): string => `g${v}${name}`;
   const sum = (...parts: readonly (string | false)[]): string => parts.filter(Boolean).join(" + ") || "0.0";

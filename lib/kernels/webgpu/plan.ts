@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Dot, StatisticName, ViewInput, WideInput } from "../rowStatistics.ts";
 import { isWanted, type PackedColumns, packedColumns, statisticNames } from "./columns.ts";
 import { type Input, storageBuffers, type Uniform, workgroupSize } from "./program.ts";
+import type { Folding } from "./reduce.ts";
 
 /** A table [V] or a scalar within a buffer: its entry j is `buffer[offset + j]`. */
 export interface Place {
@@ -32,14 +33,38 @@ export interface ViewPlan {
   readonly weighs: boolean;
 }
 
-export interface RowsPlan {
-  /** How many invocations share a row: a power of two. */
-  readonly lanes: number;
+/** Some of an input, read by the lanes of a row, which fold what they find. */
+export interface RowsPlan extends Folding {
   readonly hasLabels: boolean;
   readonly hasValid: boolean;
   /** Null for one that is not read. */
   readonly views: readonly (ViewPlan | null)[];
   readonly columns: PackedColumns;
+  /** Where the numbers of each row begin that are not the input's own, by the name of what they are. */
+  readonly rowData: Readonly<Record<string, Place>>;
+}
+
+/** A view that is read, with its index among all. */
+export interface IndexedView extends ViewPlan {
+  readonly v: number;
+}
+
+export interface IndexedDot extends DotPlan {
+  readonly view: IndexedView;
+  /** Its index among those of the view. */
+  readonly k: number;
+  /** The variable of its sum. */
+  readonly sum: string;
+}
+
+export function indexedViews({ views }: RowsPlan): readonly IndexedView[] {
+  return views.flatMap((view, v) => (view === null ? [] : [{ ...view, v }]));
+}
+
+export function indexedDots(views: readonly IndexedView[]): readonly IndexedDot[] {
+  return views.flatMap((view) =>
+    view.dots.flatMap((dot, k): IndexedDot[] => (dot === null ? [] : [{ ...dot, view, k, sum: `dot${view.v}x${k}` }])),
+  );
 }
 
 export interface Reading {
@@ -56,14 +81,16 @@ export interface Use {
   readonly dots: readonly boolean[];
 }
 
-/**
- * An invocation takes this many entries of a row, or more. Mesa's lavapipe stops one after 65 534 rounds of its loops,
- * which it reaches in rows of more than eight million.
- */
+/** An invocation takes this many entries of a row, or more. */
 const entriesOfLane = 4;
 
-/** Plans a program that reads some of the input, and one number or several for each row where there are `rowData`. */
-export function planReading(input: WideInput, uses: readonly Use[], rowData: tf.Tensor1D | null): Reading {
+/** Plans a program that reads some of the input, and what else there is for each row. */
+export function planReading(
+  input: WideInput,
+  uses: readonly Use[],
+  rowInputs: readonly Input[],
+  subgroups: boolean,
+): Reading {
   const [rows, classes] = (input.logits ?? (input.teacher as tf.Tensor2D)).shape;
   const hasLabels = input.labels !== null;
   const fixed: Input[] = [];
@@ -77,9 +104,9 @@ export function planReading(input: WideInput, uses: readonly Use[], rowData: tf.
   bind("valid", input.valid?.tensor);
   const byTargets = input.views.some(({ dots }, v) => dots.some((d, k) => uses[v].dots[k] && d.weights === "targets"));
   bind("targets", byTargets ? input.targets : null);
-  bind("rowData", rowData);
-
-  const tables = placeTables(input.views, uses, storageBuffers - 1 - fixed.length);
+  const free = storageBuffers - 1 - fixed.length;
+  const rowData = placeRowInputs(rowInputs, rows, hasTables(input.views, uses) ? free - 1 : free);
+  const tables = placeTables(input.views, uses, free - rowData.inputs.length);
   const uniforms: Uniform[] = [
     { name: "rows", type: "i32", value: rows },
     { name: "classes", type: "i32", value: classes },
@@ -107,10 +134,14 @@ export function planReading(input: WideInput, uses: readonly Use[], rowData: tf.
   });
   const lanes = lanesOf(classes);
   return {
-    plan: { lanes, hasLabels, hasValid: input.valid !== null, views, columns: packedColumns(input.views, hasLabels) },
+    plan: {
+      // Lanes that are a part of a workgroup need not be whole subgroups.
+      ...{ lanes, subgroups: subgroups && lanes === workgroupSize, hasLabels, hasValid: input.valid !== null, views },
+      ...{ columns: packedColumns(input.views, hasLabels), rowData: rowData.places },
+    },
     rows,
     classes,
-    inputs: [...fixed, ...tables.inputs],
+    inputs: [...fixed, ...rowData.inputs, ...tables.inputs],
     uniforms,
   };
 }
@@ -119,20 +150,54 @@ function lanesOf(classes: number): number {
   return Math.min(workgroupSize, 2 ** Math.ceil(Math.log2(Math.max(1, classes / entriesOfLane))));
 }
 
+interface RowData {
+  readonly inputs: readonly Input[];
+  readonly places: RowsPlan["rowData"];
+}
+
+/** A buffer for each, or one for all where a program may not bind so many. */
+function placeRowInputs(given: readonly Input[], rows: number, most: number): RowData {
+  if (given.length <= most) {
+    const places = given.map(({ name }) => [name, { buffer: name, offset: "0" }]);
+    return { inputs: given, places: Object.fromEntries(places) };
+  }
+  const packed = tf.concat1d(given.map(({ tensor }) => tf.reshape(tensor, [tensor.size])));
+  let width = 0;
+  const places = given.map(({ name, tensor }) => {
+    const offset = `uniforms.rows * ${width}`;
+    width += tensor.size / rows;
+    return [name, { buffer: "rowData", offset }];
+  });
+  return { inputs: [{ name: "rowData", tensor: packed }], places: Object.fromEntries(places) };
+}
+
 interface Tables {
   readonly inputs: readonly Input[];
   readonly table: (tensor: tf.Tensor1D) => Place;
   readonly scalar: (tensor: tf.Scalar) => string;
 }
 
-/** A buffer for each table and scalar, or one for all of them where a program may not bind so many. */
-function placeTables(views: readonly ViewInput[], uses: readonly Use[], most: number): Tables {
+/** The tables [V] and the scalars that are read. */
+function tablesOf(
+  views: readonly ViewInput[],
+  uses: readonly Use[],
+): { readonly tables: readonly tf.Tensor[]; readonly scalars: readonly tf.Tensor[] } {
   const used = views.filter((_, v) => uses[v].view);
   const dots = views.flatMap(({ dots }, v) => dots.filter((_, k) => uses[v].view && uses[v].dots[k]));
   const isTensor = (x: tf.Tensor | number | undefined): x is tf.Tensor => x !== undefined && typeof x !== "number";
   const unique = (all: readonly (tf.Tensor | number | undefined)[]): tf.Tensor[] => [...new Set(all.filter(isTensor))];
   const tables = unique([...used.map(({ bias }) => bias), ...dots.map(({ table }) => table?.tensor)]);
-  const scalars = unique(used.map(({ scale }) => scale));
+  return { tables, scalars: unique(used.map(({ scale }) => scale)) };
+}
+
+function hasTables(views: readonly ViewInput[], uses: readonly Use[]): boolean {
+  const { tables, scalars } = tablesOf(views, uses);
+  return tables.length + scalars.length > 0;
+}
+
+/** A buffer for each table and scalar, or one for all of them where a program may not bind so many. */
+function placeTables(views: readonly ViewInput[], uses: readonly Use[], most: number): Tables {
+  const { tables, scalars } = tablesOf(views, uses);
   const all = [...tables, ...scalars];
   if (all.length <= most) {
     const name = (tensor: tf.Tensor): string => `table${all.indexOf(tensor)}`;

@@ -33,16 +33,46 @@ export interface ComputeProgram {
   /** An input whose name the source does not hold is not bound. */
   readonly inputs: readonly Input[];
   readonly uniforms: readonly Uniform[];
+  /** Whether the source uses subgroups, which a device may have. */
+  readonly subgroups?: boolean;
 }
 
 /** The part of tensorflow.js's webgpu backend that is used here. */
 interface WebGPUBackend extends tf.KernelBackend {
+  readonly device: Device;
   runWebGPUProgram(
     program: BackendProgram,
     inputs: tf.TensorInfo[],
     outputDtype: tf.DataType,
     uniforms: { type: string; data: number[] }[],
   ): tf.TensorInfo;
+}
+
+interface Device {
+  readonly features: { has(name: string): boolean };
+  createShaderModule: (descriptor: { readonly code: string }) => unknown;
+}
+
+/** Whether the device of the current backend has subgroups, which must have been asked for when it was made. */
+export function hasSubgroups(): boolean {
+  return (tf.backend() as WebGPUBackend).device.features.has("subgroups");
+}
+
+/**
+ * What a device compiles meanwhile may use subgroups. The line that allows it has to be the first of a module, where
+ * tensorflow.js writes its own functions.
+ */
+function enablingSubgroups<T>(device: Device, run: () => T): T {
+  const own = Object.getOwnPropertyDescriptor(device, "createShaderModule");
+  const { createShaderModule } = device;
+  device.createShaderModule = ({ code, ...rest }) =>
+    createShaderModule.call(device, { ...rest, code: `enable subgroups;\n${code}` });
+  try {
+    return run();
+  } finally {
+    if (own === undefined) Reflect.deleteProperty(device, "createShaderModule");
+    else Object.defineProperty(device, "createShaderModule", own);
+  }
 }
 
 /** What the backend takes; it writes into it. */
@@ -66,20 +96,23 @@ export function runProgram(program: ComputeProgram): tf.Tensor {
   sources.set(program.key, source);
   // The layout of the pipeline has only the buffers that the source reads, and binding another is an error.
   const bound = program.inputs.filter(({ name }) => source.includes(`${name}[`));
-  const info = (tf.backend() as WebGPUBackend).runWebGPUProgram(
-    {
-      variableNames: bound.map(({ name }) => name),
-      outputShape: program.outputShape,
-      workgroupSize: [workgroupSize, 1, 1],
-      dispatchLayout: { x: [0] },
-      dispatch: [program.workgroups, 1, 1],
-      uniforms: program.uniforms.map(({ name, type }) => `${name} : ${type}, `).join(""),
-      shaderKey: program.key,
-      getUserCode: () => source,
-    },
-    bound.map(({ tensor }) => tensor),
-    "float32",
-    program.uniforms.map(({ type, value }) => ({ type: dataTypes[type], data: [value] })),
-  );
+  const backend = tf.backend() as WebGPUBackend;
+  const run = (): tf.TensorInfo =>
+    backend.runWebGPUProgram(
+      {
+        variableNames: bound.map(({ name }) => name),
+        outputShape: program.outputShape,
+        workgroupSize: [workgroupSize, 1, 1],
+        dispatchLayout: { x: [0] },
+        dispatch: [program.workgroups, 1, 1],
+        uniforms: program.uniforms.map(({ name, type }) => `${name} : ${type}, `).join(""),
+        shaderKey: program.key,
+        getUserCode: () => source,
+      },
+      bound.map(({ tensor }) => tensor),
+      "float32",
+      program.uniforms.map(({ type, value }) => ({ type: dataTypes[type], data: [value] })),
+    );
+  const info = program.subgroups === true ? enablingSubgroups(backend.device, run) : run();
   return tf.engine().makeTensorFromDataId(info.dataId, info.shape, info.dtype);
 }

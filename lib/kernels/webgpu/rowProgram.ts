@@ -1,11 +1,13 @@
-/** A program of ours over the rows of a batch: some numbers of a row from other numbers of it, in one dispatch. */
+/** Programs of ours over the rows of a batch: some numbers of a row from other numbers of it, or their sums. */
 import * as tf from "@tensorflow/tfjs";
+import type { RowNumbers } from "../column.ts";
 import { arithmetic } from "./arithmetic.ts";
-import { runProgram, storageBuffers, workgroupSize } from "./program.ts";
+import { type Input, runProgram, storageBuffers, workgroupSize } from "./program.ts";
+import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
 
 export interface RowProgram {
-  /** Tensors [N], or with one entry for all rows; the statements call them x0, x1, …. */
-  readonly tensors: readonly tf.Tensor[];
+  /** Tensors [N], or with one entry for all rows, or columns of larger ones; the statements call them x0, x1, …. */
+  readonly given: readonly RowNumbers[];
   /** Numbers for all rows; the statements call them u0, u1, …. */
   readonly numbers: readonly number[];
   /** WGSL that defines what the outputs are made of, with `rowFunctions` at hand. */
@@ -92,48 +94,115 @@ const mostInputs = storageBuffers - 1;
 
 /** The outputs of each row, [outputs, N]. */
 export function runRowProgram(program: RowProgram, rows: number): tf.Tensor2D {
-  return tf.tidy(() => {
-    const { tensors, numbers, statements, outputs } = program;
-    const widths = tensors.map(({ size }) => (size === rows ? "row" : "one"));
-    const together = tensors.length > mostInputs;
-    // Where there are more tensors than bindings they are copied into one: those with an entry for each row first.
-    const order = tensors.map((_, k) => k).sort((a, b) => widths[b].localeCompare(widths[a]));
-    const inputs = together
-      ? [{ name: "given", tensor: tf.concat1d(order.map((k) => tensors[k].reshape<tf.Tensor1D>([tensors[k].size]))) }]
-      : tensors.map((tensor, k) => ({ name: `given${k}`, tensor }));
-    const perRow = widths.filter((width) => width === "row").length;
-    const read = (k: number): string => {
-      if (!together) return `given${k}[${widths[k] === "row" ? "row" : "0"}]`;
-      const place = order.indexOf(k);
-      return place < perRow
-        ? `given[${place} * uniforms.rows + row]`
-        : `given[${perRow} * uniforms.rows + ${place - perRow}]`;
-    };
-    const source = `
-${arithmetic}
-${rowFunctions}
+  const { outputs } = program;
+  const body = (read: string): string => `
 fn main(index : i32) {
   let row = index;
   if (row < uniforms.rows) {
-    ${tensors.map((_, k) => `let x${k} = f32(${read(k)});`).join("\n    ")}
-    ${numbers.map((_, k) => `let u${k} = uniforms.u${k};`).join("\n    ")}
-    ${statements.join("\n    ")}
+    ${read}
     ${outputs.map((output, k) => `result[${k} * uniforms.rows + row] = ${output};`).join("\n    ")}
   }
+}`;
+  return run(program, body, rows, [outputs.length, rows], Math.ceil(rows / workgroupSize)) as tf.Tensor2D;
 }
-`;
-    const result = runProgram({
-      key: `lossmith rows ${numbers.length} ${widths.join()} ${source}`,
-      source: () => source,
-      outputShape: [outputs.length, rows],
-      workgroups: Math.ceil(rows / workgroupSize),
-      inputs,
+
+/** A workgroup adds the outputs of so many rows, or of more where there are many. */
+const rowsOfWorkgroup = 16 * workgroupSize;
+
+/** With more workgroups there would be more partial sums than a second dispatch adds at once. */
+const mostWorkgroups = 256;
+
+const wholeWorkgroup: Folding = { lanes: workgroupSize, subgroups: false };
+
+/** The sum of each output over the rows, [outputs]. */
+export function runRowTotals(program: RowProgram, rows: number): tf.Tensor1D {
+  const { outputs } = program;
+  const workgroups = Math.min(mostWorkgroups, Math.ceil(rows / rowsOfWorkgroup));
+  const sums = outputs.map((_, k): Reduced => ({ name: `sum${k}`, by: "sum" }));
+  const body = (read: string): string => `
+${declareReduction(wholeWorkgroup, sums)}
+fn main(index : i32) {
+  let lane = i32(localId.x);
+  ${declareSlot(wholeWorkgroup)}
+  ${sums.map(({ name }) => `var ${name} = 0.0;`).join("\n  ")}
+  for (var row = index; row < uniforms.rows; row += uniforms.workgroups * ${workgroupSize}) {
+    ${read}
+    ${outputs.map((output, k) => `sum${k} += ${output};`).join("\n    ")}
+  }
+  ${reduction(sums, wholeWorkgroup)}
+  if (lane == 0) {
+    let workgroup = index / ${workgroupSize};
+    ${sums.map(({ name }, k) => `result[${k} * uniforms.workgroups + workgroup] = ${name};`).join("\n    ")}
+  }
+}`;
+  return tf.tidy(() => {
+    const totals = run(program, body, rows, [outputs.length, workgroups], workgroups);
+    return workgroups === 1 ? totals.reshape([outputs.length]) : tf.sum(totals, 1);
+  });
+}
+
+function run(
+  { given, numbers, statements }: RowProgram,
+  body: (read: string) => string,
+  rows: number,
+  outputShape: number[],
+  workgroups: number,
+): tf.Tensor {
+  return tf.tidy(() => {
+    const { inputs, places } = readGiven(given, rows);
+    const read = [
+      ...places.map((place, k) => `let x${k} = f32(${place});`),
+      ...numbers.map((_, k) => `let u${k} = uniforms.u${k};`),
+      ...statements,
+    ];
+    const main = body(read.join("\n    "));
+    return runProgram({
+      key: `lossmith rows ${numbers.length} ${main}`,
+      source: () => `${arithmetic}\n${rowFunctions}\n${main}`,
+      ...{ outputShape, workgroups, inputs },
       uniforms: [
         { name: "rows", type: "i32", value: rows },
+        { name: "workgroups", type: "i32", value: workgroups },
         { name: "zero", type: "u32", value: 0 },
         ...numbers.map((value, k) => ({ name: `u${k}`, type: "f32" as const, value })),
       ],
     });
-    return result as tf.Tensor2D;
   });
+}
+
+interface Given {
+  readonly inputs: readonly Input[];
+  /** WGSL for each number of a row. */
+  readonly places: readonly string[];
+}
+
+/** A buffer for each tensor, or one for all of them where a program may not bind so many. */
+function readGiven(given: readonly RowNumbers[], rows: number): Given {
+  const tensors = given.map((numbers) => (numbers instanceof tf.Tensor ? numbers : numbers.within));
+  const unique = [...new Map(tensors.map((tensor) => [tensor.dataId, tensor])).values()];
+  const inOne = unique.length > mostInputs;
+  const inputs = inOne
+    ? [{ name: "given", tensor: tf.concat1d(unique.map((tensor) => tensor.reshape([tensor.size]))) }]
+    : unique.map((tensor, k) => ({ name: `given${k}`, tensor }));
+  const places = given.map((numbers, i) => {
+    const k = unique.findIndex(({ dataId }) => dataId === tensors[i].dataId);
+    const place = placeIn(numbers, rows);
+    return inOne
+      ? `given[${[...unique.slice(0, k).map((before) => sizeOf(before, rows)), place].join(" + ")}]`
+      : `given${k}[${place}]`;
+  });
+  return { inputs, places };
+}
+
+/** Where a row's number is, in WGSL that holds for every number of rows. */
+function placeIn(numbers: RowNumbers, rows: number): string {
+  if (numbers instanceof tf.Tensor) return numbers.size === rows ? "row" : "0";
+  const { within, as, index } = numbers;
+  if (as === "entry") return `${index}`;
+  return as === "row" ? `${index} * uniforms.rows + row` : `row * ${within.shape[1]} + ${index}`;
+}
+
+/** The size of a tensor: of one for each row, of several, or of numbers for all rows. */
+function sizeOf({ size, shape }: tf.Tensor, rows: number): string {
+  return size % rows === 0 && shape.includes(rows) ? `${size / rows} * uniforms.rows` : `${size}`;
 }

@@ -1,0 +1,128 @@
+/** What tests run in the page on tensorflow.js's webgpu backend, with subgroups and without. */
+import * as tf from "@tensorflow/tfjs";
+import { chooseKernel } from "../../lib/kernels/choose.ts";
+import type { RowStatisticsKernel } from "../../lib/kernels/rowStatistics.ts";
+import { hasSubgroups } from "../../lib/kernels/webgpu/program.ts";
+import { webgpuKernel } from "../../lib/kernels/webgpu/rowStatistics.ts";
+import { compile, crossEntropy, evaluate, evaluateGradient, explain, mean, pipe, useBackend } from "../../mod.ts";
+import { awaitKernel, compare, newReport, type Report } from "./checkKernel.ts";
+import {
+  filled,
+  kinds,
+  normal,
+  plainView,
+  type RowCase,
+  randomCase,
+  randomCotangents,
+  randomLogits,
+  randomNumbers,
+  statistics,
+  type ViewCase,
+} from "./rowCases.ts";
+
+interface Variant {
+  readonly subgroups: boolean;
+  /** In how many parts rows are read. */
+  readonly parts: number;
+}
+
+function kernelOf({ subgroups, parts }: Variant): RowStatisticsKernel {
+  return webgpuKernel({ partsOf: () => parts, subgroups });
+}
+
+let started: Promise<unknown> | null = null;
+
+function startOnce(): Promise<unknown> {
+  started ??= useBackend("webgpu");
+  return started;
+}
+
+async function check(kernel: RowStatisticsKernel, given: RowCase, random: () => number, report: Report): Promise<void> {
+  const cotangents = randomCotangents(given, random);
+  compare(await awaitKernel(kernel, given, cotangents), given, cotangents, report, 2e-6);
+}
+
+/** What the device has, and which kernel rows of so many classes get. */
+export async function start({ classes }: { classes: number }): Promise<{
+  readonly subgroups: boolean;
+  readonly size: number | undefined;
+  readonly kernel: string;
+  readonly explained: string;
+}> {
+  await startOnce();
+  const { info } = (await navigator.gpu.requestAdapter()) as GPUAdapter;
+  return {
+    subgroups: hasSubgroups(),
+    size: (info as { readonly subgroupMaxSize?: number }).subgroupMaxSize,
+    kernel: chooseKernel([], classes).kernel.name,
+    explained: explain(crossEntropy),
+  };
+}
+
+export async function randomCases(variant: Variant & { from: number; count: number }): Promise<Report> {
+  await startOnce();
+  const report = newReport();
+  for (let seed = variant.from; seed < variant.from + variant.count; seed++) {
+    const random = randomNumbers(seed);
+    // Long enough that a row has a workgroup to itself, but for some.
+    const classes = random() < 0.2 ? 20 + Math.floor(100 * random()) : 520 + Math.floor(1500 * random());
+    await check(kernelOf(variant), randomCase(1 + Math.floor(4 * random()), classes, seed), random, report);
+  }
+  return report;
+}
+
+export async function everyKind(variant: Variant): Promise<Report> {
+  await startOnce();
+  const report = newReport();
+  for (const classes of [20, 300, 513, 1000, 4097]) {
+    const random = randomNumbers(classes);
+    const rows = 2 * Object.keys(kinds).length;
+    const logits = new Float32Array(rows * classes);
+    Object.keys(kinds).forEach((kind, i) => {
+      logits.set(randomLogits(2, classes, random, [kind]), 2 * i * classes);
+    });
+    const labels = Int32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 0 : Math.floor(classes * random())));
+    const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
+    const run = (labelled: boolean, view: ViewCase): Promise<void> =>
+      check(kernelOf(variant), { ...shared, labels: labelled ? labels : null, views: [view] }, random, report);
+    await run(true, { ...plainView, wanted: ["n"] });
+    await run(true, { ...plainView, wanted: statistics });
+    await run(false, { ...plainView, wanted: ["m", "s", "e"] });
+  }
+  return report;
+}
+
+export async function largeVocabulary(variant: Variant): Promise<Report> {
+  await startOnce();
+  const report = newReport();
+  const [rows, classes] = [3, 50_257];
+  const random = randomNumbers(classes);
+  const logits = filled(rows * classes, () => 3 * normal(random));
+  for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
+  for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
+  const shared = { rows, classes, logits, labels: Int32Array.of(classes - 1, 5, 17), valid: null };
+  const given = { ...shared, targets: null, teacher: null, views: [{ ...plainView, wanted: statistics }] };
+  await check(kernelOf(variant), given, random, report);
+  return report;
+}
+
+/** Cross entropy as it is compiled, against the reference: the errors of the loss and of its gradient. */
+export async function crossEntropyStep(_: null): Promise<{ readonly value: number; readonly gradient: number }> {
+  await startOnce();
+  const [rows, classes] = [4, 1200];
+  const random = randomNumbers(5);
+  const logits = Array.from({ length: rows }, () => [...filled(classes, () => 3 * normal(random))]);
+  const labels = logits.map(() => Math.floor(classes * random()));
+  const loss = pipe(crossEntropy, mean);
+  const compiled = compile(loss);
+  const { value, grad } = tf.valueAndGrad((z: tf.Tensor) => compiled({ logits: z as tf.Tensor2D, labels }))(
+    tf.tensor2d(logits),
+  );
+  const [of] = await value.data();
+  const gradient = await grad.data();
+  const exact = (evaluateGradient(loss, { logits, labels }) as number[][]).flat();
+  return {
+    value: Math.abs(of - (evaluate(loss, { logits, labels }) as number)),
+    gradient: exact.reduce((most, x, i) => Math.max(most, Math.abs(gradient[i] - x)), 0),
+  };
+}

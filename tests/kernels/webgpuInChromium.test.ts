@@ -1,0 +1,58 @@
+/** The WebGPU row kernels in Chromium, whose devices have subgroups, with them and without, against float64. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Report } from "../browser/checkKernel.ts";
+import { hasChromium, openPage, type Page } from "../browser/chromium.ts";
+import type * as functions from "../browser/webgpuPage.ts";
+
+// The page is the same whichever runtime drives the browser.
+("Bun" in globalThis && hasChromium() ? describe : describe.skip)("webgpu in Chromium", () => {
+  let page: Page<typeof functions>;
+
+  beforeAll(async () => {
+    const module = new URL("../browser/webgpuPage.ts", import.meta.url);
+    page = await openPage({ module, flags: ["--enable-unsafe-webgpu"], timeout: 110_000 });
+  }, 60_000);
+
+  afterAll(async () => {
+    await page?.close();
+  });
+
+  function expectRight(report: Report, cases: number): void {
+    expect(report.failures).toEqual([]);
+    expect(report.cases).toBe(cases);
+  }
+
+  test("the kernel with subgroups is used where the device has them and it passed its self-test", async () => {
+    for (const classes of [1000, 100_000]) {
+      const { subgroups, kernel, explained } = await page.run("start", { classes });
+      expect(subgroups).toBe(true);
+      expect(kernel).toBe("webgpu with subgroups");
+      expect(explained).toContain(
+        "fused for webgpu with subgroups: the logits are read once forward and once backward",
+      );
+    }
+  }, 110_000);
+
+  for (const subgroups of [true, false]) {
+    const how = subgroups ? "with" : "without";
+    for (const parts of [1, 3]) {
+      test(`random batches are as in float64, ${how} subgroups, rows in ${parts}`, async () => {
+        expectRight(await page.run("randomCases", { subgroups, parts, from: 1, count: 12 }), 12);
+      }, 110_000);
+
+      test(`every size and kind of row, ${how} subgroups, rows in ${parts}`, async () => {
+        expectRight(await page.run("everyKind", { subgroups, parts }), 15);
+      }, 110_000);
+
+      test(`a large vocabulary, ${how} subgroups, rows in ${parts}`, async () => {
+        expectRight(await page.run("largeVocabulary", { subgroups, parts }), 1);
+      }, 110_000);
+    }
+  }
+
+  test("a step of cross entropy is the reference's", async () => {
+    const { value, gradient } = await page.run("crossEntropyStep", null);
+    expect(value).toBeLessThan(2e-6);
+    expect(gradient).toBeLessThan(1e-6);
+  }, 110_000);
+});
