@@ -25,7 +25,7 @@ import { highestLane, loadTail, madd, promoteHigh, promoteLow, sumOfPair } from 
 import { exponential } from "./scalar";
 
 /** Bytes of a block. */
-const BLOCK: usize = 4096;
+export const BLOCK: usize = 4096;
 
 /** Bytes after which lanes are folded into float64: a lane adds up 16 numbers in float32. */
 const FOLD: usize = 256;
@@ -38,12 +38,18 @@ export const NOTHING: i32 = 0;
 export const ENTRIES: i32 = 1;
 export const ENTRIES_BY_TABLE: i32 = 2;
 
-/** The results of `sumRow`. */
+/** The row that is worked on: its highest entry so far, and the sums relative to `origin`. */
 export let highest: f32 = 0;
 export let sum: f64 = 0;
 export let weightedSum: f64 = 0;
 /** Without the entry at the hole. */
 export let dotSum: f64 = 0;
+let origin: f32 = 0;
+/** Whether an entry above −∞ was found. */
+let isFound: bool = false;
+
+/** Bytes that `keepRow` writes. */
+export const KEPT: usize = 40;
 
 /** The results of a block. */
 let blockHighest: f32 = 0;
@@ -56,10 +62,7 @@ export function sumExponentials(start: usize, end: usize, scale: f32, weighted: 
   sumRow(start, end, scale, weighted, NOTHING, 0, 0, 0);
 }
 
-/**
- * Leaves the results in the variables above. The entry at the address `hole` is to be −∞, and is left out of the product;
- * `total` is Σ u_j without it.
- */
+/** A whole row, as `beginRow`, `addBlock` for each block and `endRow`. */
 export function sumRow(
   start: usize,
   end: usize,
@@ -70,43 +73,99 @@ export function sumRow(
   hole: usize,
   total: f64,
 ): void {
-  const margin = MARGIN / scale;
-  const rate = <f32>(<f64>scale * LOG2E);
-  let origin = highestEntry(start, min(start + BLOCK, end));
-  let isFound = origin > -Infinity;
+  beginRow(start, end);
+  for (let at = start; at < end; at += BLOCK) addBlock(start, at, end, scale, weighted, multiplied, table, hole);
+  endRow(scale, total);
+}
+
+export function beginRow(start: usize, end: usize): void {
+  const first = highestEntry(start, min(start + BLOCK, end));
+  isFound = first > -Infinity;
   // −∞ − −∞ would be NaN: nothing above −∞ was found yet.
-  if (!isFound) origin = 0;
-  let top = -Infinity as f32;
+  origin = isFound ? first : 0;
+  highest = -Infinity;
   sum = 0;
   weightedSum = 0;
   dotSum = 0;
-  for (let at = start; at < end; ) {
-    const blockEnd = min(at + BLOCK, end);
-    const u: usize = table == 0 ? 0 : table + (at - start);
-    // −∞ at the hole would spoil the product.
-    const isApart = hole >= at && hole < blockEnd;
-    const product = isApart ? NOTHING : multiplied;
-    sumBlock(at, blockEnd, origin, rate, weighted, product, u);
-    if (blockHighest > (isFound ? origin + margin : -Infinity)) {
-      const before: f64 = multiplied == NOTHING ? 0 : weightBefore(at - start, table, hole, start);
-      referTo(blockHighest, isFound ? origin : blockHighest, scale, before);
-      origin = blockHighest;
-      isFound = true;
-      sumBlock(at, blockEnd, origin, rate, weighted, product, u);
-    }
-    top = max(top, blockHighest);
-    sum += blockSum;
-    weightedSum += blockWeightedSum;
-    if (multiplied != NOTHING) {
-      if (isApart) dotSum += dotBeside(at, blockEnd, origin, u, hole);
-      // An entry of −∞, which adds nothing where its weight is 0.
-      else if (!(abs(blockDotSum) < Infinity)) dotSum += dot(at, blockEnd - at, origin, 0, u);
-      else dotSum += blockDotSum;
-    }
-    at = blockEnd;
+}
+
+/** Adds up the block at `at` of a row. The entry at the address `hole` is to be −∞, and is left out of the product. */
+export function addBlock(
+  start: usize,
+  at: usize,
+  end: usize,
+  scale: f32,
+  weighted: bool,
+  multiplied: i32,
+  table: usize,
+  hole: usize,
+): void {
+  const blockEnd = min(at + BLOCK, end);
+  if (multiplied == NOTHING || hole < at || hole >= blockEnd) {
+    addPart(start, at, blockEnd, scale, weighted, multiplied, table, hole);
+    return;
   }
-  highest = top;
-  if (top > -Infinity && top != origin) referTo(top, origin, scale, total);
+  // −∞ at the hole would spoil the product of its part, which is small therefore.
+  const before = at + ((hole - at) & ~63);
+  const after = min(before + 64, blockEnd);
+  if (before > at) addPart(start, at, before, scale, weighted, multiplied, table, hole);
+  addPart(start, before, after, scale, weighted, multiplied, table, hole);
+  if (after < blockEnd) addPart(start, after, blockEnd, scale, weighted, multiplied, table, hole);
+}
+
+function addPart(
+  start: usize,
+  at: usize,
+  end: usize,
+  scale: f32,
+  weighted: bool,
+  multiplied: i32,
+  table: usize,
+  hole: usize,
+): void {
+  const rate = <f32>(<f64>scale * LOG2E);
+  const u: usize = table == 0 ? 0 : table + (at - start);
+  const isApart = hole >= at && hole < end;
+  const product = isApart ? NOTHING : multiplied;
+  sumBlock(at, end, origin, rate, weighted, product, u);
+  if (blockHighest > (isFound ? origin + MARGIN / scale : -Infinity)) {
+    const before: f64 = multiplied == NOTHING ? 0 : weightBefore(at - start, table, hole, start);
+    referTo(blockHighest, isFound ? origin : blockHighest, scale, before);
+    isFound = true;
+    sumBlock(at, end, origin, rate, weighted, product, u);
+  }
+  highest = max(highest, blockHighest);
+  sum += blockSum;
+  weightedSum += blockWeightedSum;
+  if (multiplied == NOTHING) return;
+  if (isApart) dotSum += dotBeside(at, end, u, hole);
+  // An entry of −∞, which adds nothing where its weight is 0.
+  else if (!(abs(blockDotSum) < Infinity)) dotSum += dot(at, end - at, origin, 0, u);
+  else dotSum += blockDotSum;
+}
+
+/** Takes the sums relative to the row's highest entry; `total` is Σ u_j without the hole. */
+export function endRow(scale: f32, total: f64): void {
+  if (highest > -Infinity && highest != origin) referTo(highest, origin, scale, total);
+}
+
+/** Writes what is known of the row between two blocks, so that blocks of other rows can be added up in between. */
+export function keepRow(address: usize): void {
+  store<f64>(address, sum);
+  store<f64>(address, weightedSum, 8);
+  store<f64>(address, dotSum, 16);
+  store<f32>(address, highest, 24);
+  store<f32>(address, origin, 28);
+  store<i32>(address, isFound ? 1 : 0, 32);
+}
+
+export function resumeRow(address: usize): void {
+  sum = load<f64>(address);
+  weightedSum = load<f64>(address, 8);
+  dotSum = load<f64>(address, 16);
+  highest = load<f32>(address, 24);
+  origin = load<f32>(address, 28);
+  isFound = load<i32>(address, 32) != 0;
 }
 
 /** Takes the sums relative to another entry; `weight` is Σ u_j of the entries that were multiplied. */
@@ -117,6 +176,7 @@ function referTo(to: f32, from: f32, scale: f32, weight: f64): void {
   weightedSum = factor == 0 ? 0 : factor * (weightedSum + fall * sum);
   sum *= factor;
   dotSum += change * weight;
+  origin = to;
 }
 
 /** Σ u_j of the first entries of a row, without the entry at the hole. */
@@ -127,52 +187,52 @@ function weightBefore(length: usize, table: usize, hole: usize, start: usize): f
 }
 
 /** The product of a block without the entry at the hole. */
-function dotBeside(start: usize, end: usize, origin: f32, u: usize, hole: usize): f64 {
+function dotBeside(start: usize, end: usize, u: usize, hole: usize): f64 {
   const after = hole + 4;
   return dot(start, hole - start, origin, 0, u) + dot(after, end - after, origin, 0, u == 0 ? 0 : u + (after - start));
 }
 
 /** Leaves the results of a block in the variables above. */
-function sumBlock(start: usize, end: usize, origin: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
+function sumBlock(start: usize, end: usize, relativeTo: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
   if (product == ENTRIES_BY_TABLE) {
-    if (weighted) sumWeightedAndTable(start, end, origin, rate, u);
-    else sumAndTable(start, end, origin, rate, u);
+    if (weighted) sumWeightedAndTable(start, end, relativeTo, rate, u);
+    else sumAndTable(start, end, relativeTo, rate, u);
   } else if (product == ENTRIES) {
-    if (weighted) sumWeightedAndEntries(start, end, origin, rate);
-    else sumAndEntries(start, end, origin, rate);
-  } else if (weighted) sumWeighted(start, end, origin, rate);
-  else sumPlain(start, end, origin, rate);
+    if (weighted) sumWeightedAndEntries(start, end, relativeTo, rate);
+    else sumAndEntries(start, end, relativeTo, rate);
+  } else if (weighted) sumWeighted(start, end, relativeTo, rate);
+  else sumPlain(start, end, relativeTo, rate);
 }
 
 // Functions of their own: compilers give a small one more registers.
 
-function sumPlain(start: usize, end: usize, origin: f32, rate: f32): void {
-  sumLanes(start, end, origin, rate, false, NOTHING, 0);
+function sumPlain(start: usize, end: usize, relativeTo: f32, rate: f32): void {
+  sumLanes(start, end, relativeTo, rate, false, NOTHING, 0);
 }
 
-function sumWeighted(start: usize, end: usize, origin: f32, rate: f32): void {
-  sumLanes(start, end, origin, rate, true, NOTHING, 0);
+function sumWeighted(start: usize, end: usize, relativeTo: f32, rate: f32): void {
+  sumLanes(start, end, relativeTo, rate, true, NOTHING, 0);
 }
 
-function sumAndEntries(start: usize, end: usize, origin: f32, rate: f32): void {
-  sumLanes(start, end, origin, rate, false, ENTRIES, 0);
+function sumAndEntries(start: usize, end: usize, relativeTo: f32, rate: f32): void {
+  sumLanes(start, end, relativeTo, rate, false, ENTRIES, 0);
 }
 
-function sumWeightedAndEntries(start: usize, end: usize, origin: f32, rate: f32): void {
-  sumLanes(start, end, origin, rate, true, ENTRIES, 0);
+function sumWeightedAndEntries(start: usize, end: usize, relativeTo: f32, rate: f32): void {
+  sumLanes(start, end, relativeTo, rate, true, ENTRIES, 0);
 }
 
-function sumAndTable(start: usize, end: usize, origin: f32, rate: f32, u: usize): void {
-  sumLanes(start, end, origin, rate, false, ENTRIES_BY_TABLE, u);
+function sumAndTable(start: usize, end: usize, relativeTo: f32, rate: f32, u: usize): void {
+  sumLanes(start, end, relativeTo, rate, false, ENTRIES_BY_TABLE, u);
 }
 
-function sumWeightedAndTable(start: usize, end: usize, origin: f32, rate: f32, u: usize): void {
-  sumLanes(start, end, origin, rate, true, ENTRIES_BY_TABLE, u);
+function sumWeightedAndTable(start: usize, end: usize, relativeTo: f32, rate: f32, u: usize): void {
+  sumLanes(start, end, relativeTo, rate, true, ENTRIES_BY_TABLE, u);
 }
 
 @inline
-function sumLanes(start: usize, end: usize, origin: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
-  const origins = f32x4.splat(origin);
+function sumLanes(start: usize, end: usize, relativeTo: f32, rate: f32, weighted: bool, product: i32, u: usize): void {
+  const origins = f32x4.splat(relativeTo);
   const rates = f32x4.splat(rate);
   const lowest = f32x4.splat(LOWEST);
   const rounding = f32x4.splat(ROUNDING);
