@@ -3,19 +3,23 @@ import type { DotTable } from "../kernels/rowStatistics.ts";
 import { LossError } from "../loss/error.ts";
 import { atomsOf, interpreter } from "../loss/expression.ts";
 import {
-  aggregateEntries,
+  aggregateKinds,
   type Entries,
   entriesAlgebra,
-  evaluateField,
+  evaluateKinds,
   type Field,
   isScheduledField,
+  kindsOfEntries,
 } from "../loss/field.ts";
+import type { Kinds } from "../loss/kinds.ts";
 import { stepValue } from "../loss/schedule.ts";
 import { keyOf, type Table, type TableAtom } from "./narrow.ts";
 
 /** A table folded to numbers, and on the device once it is asked for there. */
 interface FoldedTable {
   readonly step: number;
+  readonly kinds: Kinds;
+  /** A number for each kind, or for all. */
   readonly entries: Entries;
   device: { readonly backend: unknown; readonly table: DotTable } | null;
 }
@@ -29,7 +33,8 @@ export class Tables {
 
   /** The sum of a table over the vocabulary. */
   total(table: Table, step: number, classes: number): number {
-    return aggregateEntries("sum", this.#fold(table, step, classes).entries, classes);
+    const { entries, kinds } = this.#fold(table, step, classes);
+    return aggregateKinds("sum", entries, kinds);
   }
 
   /** The table as a tensor [V] that belongs to this cache. */
@@ -37,7 +42,7 @@ export class Tables {
     const folded = this.#fold(table, step, classes);
     const backend: unknown = tf.backend();
     if (folded.device !== null && folded.device.backend === backend) return folded.device.table;
-    const uploaded = upload(folded.entries, classes);
+    const uploaded = upload(folded);
     disposeDevice(folded);
     folded.device = { backend, table: uploaded };
     return uploaded;
@@ -53,10 +58,11 @@ export class Tables {
     const key = keyOf(table);
     const known = this.#folded.get(key);
     if (known !== undefined && (known.step === step || !isScheduledTable(table))) return known;
-    const entries = foldTable(table, step, classes);
+    const kinds = known?.kinds ?? kindsOfEntries(fieldsOf(table), classes);
+    const entries = foldTable(table, step, classes, kinds);
     // A schedule that has ended changes nothing any more.
     const same = known !== undefined && sameEntries(known.entries, entries);
-    const folded: FoldedTable = { step, entries, device: same ? known.device : null };
+    const folded: FoldedTable = { step, kinds, entries, device: same ? known.device : null };
     if (known !== undefined && !same) disposeDevice(known);
     this.#folded.set(key, folded);
     return folded;
@@ -79,7 +85,11 @@ function isScheduledTable(table: Table): boolean {
   return atomsOf(table).some((a) => a.kind === "step" || (a.kind === "weight" && isScheduledField(a.field)));
 }
 
-function foldTable(table: Table, step: number, classes: number): Entries {
+function fieldsOf(table: Table): readonly Field[] {
+  return [...new Set(atomsOf(table).flatMap((a) => (a.kind === "weight" ? [a.field] : [])))];
+}
+
+function foldTable(table: Table, step: number, classes: number, kinds: Kinds): Entries {
   const weights = new Map<Field, Float64Array>();
   const meaning = (a: TableAtom): Entries => {
     switch (a.kind) {
@@ -88,7 +98,7 @@ function foldTable(table: Table, step: number, classes: number): Entries {
       case "vocabularySize":
         return classes;
       case "weight": {
-        const known = weights.get(a.field) ?? evaluateField(a.field, step);
+        const known = weights.get(a.field) ?? evaluateKinds(a.field, step, kinds);
         weights.set(a.field, known);
         return known;
       }
@@ -97,18 +107,21 @@ function foldTable(table: Table, step: number, classes: number): Entries {
   return interpreter(entriesAlgebra(meaning))(table);
 }
 
-function upload(entries: Entries, classes: number): DotTable {
-  const exact = typeof entries === "number" ? new Float64Array(classes).fill(entries) : entries;
-  const values = new Float32Array(exact);
-  for (let id = 0; id < values.length; id++) {
-    const value = values[id];
-    if (Number.isFinite(value) && (value !== 0 || exact[id] === 0)) continue;
+function upload({ entries, kinds }: FoldedTable): DotTable {
+  const exact = typeof entries === "number" ? new Float64Array(kinds.first.length).fill(entries) : entries;
+  const rounded = new Float32Array(exact);
+  for (let kind = 0; kind < rounded.length; kind++) {
+    const value = rounded[kind];
+    if (Number.isFinite(value) && (value !== 0 || exact[kind] === 0)) continue;
     throw new LossError(
       "weights",
-      `the weight of id ${id} is ${exact[id]}, which float32 cannot hold`,
+      `the weight of id ${kinds.first[kind]} is ${exact[kind]}, which float32 cannot hold`,
       'Bring the weights into range, with normalise("max") or clip(lo, hi)',
     );
   }
-  const support = values.includes(0) ? Int32Array.from(values.keys()).filter((id) => values[id] !== 0) : null;
+  const { of } = kinds;
+  const values = new Float32Array(of.length);
+  for (let id = 0; id < values.length; id++) values[id] = rounded[of[id]];
+  const support = rounded.includes(0) ? Int32Array.from(values.keys()).filter((id) => values[id] !== 0) : null;
   return { tensor: tf.keep(tf.tensor1d(values)), support };
 }

@@ -7,6 +7,7 @@
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
+import { byKind, type Kinds, kindsOf } from "./kinds.ts";
 import { at, isScheduled, type Schedule, type Step, stepValue } from "./schedule.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
@@ -143,14 +144,41 @@ export function aggregateEntries(aggregate: "sum" | "max", entries: Entries, siz
 
 /** The weights of a field at a step; a LossError that names the entry where one is negative or not finite. */
 export function evaluateField(field: Field, atStep: number): Float64Array {
+  return evaluateEntries(field, atStep, null);
+}
+
+/** The same for an entry of each kind of `kindsOfEntries` for this field and maybe others. */
+export function evaluateKinds(field: Field, atStep: number, kinds: Kinds): Float64Array {
+  return evaluateEntries(field, atStep, kinds);
+}
+
+/** The kinds of entries that have the same weights in each of the fields at every step. */
+export function kindsOfEntries(fields: readonly Field[], size: number): Kinds {
+  const settled = fields.map(settle);
+  const alone = settled.flatMap(({ rest }) => rest.flatMap(({ map }) => overriddenIds(map)));
+  const columns = fields.flatMap(({ source }, i) => {
+    const values = settled[i].settled;
+    return [...(typeof values === "number" ? [] : [values]), ...(source.counts === null ? [] : [source.counts])];
+  });
+  return kindsOf(size, columns, [...new Set(alone)]);
+}
+
+function overriddenIds(map: Expression<VocabularyAtom>): readonly number[] {
+  return atomsWithin(map).flatMap((a) => (a.kind === "overridden" ? a.ids : []));
+}
+
+function evaluateEntries(field: Field, atStep: number, kinds: Kinds | null): Float64Array {
   const { settled, rest } = settle(field);
-  const current = rest.reduce((before, law) => applyMap(law, field, before, atStep), settled);
-  const weights = typeof current === "number" ? new Float64Array(field.source.values.length).fill(current) : current;
-  for (let id = 0; id < weights.length; id++) {
-    if (weights[id] >= 0 && weights[id] < Number.POSITIVE_INFINITY) continue;
+  const vocabulary = vocabularyOf(field, kinds);
+  const start = typeof settled === "number" || kinds === null ? settled : byKind(settled, kinds);
+  const current = rest.reduce((before, law) => applyMap(law, vocabulary, before, atStep), start);
+  const weights = typeof current === "number" ? new Float64Array(vocabulary.entries).fill(current) : current;
+  for (let entry = 0; entry < weights.length; entry++) {
+    if (weights[entry] >= 0 && weights[entry] < Number.POSITIVE_INFINITY) continue;
+    const id = kinds === null ? entry : kinds.first[entry];
     throw new LossError(
       [...field.laws.map((law) => law.name).reverse(), field.source.name].join(" ∘ "),
-      `the weight of id ${id} is ${weights[id]}${isScheduledField(field) ? ` at step ${atStep}` : ""}`,
+      `the weight of id ${id} is ${weights[entry]}${isScheduledField(field) ? ` at step ${atStep}` : ""}`,
       "Weights are finite and not negative: check the field's values and the laws' parameters, or clip(lo, hi)",
     );
   }
@@ -171,15 +199,48 @@ function settle(field: Field): SettledField {
   if (known !== undefined) return known;
   const first = field.laws.findIndex(isScheduledLaw);
   const constant = first < 0 ? field.laws : field.laws.slice(0, first);
-  const settled = constant.reduce<Entries>((before, law) => applyMap(law, field, before, 0), field.source.values);
+  const vocabulary = vocabularyOf(field, null);
+  const settled = constant.reduce<Entries>((before, law) => applyMap(law, vocabulary, before, 0), field.source.values);
   const result = { settled, rest: first < 0 ? [] : field.laws.slice(first) };
   settledFields.set(field, result);
   return result;
 }
 
+/** What a law sees of a field: all entries, or one of each kind. */
+interface Vocabulary {
+  /** V. */
+  readonly size: number;
+  readonly entries: number;
+  readonly counts: Float64Array | null;
+  /** The place of an id among the entries. */
+  readonly entryOf: (id: number) => number;
+  readonly aggregate: (aggregate: "sum" | "max", entries: Entries) => number;
+}
+
+function vocabularyOf({ source }: Field, kinds: Kinds | null): Vocabulary {
+  const { counts, values } = source;
+  const size = values.length;
+  if (kinds === null) {
+    const aggregate: Vocabulary["aggregate"] = (name, entries) => aggregateEntries(name, entries, size);
+    return { size, entries: size, counts, entryOf: (id) => id, aggregate };
+  }
+  return {
+    size,
+    entries: kinds.first.length,
+    counts: counts === null ? null : byKind(counts, kinds),
+    entryOf: (id) => kinds.of[id],
+    aggregate: (name, entries) => aggregateKinds(name, entries, kinds),
+  };
+}
+
+/** The sum or the maximum over a vocabulary of which the numbers of each kind are given. */
+export function aggregateKinds(aggregate: "sum" | "max", entries: Entries, { of, sizes }: Kinds): number {
+  if (typeof entries === "number" || aggregate === "max") return aggregateEntries(aggregate, entries, of.length);
+  return entries.reduce((sum, x, kind) => sum + sizes[kind] * x, 0);
+}
+
 /** The values of a field after a law. */
-function applyMap(law: Law, { source }: Field, before: Entries, atStep: number): Entries {
-  const { values, counts } = source;
+function applyMap(law: Law, vocabulary: Vocabulary, before: Entries, atStep: number): Entries {
   const meaning = (a: VocabularyAtom): Entries => {
     switch (a.kind) {
       case "step":
@@ -187,17 +248,17 @@ function applyMap(law: Law, { source }: Field, before: Entries, atStep: number):
       case "value":
         return before;
       case "count":
-        return counts ?? Number.NaN;
+        return vocabulary.counts ?? Number.NaN;
       case "overridden": {
         const base = evaluate(a.of);
-        const result = typeof base === "number" ? new Float64Array(values.length).fill(base) : base.slice();
-        for (const [i, id] of a.ids.entries()) result[id] = at(a.weights[i], atStep);
+        const result = typeof base === "number" ? new Float64Array(vocabulary.entries).fill(base) : base.slice();
+        for (const [i, id] of a.ids.entries()) result[vocabulary.entryOf(id)] = at(a.weights[i], atStep);
         return result;
       }
       case "vocabularySize":
-        return values.length;
+        return vocabulary.size;
       case "overVocabulary":
-        return aggregateEntries(a.aggregate, evaluate(a.body), values.length);
+        return vocabulary.aggregate(a.aggregate, evaluate(a.body));
     }
   };
   const evaluate = interpreter(entriesAlgebra(meaning));
