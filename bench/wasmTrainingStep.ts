@@ -2,29 +2,15 @@
  * One training step of a language model's output layer on the wasm backend, with tensorflow.js's own kernels and with
  * ours, one after the other in one run. Prints medians and their ratio, and writes them to bench/results.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
-import { compile, crossEntropy, useBackend } from "lossmith";
+import { compile, crossEntropy } from "lossmith";
 import { Bench } from "tinybench";
+import { startWasm } from "./backends/kernelSets.ts";
+import { saveResult } from "./resultFiles.ts";
 
 const [tokens, width, vocabulary] = [512, 128, 8192];
-const replaced = ["Identity", "BatchMatMul", "UnsortedSegmentSum"];
 
-/** The kernels that are registered now, and a way to bring them back. */
-function kernels(): () => void {
-  const configs = replaced.map((name) => tf.getKernel(name, "wasm"));
-  return () => {
-    configs.forEach((config, i) => {
-      if (tf.getKernel(replaced[i], "wasm") !== undefined) tf.unregisterKernel(replaced[i], "wasm");
-      if (config !== undefined) tf.registerKernel(config);
-    });
-  };
-}
-
-await import("@tensorflow/tfjs-backend-wasm");
-const useStock = kernels();
-await useBackend("wasm");
-const useOurs = kernels();
+const { useStock, useOurs } = await startWasm();
 
 const ids = tf.randomUniform([tokens], 0, vocabulary, "int32", 1) as tf.Tensor1D;
 const labels = new Int32Array(await ids.data());
@@ -76,7 +62,5 @@ console.table(milliseconds);
 console.log(`Our kernels are ${ratio} times as fast on the output layer.`);
 console.log(`The gradient of an embedding with tensorflow.js's own kernels ${stockEmbedding}`);
 
-const folder = new URL("./results/", import.meta.url);
-mkdirSync(folder, { recursive: true });
 const report = { tokens, width, vocabulary, milliseconds, ratio, stockEmbedding };
-writeFileSync(new URL("wasm-training-step.json", folder), `${JSON.stringify(report, null, 2)}\n`);
+saveResult("wasm-training-step.json", `${JSON.stringify(report, null, 2)}\n`);
