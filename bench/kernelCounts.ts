@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { MeasuredBackend, ProgramMethod } from "./backends/backend.ts";
 import type { KernelSets } from "./backends/kernelSets.ts";
 import { type Form, type FormName, formNamesOn, formsOf, isStock } from "./forms.ts";
-import { startPass } from "./passes.ts";
+import { runPass, startPass } from "./passes.ts";
 
 /** Kernels of one direction. */
 export interface KernelCount {
@@ -65,8 +65,10 @@ export async function countKernels(
   startPass("forwardAndBackward", form, logits).dispose();
   const count = (run: () => tf.Tensor): Promise<KernelCount> =>
     device === null ? profiledKernels(given, logits.size, run) : programs(device.programMethod, logits.size, run);
-  const forward = await count(() => tf.tidy(() => form(logits)));
   const both = await count(gradient);
+  const forward = await count(() => tf.tidy(() => form(logits)));
+  // A device is done with what was counted before it is with this.
+  await runPass("forward", form, logits);
   const fused = device === null ? fusedPasses(given.explanation) : 0;
   const difference = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a - b);
   return {

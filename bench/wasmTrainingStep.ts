@@ -1,7 +1,9 @@
 /**
  * One training step of a language model's output layer on the wasm backend, with tensorflow.js's own kernels and with
- * ours, one after the other in one run. Prints medians and their ratio, and writes them to bench/results.
+ * ours, one after the other in one run. Prints medians and their ratio, and writes them to bench/results; with --quick
+ * fewer steps, and nothing is written.
  */
+import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
 import { compile, crossEntropy } from "lossmith";
 import { Bench } from "tinybench";
@@ -9,6 +11,7 @@ import { startWasm } from "./backends/kernelSets.ts";
 import { saveResult } from "./resultFiles.ts";
 
 const [tokens, width, vocabulary] = [512, 128, 8192];
+const quick = process.argv.includes("--quick");
 
 const { useStock, useOurs } = await startWasm();
 
@@ -38,7 +41,7 @@ try {
   stockEmbedding = `throws: ${(error as Error).message.split("\n")[0]}`;
 }
 
-const bench = new Bench({ iterations: 10, time: 0, warmupIterations: 2, warmupTime: 0 });
+const bench = new Bench({ iterations: quick ? 2 : 10, time: 0, warmupIterations: quick ? 1 : 2, warmupTime: 0 });
 const stock = "output layer, tensorflow.js's kernels";
 const ours = "output layer, our kernels";
 const embedded = "embedding and output layer, our kernels";
@@ -63,4 +66,4 @@ console.log(`Our kernels are ${ratio} times as fast on the output layer.`);
 console.log(`The gradient of an embedding with tensorflow.js's own kernels ${stockEmbedding}`);
 
 const report = { tokens, width, vocabulary, milliseconds, ratio, stockEmbedding };
-saveResult("wasm-training-step.json", `${JSON.stringify(report, null, 2)}\n`);
+if (!quick) saveResult("wasm-training-step.json", `${JSON.stringify(report, null, 2)}\n`);
