@@ -23,7 +23,7 @@ export const shapes: readonly Shape[] = [
 ];
 
 /** The shapes of a quick run. */
-export const quickShapes: readonly Shape[] = [shapes[0], shapes[3]];
+export const quickShapes: readonly Shape[] = [shapes[0], shapes[4]];
 
 /** The spread of logits in the middle of a training. */
 const deviation = 2;

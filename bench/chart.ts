@@ -10,6 +10,8 @@ import { contenderTitles, passTitles, ratiosToOurs, shapeTitle } from "./resultT
 const colours: Readonly<Partial<Record<ContenderName, string>>> = {
   softmaxCrossEntropy: "#d55e00",
   logSoftmax: "#e69f00",
+  softmaxCrossEntropyOnOurs: "#cc79a7",
+  logSoftmaxOnOurs: "#f0e442",
   pytorch: "#0072b2",
   copy: "#999999",
 };

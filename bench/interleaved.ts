@@ -1,10 +1,9 @@
 /** Timing of several contenders in turn, so that what else the machine does falls on all of them. */
-import { Bench } from "tinybench";
 
-/** Something that is timed. A call that took its time elsewhere, such as in another process, says how long it took. */
+/** Something that is timed: each call answers with its milliseconds. */
 export interface Contender<Name extends string = string> {
   readonly name: Name;
-  readonly call: () => Promise<{ readonly milliseconds: number } | undefined>;
+  readonly call: () => Promise<number>;
 }
 
 /** How many rounds are run: `most`, fewer after `budgetMilliseconds`, but no fewer than `fewest`. */
@@ -33,6 +32,9 @@ export interface Interleaved<Name extends string> {
   readonly timings: Readonly<Partial<Record<Name, Timing>>>;
 }
 
+/** After a round as slow as this, as software drivers have them, no further one is asked for. */
+const slowRoundMilliseconds = 20_000;
+
 /**
  * Times each contender once a round. Every other round runs backwards, so that none always follows the same other and
  * finds the caches as that one left them. The contenders are expected to be warm.
@@ -43,28 +45,21 @@ export async function interleave<Name extends string>(
 ): Promise<Interleaved<Name>> {
   const samples = new Map<Name, number[]>(contenders.map(({ name }) => [name, []]));
   const start = performance.now();
-  let rounds = 0;
-  while (rounds < fewest || (rounds < most && performance.now() - start < budgetMilliseconds)) {
+  let [rounds, slowest] = [0, 0];
+  const isAnotherWanted = (): boolean =>
+    rounds === 0 ||
+    (rounds < fewest && slowest < slowRoundMilliseconds) ||
+    (rounds < most && performance.now() - start < budgetMilliseconds);
+  while (isAnotherWanted()) {
+    const roundStart = performance.now();
     const order = rounds % 2 === 0 ? contenders : contenders.toReversed();
-    for (const contender of order) samples.get(contender.name)?.push(await timeOnce(contender));
+    for (const contender of order) samples.get(contender.name)?.push(await contender.call());
+    slowest = Math.max(slowest, performance.now() - roundStart);
     rounds++;
   }
   const [first] = samples.values();
   const timings = [...samples].map(([name, times]) => [name, timingOf(times, first ?? [])] as const);
   return { rounds, timings: Object.fromEntries(timings) as Partial<Record<Name, Timing>> };
-}
-
-/** One call, timed by a tinybench of one iteration: more iterations of it would not be interleaved. */
-async function timeOnce({ name, call }: Contender): Promise<number> {
-  const bench = new Bench({ iterations: 1, time: 0, warmup: false, throws: true });
-  const timed = async (): Promise<{ readonly overriddenDuration: number } | undefined> => {
-    const elsewhere = await call();
-    return elsewhere && { overriddenDuration: elsewhere.milliseconds };
-  };
-  // Said to be async, it is not called once more to find out.
-  const [{ result }] = await bench.add(name, timed, { async: true }).run();
-  if (!("latency" in result)) throw new Error(`${name} was not timed`);
-  return result.latency.p50;
 }
 
 function timingOf(times: readonly number[], first: readonly number[]): Timing {

@@ -19,8 +19,6 @@ export interface Machine {
 
 /** This machine; `pytorch` is its version where it takes part. */
 export function thisMachine(pytorch: string | null): Machine {
-  const { bun, deno, node } = process.versions;
-  const runtime = bun !== undefined ? { bun } : deno !== undefined ? { deno } : { node };
   const processors = cpus();
   return {
     processor: processors[0]?.model.trim() ?? "unknown",
@@ -28,11 +26,10 @@ export function thisMachine(pytorch: string | null): Machine {
     system: `${process.platform} ${process.arch}`,
     loadBefore: loadavg()[0],
     versions: {
-      ...runtime,
       lossmith: packageVersion(),
       "@tensorflow/tfjs": tf.version.tfjs,
       ...(pytorch === null ? {} : { pytorch }),
-    } as Record<string, string>,
+    },
     date: new Date().toISOString().slice(0, 10),
   };
 }

@@ -1,29 +1,25 @@
-/** Measures backends in turn: plain cross entropy against its contenders, and compositions against the plain one. */
-import * as tf from "@tensorflow/tfjs";
+/** Measures a backend at a place: plain cross entropy against its contenders, and compositions against the plain one. */
 import type { BackendName } from "lossmith";
-import { type MeasuredBackend, measuredBackends, startBackend } from "./backends.ts";
-import { type HostBatch, randomBatch, type Shape } from "./batches.ts";
-import { type CompositionName, compositionNames, compositionsOf } from "./compositions.ts";
-import { type FormName, formNames, formsOf } from "./forms.ts";
+import { randomBatch, type Shape } from "./batches.ts";
+import { compositionNames } from "./compositions.ts";
+import { type FormName, formNamesOn } from "./forms.ts";
 import { type Contender, type Interleaved, interleave, type Rounds } from "./interleaved.ts";
-import { heapGrowthBytes, type Memory, peakBytesOf } from "./memory.ts";
-import { type Outcome, outcomeOf, type PassName, passNames, runPass } from "./passes.ts";
+import { type Outcome, type PassName, passNames } from "./passes.ts";
+import type { OfForms, Place } from "./place.ts";
 import type { Progress } from "./progress.ts";
-import type { BackendResult, CaseResult, CompositionResult, ContenderName } from "./results.ts";
+import type { BackendResult, CaseResult, CompositionResult, ContenderName, Memory } from "./results.ts";
 import type { Torch } from "./torch.ts";
-import { countWideKernels } from "./wideKernels.ts";
 
 /** What is measured, and how thoroughly. */
 export interface Scope {
-  readonly backends: readonly BackendName[];
   readonly shapes: readonly Shape[];
   readonly compositionShapes: readonly Shape[];
   readonly rounds: Rounds;
 }
 
 /** The number of stages that are announced for a scope. */
-export function stagesOf({ backends, shapes, compositionShapes }: Scope): number {
-  return backends.length * (shapes.length + compositionShapes.length);
+export function stagesOf({ shapes, compositionShapes }: Scope): number {
+  return shapes.length + compositionShapes.length;
 }
 
 /** All that is measured on one backend. */
@@ -32,101 +28,85 @@ export interface Measured {
   readonly compositions: readonly CompositionResult[];
 }
 
-/** Measures the backends of a scope that this runtime has. */
-export async function measure(scope: Scope, torch: Torch | null, progress: Progress): Promise<readonly Measured[]> {
-  const measured: Measured[] = [];
-  for (const backend of measuredBackends.filter(({ name }) => scope.backends.includes(name))) {
-    if (!(await startBackend(backend.name))) continue;
-    measured.push(await measureBackend(backend, scope, torch, progress));
-  }
-  return measured;
-}
-
-async function measureBackend(
-  backend: MeasuredBackend,
+export async function measureBackend(
+  backend: BackendName,
+  place: Place,
   { shapes, compositionShapes, rounds }: Scope,
   torch: Torch | null,
   progress: Progress,
 ): Promise<Measured> {
-  const wideKernels = await countWideKernels();
+  const surroundings = await place.surroundings();
+  const kernels = await place.countKernels();
   const cases: CaseResult[] = [];
   for (const shape of shapes) {
-    progress.stage(`${backend.name}, ${shape.rows} × ${shape.classes}`);
-    const batch = randomBatch(shape);
-    await torch?.load(batch);
-    const { timings, peakBytes } = await timePasses(backend, batch, torch, rounds);
-    cases.push({ ...shape, timings, memory: memoryOf(batch, peakBytes, await heapGrowthBytes(backend, batch)) });
+    progress.stage(`${backend}, ${shape.rows} × ${shape.classes}`);
+    cases.push(await measureCase(backend, place, shape, torch, rounds));
   }
   const compositions: CompositionResult[] = [];
   for (const shape of compositionShapes) {
-    progress.stage(`${backend.name}, compositions, ${shape.rows} × ${shape.classes}`);
-    compositions.push({ backend: backend.name, ...shape, ...(await timeCompositions(shape, rounds)) });
+    progress.stage(`${backend}, compositions, ${shape.rows} × ${shape.classes}`);
+    const counts = await place.loadCompositions(shape);
+    const contenders = compositionNames.map((name) => ({ name, call: () => place.timeComposition(name) }));
+    const timed = await interleave(contenders, rounds);
+    await place.unloadCompositions();
+    compositions.push({ backend, ...shape, kernels: counts, ...timed });
   }
-  return { plain: { backend: backend.name, wideKernels, cases }, compositions };
+  return { plain: { backend, ...surroundings, kernels, cases }, compositions };
 }
 
-interface TimedPasses {
-  readonly timings: Readonly<Record<PassName, Interleaved<ContenderName>>>;
-  /** Of forward and backward. */
-  readonly peakBytes: Readonly<Partial<Record<FormName, number | null>>>;
-}
-
-async function timePasses(
-  backend: MeasuredBackend,
-  batch: HostBatch,
+async function measureCase(
+  backend: BackendName,
+  place: Place,
+  shape: Shape,
   torch: Torch | null,
   rounds: Rounds,
-): Promise<TimedPasses> {
-  const { shape, logits: entries } = batch;
-  const logits = tf.tensor2d(entries, [shape.rows, shape.classes]);
-  const forms = formsOf(batch);
-  const copier = backend.copierOf?.(logits) ?? null;
+): Promise<CaseResult> {
+  const formNames = formNamesOn(backend);
+  await torch?.load(randomBatch(shape));
+  await place.load(shape);
   const timed: [PassName, Interleaved<ContenderName>][] = [];
-  const peakBytes: Partial<Record<FormName, number | null>> = {};
+  const peakBytes: Partial<Record<FormName, number>> = {};
   for (const pass of passNames) {
     // The calls that are compared and whose memory is followed warm up the ones that are timed.
     const outcomes = new Map<ContenderName, Outcome>();
     for (const name of formNames) {
-      const followed = await peakBytesOf(backend, () => outcomeOf(pass, forms[name], logits, batch.labels[0]));
-      outcomes.set(name, followed.result);
-      peakBytes[name] = followed.peakBytes;
+      const outcome = await place.outcome(pass, name);
+      outcomes.set(name, outcome);
+      // The last pass is forward and backward.
+      peakBytes[name] = outcome.peakBytes;
     }
     if (torch !== null) outcomes.set("pytorch", await torch.run(pass));
-    copier?.copy();
     checkAgreement(outcomes);
     const contenders: readonly Contender<ContenderName>[] = [
-      ...formNames.map((name) => formContender(name, () => runPass(pass, forms[name], logits))),
-      ...(torch === null ? [] : [{ name: "pytorch" as const, call: () => torch.run(pass) }]),
-      ...(copier === null ? [] : [{ name: "copy" as const, call: async () => void copier.copy() }]),
+      ...formNames.map((name) => ({ name, call: () => place.time(pass, name) })),
+      ...(torch === null ? [] : [{ name: "pytorch" as const, call: async () => (await torch.run(pass)).milliseconds }]),
+      { name: "copy", call: () => place.timeCopy() },
     ];
     timed.push([pass, await interleave(contenders, rounds)]);
   }
-  copier?.dispose();
-  logits.dispose();
-  return { timings: Object.fromEntries(timed) as TimedPasses["timings"], peakBytes };
+  await place.unload();
+  return {
+    ...shape,
+    timings: Object.fromEntries(timed) as CaseResult["timings"],
+    memory: memoryOf(shape, formNames, peakBytes, await place.heapGrowth(shape)),
+  };
 }
 
 function memoryOf(
-  { logits }: HostBatch,
-  peakBytes: TimedPasses["peakBytes"],
-  growth: Readonly<Record<FormName, number>> | null,
-): Readonly<Record<FormName, Memory>> {
-  const share = (bytes: number | null): number | null => (bytes === null ? null : bytes / logits.byteLength);
+  { rows, classes }: Shape,
+  formNames: readonly FormName[],
+  peakBytes: OfForms<number>,
+  growth: OfForms<number> | null,
+): OfForms<Memory> {
+  const share = (bytes: number | undefined): number => (bytes ?? Number.NaN) / (4 * rows * classes);
   const ofForms = formNames.map((name): [FormName, Memory] => [
     name,
     {
-      peakBytesPerLogitsByte: share(peakBytes[name] ?? null),
-      heapGrowthBytesPerLogitsByte: share(growth?.[name] ?? null),
+      peakBytesPerLogitsByte: share(peakBytes[name]),
+      heapGrowthBytesPerLogitsByte: growth === null ? null : share(growth[name]),
     },
   ]);
-  return Object.fromEntries(ofForms) as Record<FormName, Memory>;
-}
-
-function formContender<Name extends string>(name: Name, run: () => Promise<number>): Contender<Name> {
-  return {
-    name,
-    call: () => run().then(() => undefined),
-  };
+  return Object.fromEntries(ofForms);
 }
 
 /** How far two contenders may be apart, relatively. */
@@ -142,18 +122,4 @@ function checkAgreement(outcomes: ReadonlyMap<ContenderName, Outcome>): void {
       throw new Error(`lossmith's gradient has ${ours.gradientEntry}, ${name}'s has ${gradientEntry}`);
     }
   }
-}
-
-async function timeCompositions(shape: Shape, rounds: Rounds): Promise<Interleaved<CompositionName>> {
-  const batch = randomBatch(shape);
-  const logits = tf.tensor2d(batch.logits, [shape.rows, shape.classes]);
-  const { forms, dispose } = compositionsOf(batch);
-  const contenders = compositionNames.map((name) =>
-    formContender(name, () => runPass("forwardAndBackward", forms[name], logits)),
-  );
-  for (const { call } of contenders) await call();
-  const timed = await interleave(contenders, rounds);
-  dispose();
-  logits.dispose();
-  return timed;
 }

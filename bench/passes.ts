@@ -13,15 +13,20 @@ export interface Outcome {
 }
 
 /**
- * Runs a pass and reads the loss, so that the work is done when it returns; nothing is kept. The gradient is made before
- * the loss is read, and devices work in order; it is not read, since that is a copy of all of it on some backends, even
- * for one entry.
+ * Runs a pass, of which the loss is left to be read. The gradient is made before, and devices work in order, so the
+ * work is done when the loss has been read; the gradient is not read, since that is a copy of all of it on some
+ * backends, even for one entry.
  */
-export async function runPass(pass: PassName, form: Form, logits: tf.Tensor2D): Promise<number> {
-  if (pass === "forward") return read(tf.tidy(() => form(logits)));
+export function startPass(pass: PassName, form: Form, logits: tf.Tensor2D): tf.Scalar {
+  if (pass === "forward") return tf.tidy(() => form(logits));
   const { value, grad } = valueAndGradient(form, logits);
   grad.dispose();
-  return read(value);
+  return value;
+}
+
+/** Runs a pass to its end; nothing is kept. */
+export async function runPass(pass: PassName, form: Form, logits: tf.Tensor2D): Promise<number> {
+  return readNumber(startPass(pass, form, logits));
 }
 
 /** Runs a pass, and reads an entry of the gradient too; `label` is that of the first row. */
@@ -30,16 +35,17 @@ export async function outcomeOf(pass: PassName, form: Form, logits: tf.Tensor2D,
   const { value, grad } = valueAndGradient(form, logits);
   const entry = tf.tidy(() => tf.slice(grad, [0, label], [1, 1]));
   grad.dispose();
-  return { value: await read(value), gradientEntry: await read(entry) };
+  return { value: await readNumber(value), gradientEntry: await readNumber(entry) };
+}
+
+/** Waits for a tensor's first number, and frees the tensor. */
+export async function readNumber(tensor: tf.Tensor): Promise<number> {
+  const [value] = await tensor.data();
+  tensor.dispose();
+  return value;
 }
 
 function valueAndGradient(form: Form, logits: tf.Tensor2D): { readonly value: tf.Scalar; readonly grad: tf.Tensor2D } {
   const { value, grad } = tf.valueAndGrad(form as (x: tf.Tensor) => tf.Scalar)(logits);
   return { value: value as tf.Scalar, grad: grad as tf.Tensor2D };
-}
-
-async function read(tensor: tf.Tensor): Promise<number> {
-  const [value] = await tensor.data();
-  tensor.dispose();
-  return value;
 }

@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { drawPicture } from "./chart.ts";
 import { describeMachine } from "./machine.ts";
-import { loadResults, type Results, savePicture } from "./results.ts";
+import { loadResults, saveResult } from "./resultFiles.ts";
+import type { Results } from "./results.ts";
 import { tablesOf } from "./resultTables.ts";
 import { renderMarkdown } from "./tables.ts";
 
@@ -15,7 +16,7 @@ function measuredPart(results: Results): string {
 }
 
 const results = loadResults();
-savePicture(await drawPicture(results));
+saveResult("cross-entropy.svg", await drawPicture(results));
 const text = readFileSync(page, "utf8");
 const [start, end] = [text.indexOf(from), text.indexOf(to)];
 if (start < 0 || end < start) throw new Error(`docs/performance.md has no part between ${from} and ${to}`);

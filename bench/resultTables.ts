@@ -1,11 +1,14 @@
 /** The results as tables. */
+import type { BackendName } from "lossmith";
 import type { Shape } from "./batches.ts";
-import { compositionNames, compositionParts } from "./compositions.ts";
-import { type FormName, formNames } from "./forms.ts";
+import { type CompositionName, compositionNames, compositionParts } from "./compositions.ts";
+import { type FormName, formNames, formNamesOn } from "./forms.ts";
 import type { Timing } from "./interleaved.ts";
+import type { KernelCount, KernelCounts } from "./kernelCounts.ts";
 import { type PassName, passNames } from "./passes.ts";
 import type { BackendResult, CaseResult, CompositionResult, ContenderName, Results } from "./results.ts";
 import { grouped, type Table, threeDigits } from "./tables.ts";
+import { targetsOf } from "./targets.ts";
 
 /** A table and what it shows. */
 export interface TitledTable {
@@ -17,9 +20,22 @@ export interface TitledTable {
 export const contenderTitles: Readonly<Record<ContenderName, string>> = {
   lossmith: "lossmith",
   softmaxCrossEntropy: "tf.losses.softmaxCrossEntropy",
-  logSoftmax: "−Σ oneHot · logSoftmax / N",
+  logSoftmax: "−Σ oneHot · logSoftmax",
+  softmaxCrossEntropyOnOurs: "tf.losses.softmaxCrossEntropy on our backend",
+  logSoftmaxOnOurs: "−Σ oneHot · logSoftmax on our backend",
   pytorch: "PyTorch, one thread",
   copy: "copy of the logits",
+};
+
+/** The same in the heads of narrow columns. */
+export const columnTitles: Readonly<Record<ContenderName, string>> = {
+  lossmith: "ours",
+  softmaxCrossEntropy: "softmaxCE",
+  logSoftmax: "logSoftmax",
+  softmaxCrossEntropyOnOurs: "softmaxCE, our backend",
+  logSoftmaxOnOurs: "logSoftmax, our backend",
+  pytorch: "PyTorch",
+  copy: "copy",
 };
 
 /** The passes as they are shown. */
@@ -34,35 +50,60 @@ export function shapeTitle({ rows, classes }: Shape): string {
 }
 
 /** All tables of the results, in the order to read them. */
-export function tablesOf({ backends, compositions }: Results): readonly TitledTable[] {
+export function tablesOf(results: Results): readonly TitledTable[] {
+  const { backends, compositions } = results;
+  if (backends.length === 0) return [];
   return [
+    surroundingsOf(backends),
+    targetsTable(results),
     ...backends.flatMap((result) => passNames.map((pass) => timesOf(result, pass))),
     kernelsOf(backends),
     ...backends.map(memoryOf),
-    ...(compositions.length === 0 ? [] : [compositionsOf(compositions)]),
+    ...(compositions.length === 0 ? [] : [compositionTimes(compositions), compositionKernels(compositions)]),
   ];
 }
 
-const others = ["softmaxCrossEntropy", "logSoftmax", "pytorch", "copy"] as const;
+function surroundingsOf(backends: readonly BackendResult[]): TitledTable {
+  return {
+    title: "Where each backend ran",
+    table: {
+      header: ["backend", "runtime", "device"],
+      rows: backends.map(({ backend, runtime, device }) => [backend, runtime, device ?? "the processor"]),
+    },
+  };
+}
+
+function targetsTable(results: Results): TitledTable {
+  return {
+    title: "Targets, of what this run measured",
+    table: {
+      header: ["backend", "what", "target", "measured", "met"],
+      rows: targetsOf(results).map(({ backend, what, target, measured, isMet }) => [
+        backend,
+        what,
+        target,
+        measured,
+        isMet ? "yes" : "no",
+      ]),
+    },
+  };
+}
+
+/** The contenders of lossmith on a backend, in the order in which they are shown. */
+function othersOn(backend: BackendName): readonly ContenderName[] {
+  return [...formNamesOn(backend).slice(1), "pytorch", "copy"];
+}
 
 function timesOf({ backend, cases }: BackendResult, pass: PassName): TitledTable {
+  const others = othersOn(backend);
+  const cell = (timing: Timing | undefined): string =>
+    timing === undefined
+      ? "–"
+      : `${threeDigits(timing.medianMilliseconds)} (${threeDigits(timing.medianRatioToFirst)})`;
   return {
-    title: `${backend}, ${passTitles[pass]}: median milliseconds, and median ratios within a round to ours, lossmith's`,
+    title: `${backend}, ${passTitles[pass]}: median milliseconds, and the median ratio to ours within a round`,
     table: {
-      header: [
-        "N × V",
-        "ours (middle half)",
-        "ns a logit",
-        "softmaxCE",
-        "logSoftmax",
-        "PyTorch",
-        "copy",
-        "softmaxCE ÷ ours",
-        "logSoftmax ÷ ours",
-        "PyTorch ÷ ours",
-        "ours ÷ copy",
-        "rounds",
-      ],
+      header: ["N × V", "ours (middle half)", "ns a logit", ...others.map((name) => columnTitles[name]), "rounds"],
       rows: cases.map((measured) => {
         const { rounds, timings } = measured.timings[pass];
         const ours = timings.lossmith?.medianMilliseconds;
@@ -70,20 +111,12 @@ function timesOf({ backend, cases }: BackendResult, pass: PassName): TitledTable
           shapeTitle(measured),
           withMiddleHalf(timings.lossmith),
           ours === undefined ? "–" : threeDigits((1e6 * ours) / (measured.rows * measured.classes)),
-          ...others.map((name) => threeDigits(timings[name]?.medianMilliseconds)),
-          ...(["softmaxCrossEntropy", "logSoftmax", "pytorch"] as const).map((name) =>
-            threeDigits(timings[name]?.medianRatioToFirst),
-          ),
-          threeDigits(inverse(timings.copy?.medianRatioToFirst)),
+          ...others.map((name) => cell(timings[name])),
           String(rounds),
         ];
       }),
     },
   };
-}
-
-function inverse(ratio: number | undefined): number | null {
-  return ratio === undefined ? null : 1 / ratio;
 }
 
 function withMiddleHalf(timing: Timing | undefined): string {
@@ -92,62 +125,86 @@ function withMiddleHalf(timing: Timing | undefined): string {
   return `${threeDigits(medianMilliseconds)} (${threeDigits(lowerQuartileMilliseconds)} to ${threeDigits(upperQuartileMilliseconds)})`;
 }
 
+/** Forward + backward: wide kernels, and in parentheses all that a GPU was told to run. */
+function kernelCell(counts: KernelCounts | undefined): string {
+  if (counts === undefined) return "–";
+  const all = ({ dispatches }: KernelCount): number => dispatches ?? 0;
+  const { forward, backward } = counts;
+  const wide = `${forward.wide} + ${backward.wide}`;
+  return forward.dispatches === null ? wide : `${wide} (${all(forward)} + ${all(backward)})`;
+}
+
 function kernelsOf(backends: readonly BackendResult[]): TitledTable {
+  const names = formNames.filter((name) => backends.some(({ kernels }) => kernels[name] !== undefined));
   return {
-    title: "Passes over all N · V entries: kernels that read or write them, forward + backward",
+    title:
+      "Passes over all N · V entries, forward + backward: kernels that read or write them; " +
+      "in parentheses all programs that a GPU was told to run",
     table: {
-      header: ["backend", ...formNames.map((name) => contenderTitles[name])],
-      rows: backends.map(({ backend, wideKernels }) => [
-        backend,
-        ...formNames.map((name) => {
-          const { forwardKernels, backwardKernels } = wideKernels[name];
-          return `${forwardKernels} + ${backwardKernels}`;
-        }),
-      ]),
+      header: ["backend", ...names.map((name) => contenderTitles[name])],
+      rows: backends.map(({ backend, kernels }) => [backend, ...names.map((name) => kernelCell(kernels[name]))]),
     },
   };
 }
 
 function memoryOf({ backend, cases }: BackendResult): TitledTable {
-  const hasHeap = cases.some(({ memory }) => memory.lossmith.heapGrowthBytesPerLogitsByte !== null);
-  const cells = (read: (name: FormName) => number | null): readonly string[] =>
-    formNames.map((name) => read(name)?.toFixed(2) ?? "–");
-  const short = ["ours", "softmaxCE", "logSoftmax"];
+  const names = formNamesOn(backend);
+  const hasHeap = cases.some(({ memory }) => typeof memory.lossmith?.heapGrowthBytesPerLogitsByte === "number");
+  const cells = (read: (name: FormName) => number | null | undefined): readonly string[] =>
+    names.map((name) => read(name)?.toFixed(2) ?? "–");
   return {
     title:
       `${backend}, memory beside the logits in forward and backward, in sizes of the logits, of which the gradient is 1` +
       `${hasHeap ? "; and by how much a fresh heap grew" : ""}`,
     table: {
-      header: ["N × V", ...short, ...(hasHeap ? short.map((name) => `heap, ${name}`) : [])],
+      header: [
+        "N × V",
+        ...names.map((name) => columnTitles[name]),
+        ...(hasHeap ? names.map((name) => `heap, ${columnTitles[name]}`) : []),
+      ],
       rows: cases.map((measured) => [
         shapeTitle(measured),
-        ...cells((name) => measured.memory[name].peakBytesPerLogitsByte),
-        ...(hasHeap ? cells((name) => measured.memory[name].heapGrowthBytesPerLogitsByte) : []),
+        ...cells((name) => measured.memory[name]?.peakBytesPerLogitsByte),
+        ...(hasHeap ? cells((name) => measured.memory[name]?.heapGrowthBytesPerLogitsByte) : []),
       ]),
     },
   };
 }
 
-function compositionsOf(compositions: readonly CompositionResult[]): TitledTable {
-  const cell = (timing: Timing | undefined): string =>
-    timing === undefined ? "–" : `${threeDigits(timing.medianMilliseconds)} (${timing.medianRatioToFirst.toFixed(2)})`;
+function compositionTable(
+  title: string,
+  compositions: readonly CompositionResult[],
+  cell: (composition: CompositionResult, name: CompositionName) => string,
+): TitledTable {
   return {
-    title:
-      "Composition, forward and backward: median milliseconds, and in parentheses as a multiple of cross entropy alone",
+    title,
     table: {
       header: ["composed onto cross entropy", ...compositions.map((c) => `${c.backend} ${shapeTitle(c)}`)],
-      rows: compositionNames.map((name) => [
-        compositionParts[name],
-        ...compositions.map(({ timings }) => cell(timings[name])),
-      ]),
+      rows: compositionNames.map((name) => [compositionParts[name], ...compositions.map((c) => cell(c, name))]),
     },
   };
+}
+
+function compositionTimes(compositions: readonly CompositionResult[]): TitledTable {
+  const title =
+    "Composition, forward and backward: median milliseconds, and in parentheses as a multiple of cross entropy alone";
+  return compositionTable(title, compositions, ({ timings }, name) => {
+    const timing = timings[name];
+    return timing === undefined
+      ? "–"
+      : `${threeDigits(timing.medianMilliseconds)} (${timing.medianRatioToFirst.toFixed(2)})`;
+  });
+}
+
+function compositionKernels(compositions: readonly CompositionResult[]): TitledTable {
+  const title =
+    "Composition, passes over all N · V entries, forward + backward; in parentheses all programs that a GPU was told to run";
+  return compositionTable(title, compositions, ({ kernels }, name) => kernelCell(kernels[name]));
 }
 
 /** How many times as long as lossmith the other contenders of a case take. */
 export function ratiosToOurs({ timings }: CaseResult, pass: PassName): readonly (readonly [ContenderName, number])[] {
-  return others.flatMap((name) => {
-    const ratio = timings[pass].timings[name]?.medianRatioToFirst;
-    return ratio === undefined ? [] : [[name, ratio] as const];
-  });
+  return Object.entries(timings[pass].timings)
+    .filter(([name]) => name !== "lossmith")
+    .map(([name, timing]) => [name as ContenderName, timing.medianRatioToFirst]);
 }

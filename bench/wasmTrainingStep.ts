@@ -1,30 +1,19 @@
 /**
  * One training step of a language model's output layer on the wasm backend, with tensorflow.js's own kernels and with
- * ours, one after the other in one run. Prints medians and their ratio, and writes them to bench/results.
+ * ours, one after the other in one run. Prints medians and their ratio, and writes them to bench/results; with --quick
+ * fewer steps, and nothing is written.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
-import { compile, crossEntropy, useBackend } from "lossmith";
+import { compile, crossEntropy } from "lossmith";
 import { Bench } from "tinybench";
+import { startWasm } from "./backends/kernelSets.ts";
+import { saveResult } from "./resultFiles.ts";
 
 const [tokens, width, vocabulary] = [512, 128, 8192];
-const replaced = ["Identity", "BatchMatMul", "UnsortedSegmentSum"];
+const quick = process.argv.includes("--quick");
 
-/** The kernels that are registered now, and a way to bring them back. */
-function kernels(): () => void {
-  const configs = replaced.map((name) => tf.getKernel(name, "wasm"));
-  return () => {
-    configs.forEach((config, i) => {
-      if (tf.getKernel(replaced[i], "wasm") !== undefined) tf.unregisterKernel(replaced[i], "wasm");
-      if (config !== undefined) tf.registerKernel(config);
-    });
-  };
-}
-
-await import("@tensorflow/tfjs-backend-wasm");
-const useStock = kernels();
-await useBackend("wasm");
-const useOurs = kernels();
+const { useStock, useOurs } = await startWasm();
 
 const ids = tf.randomUniform([tokens], 0, vocabulary, "int32", 1) as tf.Tensor1D;
 const labels = new Int32Array(await ids.data());
@@ -52,7 +41,7 @@ try {
   stockEmbedding = `throws: ${(error as Error).message.split("\n")[0]}`;
 }
 
-const bench = new Bench({ iterations: 10, time: 0, warmupIterations: 2, warmupTime: 0 });
+const bench = new Bench({ iterations: quick ? 2 : 10, time: 0, warmupIterations: quick ? 1 : 2, warmupTime: 0 });
 const stock = "output layer, tensorflow.js's kernels";
 const ours = "output layer, our kernels";
 const embedded = "embedding and output layer, our kernels";
@@ -76,7 +65,5 @@ console.table(milliseconds);
 console.log(`Our kernels are ${ratio} times as fast on the output layer.`);
 console.log(`The gradient of an embedding with tensorflow.js's own kernels ${stockEmbedding}`);
 
-const folder = new URL("./results/", import.meta.url);
-mkdirSync(folder, { recursive: true });
 const report = { tokens, width, vocabulary, milliseconds, ratio, stockEmbedding };
-writeFileSync(new URL("wasm-training-step.json", folder), `${JSON.stringify(report, null, 2)}\n`);
+if (!quick) saveResult("wasm-training-step.json", `${JSON.stringify(report, null, 2)}\n`);

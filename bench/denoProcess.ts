@@ -1,0 +1,41 @@
+/** The benchmark in a Deno process, which has a WebGPU of its own, where this runtime has none. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { BackendName } from "lossmith";
+import { type Options, shapeArgument } from "./options.ts";
+import type { Results } from "./results.ts";
+
+/** Whether this runtime has WebGPU. */
+export function hasWebGPU(): boolean {
+  return "gpu" in navigator;
+}
+
+/** Measures a backend under Deno; its progress and its messages go to this process's stderr. */
+export async function measureUnderDeno(backend: BackendName, { quick, shape }: Options): Promise<Results> {
+  const folder = mkdtempSync(join(tmpdir(), "lossmith-bench-"));
+  const out = join(folder, "results.json");
+  const script = fileURLToPath(new URL("./crossEntropy.ts", import.meta.url));
+  const command = ["run", "--allow-all", script, "--backend", backend, "--out", out];
+  if (quick) command.push("--quick");
+  if (shape !== null) command.push("--shape", shapeArgument(shape));
+  try {
+    const deno = spawn(denoPath(), command, { stdio: ["ignore", "ignore", "inherit"] });
+    const [code] = (await once(deno, "exit")) as [number | null];
+    if (code !== 0) throw new Error(`the benchmark of ${backend} under Deno ended with ${code}`);
+    return JSON.parse(readFileSync(out, "utf8")) as Results;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Deno as the package's development dependency, or else as it is installed. */
+function denoPath(): string {
+  const name = process.platform === "win32" ? "deno.cmd" : "deno";
+  const local = fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
+  return existsSync(local) ? local : "deno";
+}
