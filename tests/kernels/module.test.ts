@@ -534,6 +534,39 @@ for (const variant of variants.filter(hasRowKernels)) {
       }
     });
 
+    test("rows whose highest entries come late, and stretches of −∞", () => {
+      const shapes: Readonly<Record<string, (j: number, classes: number) => number>> = {
+        rising: (j) => j / 100,
+        "rising steeply": (j) => 3 * j,
+        falling: (j) => -j / 100,
+        "−∞, then rising": (j, classes) => (j < classes / 2 ? Number.NEGATIVE_INFINITY : j / 50),
+        "rising, then −∞": (j, classes) => (j > classes / 2 ? Number.NEGATIVE_INFINITY : j / 50),
+        "one at the end": (j, classes) => (j === classes - 1 ? 9000 : -9000),
+        "high and level": () => 9999.5,
+      };
+      const table: Dot = { weighting: "table", table: null };
+      for (const classes of [1023, 1024, 1025, 3000, 5121]) {
+        const random = randomNumbers(classes);
+        const entries = Object.values(shapes);
+        const rows = entries.length;
+        const logits = filled(rows * classes, (i) => {
+          const height = entries[Math.floor(i / classes)](i % classes, classes);
+          return height + (Math.abs(height) > 1000 ? 0 : normal(random));
+        });
+        const tables = [null, filled(classes, random), filled(classes, (j) => (j % 3 === 0 ? 0 : random()))];
+        for (const label of [0, 15, 16, 1008, 1022, classes - 1]) {
+          const labels = new Int32Array(rows).fill(label);
+          const shared = { rows, classes, logits, labels, valid: null, targets: null, teacher: null };
+          for (const u of tables) {
+            const dots: Dot[] = [{ ...table, table: u }, table];
+            checkWithRandomCotangents(variant, { ...shared, views: [{ ...plain, dots }] }, label);
+            const wanted: Statistic[] = ["n", "e"];
+            checkWithRandomCotangents(variant, { ...shared, views: [{ ...plain, scale: 0.7, wanted, dots }] }, label);
+          }
+        }
+      }
+    });
+
     test("many rows", () => {
       const [rows, classes] = [1000, 10];
       const random = randomNumbers(3);

@@ -25,7 +25,7 @@ import { highestLane, loadTail, madd, promoteHigh, promoteLow, sumOfPair } from 
 import { exponential } from "./scalar";
 
 /** Bytes of a block. */
-export const BLOCK: usize = 4096;
+const BLOCK: usize = 4096;
 
 /** Bytes after which lanes are folded into float64: a lane adds up 16 numbers in float32. */
 const FOLD: usize = 256;
@@ -48,9 +48,6 @@ let origin: f32 = 0;
 /** Whether an entry above −∞ was found. */
 let isFound: bool = false;
 
-/** Bytes that `keepRow` writes. */
-export const KEPT: usize = 40;
-
 /** The results of a block. */
 let blockHighest: f32 = 0;
 let blockSum: f64 = 0;
@@ -62,7 +59,10 @@ export function sumExponentials(start: usize, end: usize, scale: f32, weighted: 
   sumRow(start, end, scale, weighted, NOTHING, 0, 0, 0);
 }
 
-/** A whole row, as `beginRow`, `addBlock` for each block and `endRow`. */
+/**
+ * Leaves the results in the variables above. The entry at the address `hole` is to be −∞, and is left out of the product;
+ * `total` is Σ u_j without it.
+ */
 export function sumRow(
   start: usize,
   end: usize,
@@ -73,24 +73,28 @@ export function sumRow(
   hole: usize,
   total: f64,
 ): void {
-  beginRow(start, end);
-  for (let at = start; at < end; at += BLOCK) addBlock(start, at, end, scale, weighted, multiplied, table, hole);
-  endRow(scale, total);
-}
-
-export function beginRow(start: usize, end: usize): void {
   const first = highestEntry(start, min(start + BLOCK, end));
   isFound = first > -Infinity;
   // −∞ − −∞ would be NaN: nothing above −∞ was found yet.
   origin = isFound ? first : 0;
+  if (multiplied == NOTHING && end - start <= BLOCK) {
+    // One block, relative to its own highest entry.
+    sumBlock(start, end, origin, <f32>(<f64>scale * LOG2E), weighted, NOTHING, 0);
+    highest = blockHighest;
+    sum = blockSum;
+    weightedSum = blockWeightedSum;
+    return;
+  }
   highest = -Infinity;
   sum = 0;
   weightedSum = 0;
   dotSum = 0;
+  for (let at = start; at < end; at += BLOCK) addBlock(start, at, end, scale, weighted, multiplied, table, hole);
+  if (highest > -Infinity && highest != origin) referTo(highest, origin, scale, total);
 }
 
-/** Adds up the block at `at` of a row. The entry at the address `hole` is to be −∞, and is left out of the product. */
-export function addBlock(
+/** Adds up the block at `at` of a row. */
+function addBlock(
   start: usize,
   at: usize,
   end: usize,
@@ -142,30 +146,6 @@ function addPart(
   // An entry of −∞, which adds nothing where its weight is 0.
   else if (!(abs(blockDotSum) < Infinity)) dotSum += dot(at, end - at, origin, 0, u);
   else dotSum += blockDotSum;
-}
-
-/** Takes the sums relative to the row's highest entry; `total` is Σ u_j without the hole. */
-export function endRow(scale: f32, total: f64): void {
-  if (highest > -Infinity && highest != origin) referTo(highest, origin, scale, total);
-}
-
-/** Writes what is known of the row between two blocks, so that blocks of other rows can be added up in between. */
-export function keepRow(address: usize): void {
-  store<f64>(address, sum);
-  store<f64>(address, weightedSum, 8);
-  store<f64>(address, dotSum, 16);
-  store<f32>(address, highest, 24);
-  store<f32>(address, origin, 28);
-  store<i32>(address, isFound ? 1 : 0, 32);
-}
-
-export function resumeRow(address: usize): void {
-  sum = load<f64>(address);
-  weightedSum = load<f64>(address, 8);
-  dotSum = load<f64>(address, 16);
-  highest = load<f32>(address, 24);
-  origin = load<f32>(address, 28);
-  isFound = load<i32>(address, 32) != 0;
 }
 
 /** Takes the sums relative to another entry; `weight` is Σ u_j of the entries that were multiplied. */
