@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { registrationOf, replaceBackend, startedBackend } from "./engine.ts";
 import type { BackendName } from "./options.ts";
 import { inTurn } from "./turn.ts";
+import { disposeWasm } from "./wasm/start.ts";
 import { disposeWebGPU } from "./webgpu/start.ts";
 
 /**
@@ -29,6 +30,7 @@ export function disposeBackend(name?: BackendName): Promise<void> {
     const given = name ?? tf.getBackend();
     if (startedBackend(given) === undefined) return;
     if (given === "webgpu") await disposeWebGPU();
+    else if (given === "wasm") disposeWasm();
     else replaceBackend(given, registrationOf(given));
   });
 }

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { testKernel } from "../kernels/choose.ts";
 import { registerCpuKernels } from "../kernels/cpu/register.ts";
 import { LossError } from "../loss/error.ts";
+import { keepInBundle } from "./bundle.ts";
 import { startedBackend } from "./engine.ts";
 import {
   type Adapter,
@@ -29,6 +30,7 @@ const starts: Readonly<Record<BackendName, Start>> = {
     return null;
   },
   cpu: async () => {
+    await keepInBundle("cpu", () => import("@tensorflow/tfjs-backend-cpu"));
     await tf.setBackend("cpu");
     registerCpuKernels();
     return null;

@@ -1,6 +1,7 @@
 /** tensorflow.js's webgl backend, in browsers. */
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
+import { keepInBundle } from "./bundle.ts";
 import { registrationOf } from "./engine.ts";
 import { hostOf } from "./host.ts";
 import type { Adapter } from "./options.ts";
@@ -14,6 +15,7 @@ interface WebGLBackend extends tf.KernelBackend {
 }
 
 export async function startWebGL(takesSoftware: boolean): Promise<Adapter> {
+  await keepInBundle("webgl", () => import("@tensorflow/tfjs-backend-webgl"));
   if (registrationOf("webgl") === undefined) {
     const host = hostOf();
     throw host === "browser"

@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
+import { hasChromium, openPage } from "../browser/chromium.ts";
 import { build, type Installation, install } from "../support/install.ts";
 import { findDriver, programs, type Runtime, resultsOf, run } from "../support/runtimes.ts";
+import type * as provocations from "./programs/provocations.mjs";
 import { expectations, expectNullRefused, type Results } from "./provoked.ts";
 
 const program = (name: string): string => join(programs, `${name}.mjs`);
@@ -36,6 +38,29 @@ if ("Bun" in globalThis) {
     });
     if (runtime === "Bun" && driver !== null) withoutDawn(driver);
   }
+
+  (hasChromium() ? describe : describe.skip)("webgpu in Chromium", () => {
+    provokedBy(async () => {
+      const module = new URL("programs/provocations.mjs", import.meta.url);
+      const page = await openPage<typeof provocations>({ module, flags: ["--enable-unsafe-webgpu"] });
+      try {
+        return {
+          start: await page.run("start", null),
+          offer: await page.run("offer", null),
+          tooLarge: await page.run("tooLarge", null),
+          invalidProgram: await page.run("invalidProgram", null),
+          readWithoutWaiting: await page.run("readWithoutWaiting", null),
+          startedTwice: await page.run("startedTwice", null),
+          lostDevice: await page.run("lostDevice", null),
+          disposed: await page.run("disposed", null),
+          onlyNullAdapter: await page.run("onlyNullAdapter", null),
+          zeros: await page.run("zeros", null),
+        };
+      } finally {
+        await page.close();
+      }
+    }, true);
+  });
 
   describe("without a driver", () => {
     const driver = "/nonexistent";

@@ -2,13 +2,17 @@
 import * as tf from "@tensorflow/tfjs";
 import { registerWasmKernels } from "../../kernels/wasm/register.ts";
 import { LossError } from "../../loss/error.ts";
-import { registrationOf, replaceBackend, startedBackend } from "../engine.ts";
+import { type Registration, registrationOf, replaceBackend, startedBackend } from "../engine.ts";
 import type { BackendOptions } from "../options.ts";
+import { carriedFile, where } from "./files.ts";
 
-const where = 'useBackend("wasm")';
+type Package = typeof import("@tensorflow/tfjs-backend-wasm");
+
+/** How tensorflow.js itself makes the backend. */
+let original: Registration | undefined;
 
 export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
-  const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm").catch((cause: unknown) => {
+  const backendPackage = await import("@tensorflow/tfjs-backend-wasm").catch((cause: unknown) => {
     throw new LossError(
       where,
       `@tensorflow/tfjs-backend-wasm cannot be loaded (${String(cause)})`,
@@ -16,19 +20,48 @@ export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
     );
   });
   if (startedBackend("wasm") === undefined) {
-    if (wasmPaths !== undefined) setWasmPaths(wasmPaths);
-    await make();
+    original ??= registrationOf("wasm");
+    if (original === undefined) {
+      throw new LossError(
+        where,
+        "@tensorflow/tfjs-backend-wasm has not registered its backend with this copy of tensorflow.js",
+        "Install one version of @tensorflow/tfjs and of its backends",
+      );
+    }
+    const backend = await make(original, backendPackage, wasmPaths);
+    replaceBackend("wasm", { ...original, factory: () => backend });
   }
   await tf.setBackend("wasm");
   registerWasmKernels();
 }
 
-/** Makes the backend here, since tensorflow.js prints why it does not start, and tells its caller only that. */
-async function make(): Promise<void> {
-  const registration = registrationOf("wasm");
-  if (registration === undefined) throw new LossError(where, "?", "?");
-  const backend = await Promise.resolve(registration.factory()).catch((cause: unknown) => {
-    throw new LossError(where, String(cause), "?");
-  });
-  replaceBackend("wasm", { ...registration, factory: () => backend });
+/** Removes the backend with all that is on it, its memory and its threads. */
+export function disposeWasm(): void {
+  replaceBackend("wasm", original);
+}
+
+/** Made here, since tensorflow.js prints why it does not start, and tells its caller only that. */
+async function make(
+  { factory }: Registration,
+  { setWasmPaths, version_wasm: version }: Package,
+  wasmPaths: BackendOptions["wasmPaths"],
+): Promise<tf.KernelBackend> {
+  const carried = wasmPaths === undefined ? await carriedFile(version) : null;
+  try {
+    if (wasmPaths !== undefined) setWasmPaths(wasmPaths as string | Record<string, string>);
+    if (carried !== null) {
+      // The file with threads is another.
+      tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+      setWasmPaths(carried.files, true);
+    }
+    return await factory();
+  } catch (cause) {
+    throw new LossError(
+      where,
+      `the backend's .wasm file does not start (${(cause as Partial<Error>)?.message ?? String(cause)})`,
+      "Serve the .wasm files of @tensorflow/tfjs-backend-wasm and give their folder, { wasmPaths }",
+    );
+  } finally {
+    carried?.release();
+  }
 }

@@ -3,6 +3,7 @@ import { LossError } from "../../loss/error.ts";
 import { type Host, hostOf } from "../host.ts";
 import type { Adapter, BackendOptions } from "../options.ts";
 import { isSoftware } from "../software.ts";
+import { importOptional } from "./optional.ts";
 
 export const where = 'useBackend("webgpu")';
 
@@ -138,19 +139,4 @@ function driverRemedy(host: Host): string {
     "Install the GPU's driver (on Linux a Vulkan one, with libvulkan1), or let VK_DRIVER_FILES name the file " +
     "vk_swiftshader_icd.json of an installed Chromium, a software driver (Mesa's is not accepted)"
   );
-}
-
-/** A package that may be missing, and that no bundler is to look for; null where it is. */
-async function importOptional(name: string): Promise<unknown> {
-  try {
-    return await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
-  } catch (error) {
-    if (isNotFound(error, name)) return null;
-    throw error;
-  }
-}
-
-function isNotFound(error: unknown, name: string): boolean {
-  const { code, message } = error as { readonly code?: string; readonly message?: string };
-  return code === "ERR_MODULE_NOT_FOUND" && (message ?? "").includes(`'${name}'`);
 }
