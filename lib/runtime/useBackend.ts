@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { testKernel } from "../kernels/choose.ts";
 import { registerCpuKernels } from "../kernels/cpu/register.ts";
+import { registerGradients } from "../kernels/gradients.ts";
 import { LossError } from "../loss/error.ts";
 import { keepInBundle } from "./bundle.ts";
 import { startedBackend } from "./engine.ts";
@@ -115,6 +116,7 @@ async function start(name: BackendName, options: BackendOptions, takesSoftware: 
   const before = tf.getBackend();
   try {
     const adapter = await starts[name](options, takesSoftware);
+    registerGradients();
     await selfTest();
     await testKernel();
     return adapter;

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { registerWasmKernels } from "../../kernels/wasm/register.ts";
 import { LossError } from "../../loss/error.ts";
+import { keepInBundle } from "../bundle.ts";
 import { type Registration, registrationOf, replaceBackend, startedBackend } from "../engine.ts";
 import type { BackendOptions } from "../options.ts";
 import { carriedFile, where } from "./files.ts";
@@ -31,6 +32,8 @@ export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
     const backend = await make(original, backendPackage, wasmPaths);
     replaceBackend("wasm", { ...original, factory: () => backend });
   }
+  // Some of the kernels are those of cpu.
+  await keepInBundle("cpu", () => import("@tensorflow/tfjs-backend-cpu"));
   await tf.setBackend("wasm");
   registerWasmKernels();
 }
