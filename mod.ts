@@ -67,4 +67,12 @@ export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch } from "./lib/reference/plainBatch.ts";
-export { type BackendName, useBackend } from "./lib/runtime/useBackend.ts";
+export {
+  type Adapter,
+  type BackendName,
+  type BackendOptions,
+  type BackendReport,
+  disposeBackend,
+  type PassedOver,
+  useBackend,
+} from "./lib/runtime/index.ts";

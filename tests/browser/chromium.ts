@@ -20,7 +20,7 @@ export interface Page<F extends PageFunctions> {
 }
 
 export interface PageOptions {
-  /** The page's module, whose exported functions are run. */
+  /** The page's module, whose exported functions are run; or a folder of scripts, of which page.js is that module. */
   readonly module: URL;
   /** More of the browser's command line. */
   readonly flags?: readonly string[];
@@ -62,7 +62,8 @@ export async function openPage<F extends PageFunctions>(options: PageOptions): P
   const executable = findChromium();
   if (executable === null) throw new Error("no Chromium or Chrome was found");
   const directory = mkdtempSync(join(tmpdir(), "lossmith-chromium-"));
-  const server = new PageServer(bundle(options.module, directory));
+  const isFolder = options.module.pathname.endsWith("/");
+  const server = new PageServer(isFolder ? fileURLToPath(options.module) : bundle(options.module, directory));
   let browser: ChildProcess | null = null;
   const close = async (): Promise<void> => {
     server.close();
@@ -84,9 +85,9 @@ export async function openPage<F extends PageFunctions>(options: PageOptions): P
   };
 }
 
-/** The module as one script, with its exported functions at `page`. */
+/** Bundles a module as page.js in a folder of its own. */
 function bundle(module: URL, directory: string): string {
-  const output = join(directory, "page.js");
+  const folder = join(directory, "site");
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const bun = join(root, "node_modules", ".bin", "bun");
   const command = [
@@ -96,10 +97,10 @@ function bundle(module: URL, directory: string): string {
     "--target=browser",
     "--format=esm",
     "--ignore-dce-annotations",
-    `--outfile=${output}`,
+    `--outfile=${join(folder, "page.js")}`,
   ];
   execFileSync(command[0], command.slice(1), { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
-  return readFileSync(output, "utf8");
+  return folder;
 }
 
 const logs = new WeakMap<ChildProcess, string[]>();
@@ -169,7 +170,8 @@ addEventListener("unhandledrejection", ({ reason }) => {
 
 /** Hands tasks to the page, one after the other. */
 class PageServer {
-  readonly #files: Readonly<Record<string, { readonly type: string; readonly text: string }>>;
+  readonly #pages: Readonly<Record<string, { readonly type: string; readonly text: string }>>;
+  readonly #folder: string;
   readonly #server: Server;
   readonly #tasks: Task[] = [];
   readonly #waiting = new Map<number, Waiting>();
@@ -177,11 +179,11 @@ class PageServer {
   #nextId = 1;
   #failure: Error | null = null;
 
-  constructor(page: string) {
-    this.#files = {
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#pages = {
       "/": { type: "text/html", text: document },
       "/script.js": { type: "text/javascript", text: script },
-      "/page.js": { type: "text/javascript", text: page },
     };
     this.#server = createServer((request, response) => this.#answer(request, response));
   }
@@ -230,9 +232,12 @@ class PageServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const [path, query] = (request.url ?? "/").split("?");
-    const file = Object.hasOwn(this.#files, path) ? this.#files[path] : undefined;
-    if (file !== undefined) {
-      response.writeHead(200, { "content-type": `${file.type}; charset=utf-8` }).end(file.text);
+    const page = Object.hasOwn(this.#pages, path) ? this.#pages[path] : undefined;
+    const file = join(this.#folder, path);
+    if (page !== undefined) {
+      response.writeHead(200, { "content-type": `${page.type}; charset=utf-8` }).end(page.text);
+    } else if (path.endsWith(".js") && existsSync(file)) {
+      response.writeHead(200, { "content-type": "text/javascript; charset=utf-8" }).end(readFileSync(file));
     } else if (path === "/task") {
       this.#asking = response;
       this.#handOver();

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { type WasmBackend, zeros } from "./backend.ts";
+import { rightFactor } from "./packedWeights.ts";
 
 /**
  * matMul that transposes its inputs first. tensorflow.js's wasm kernel walks a transposed input entry by entry and is
@@ -15,7 +16,9 @@ export function batchMatMulWith(original: tf.KernelConfig): tf.KernelConfig {
       if (shape !== null) return zeros(backend as WasmBackend, shape, "float32");
       const operands = [
         operand(inputs["a"] as tf.TensorInfo, attrs?.["transposeA"] === true, kernel),
-        operand(inputs["b"] as tf.TensorInfo, attrs?.["transposeB"] === true, kernel),
+        attrs?.["transposeB"] === true
+          ? operand(inputs["b"] as tf.TensorInfo, true, kernel)
+          : rightFactor(backend as WasmBackend, inputs["b"] as tf.TensorInfo),
       ];
       const [a, b] = operands.map(({ info }) => info);
       try {

@@ -2,7 +2,14 @@ import * as tf from "@tensorflow/tfjs";
 import { unsortedSegmentSumOn } from "../unsortedSegmentSum.ts";
 import { type WasmBackend, zeros } from "./backend.ts";
 import { batchMatMulWith } from "./batchMatMul.ts";
+import { byCpu } from "./byCpu.ts";
+import { conv2DBackpropFilter } from "./convolutionGradient.ts";
+import { depthwiseBackpropFilter, depthwiseBackpropInput } from "./depthwiseGradient.ts";
+import { einsum } from "./einsum.ts";
 import { identityWith } from "./identity.ts";
+import { maxPoolGrad } from "./maxPoolGradient.ts";
+import { fusedMatMulWith } from "./packedWeights.ts";
+import { samePaddingOf } from "./samePadding.ts";
 
 /** The wasm backend has none. */
 const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<WasmBackend>("wasm", {
@@ -10,12 +17,35 @@ const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<WasmBackend>("w
   values: (backend, info) => backend.typedArrayFromHeap(info),
 });
 
+/** What the wasm backend has not. */
+const missing: readonly tf.KernelConfig[] = [
+  unsortedSegmentSum,
+  conv2DBackpropFilter,
+  depthwiseBackpropFilter,
+  depthwiseBackpropInput,
+  einsum,
+];
+
+/** What computes wrong numbers there: windows without a positive entry count as empty, or rows are skipped. */
+const wrong: readonly tf.KernelConfig[] = [
+  maxPoolGrad,
+  ...[
+    "MaxPool3D",
+    "MaxPool3DGrad",
+    "Dilation2D",
+    "Dilation2DBackpropInput",
+    "Dilation2DBackpropFilter",
+    "Conv3DBackpropInputV2",
+    "ResizeNearestNeighborGrad",
+  ].map(byCpu),
+];
+
 let registered = false;
 
 /**
- * Makes tensorflow.js's wasm backend fit for training: the gradient of embeddings, an Identity that does not copy, and
- * a matMul whose transposes are not slow. Needs @tensorflow/tfjs-backend-wasm to be imported; a second call does
- * nothing.
+ * Makes tensorflow.js's wasm backend fit for training: the gradients of embeddings, convolutions and pools, einsum, an
+ * Identity that does not copy, and a matMul whose transposes are not slow. Needs @tensorflow/tfjs-backend-wasm to be
+ * imported; a second call does nothing.
  */
 export function registerWasmKernels(): void {
   if (registered) return;
@@ -26,6 +56,11 @@ export function registerWasmKernels(): void {
   };
   replace("Identity", identityWith);
   replace("BatchMatMul", batchMatMulWith);
-  if (tf.getKernel(unsortedSegmentSum.kernelName, "wasm") === undefined) tf.registerKernel(unsortedSegmentSum);
+  replace("_FusedMatMul", fusedMatMulWith);
+  for (const name of ["Conv2D", "FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
+    replace(name, samePaddingOf);
+  }
+  for (const kernel of wrong) replace(kernel.kernelName, () => kernel);
+  for (const kernel of missing) if (tf.getKernel(kernel.kernelName, "wasm") === undefined) tf.registerKernel(kernel);
   registered = true;
 }

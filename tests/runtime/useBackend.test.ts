@@ -1,0 +1,141 @@
+/** useBackend and disposeBackend on the backends that every runtime has, and the subpath lossmith/runtime. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs";
+import { version_wasm } from "@tensorflow/tfjs-backend-wasm";
+import { type BackendOptions, disposeBackend, useBackend } from "lossmith";
+import * as runtime from "lossmith/runtime";
+import { gzipped, version } from "../../lib/runtime/wasm/binary.ts";
+import { installedBinary } from "../../lib/runtime/wasm/build.ts";
+import { carriedFile } from "../../lib/runtime/wasm/files.ts";
+import { programs, resultsOf } from "../support/runtimes.ts";
+
+afterAll(async () => {
+  await useBackend("cpu");
+});
+
+describe("useBackend", () => {
+  test("resolves to the name, or to a report", async () => {
+    expect(await useBackend("wasm")).toBe("wasm");
+    expect(await useBackend("cpu", { report: false })).toBe("cpu");
+    expect(await useBackend("wasm", { report: true })).toEqual({ backend: "wasm", passedOver: [], adapter: null });
+  });
+
+  test("auto says why it passed over the backends before the one that it takes", async () => {
+    const { backend, passedOver, adapter } = await useBackend("auto", { report: true });
+    const order = ["webgpu", "webgl", "wasm", "cpu"];
+    expect(passedOver.map((one) => one.backend)).toEqual(
+      order.slice(0, order.indexOf(backend)) as (typeof passedOver)[number]["backend"][],
+    );
+    for (const one of passedOver) expect(one.because).toContain(one.backend === "webgl" ? "has no WebGL" : "webgpu");
+    if (backend === "webgpu") expect(adapter?.isSoftware).toBe(false);
+  });
+
+  test("refuses a name and options that it does not know", async () => {
+    await expect(useBackend("gpu" as "cpu")).rejects.toThrow('useBackend: got gpu. Give "auto", "webgpu", "webgl"');
+    const wrong = (options: object): Promise<unknown> =>
+      useBackend("cpu", options as BackendOptions & { report?: false });
+    await expect(wrong({ wasmPath: "/" })).rejects.toThrow("useBackend: got an option wasmPath. The options are");
+    await expect(wrong({ wasmPaths: 3 })).rejects.toThrow(
+      "useBackend: got 3 as wasmPaths. Give the address of a folder",
+    );
+    await expect(wrong({ powerPreference: "low" })).rejects.toThrow('Give "high-performance" or "low-power"');
+    await expect(wrong({ report: "yes" })).rejects.toThrow("Give true or false");
+  });
+
+  test("a backend that does not start leaves the current one", async () => {
+    await useBackend("cpu");
+    await expect(useBackend("webgl")).rejects.toThrow(/useBackend\("webgl"\): (Bun|Deno) has no WebGL/);
+    expect(tf.getBackend()).toBe("cpu");
+  });
+
+  test("starts that are asked for at once follow each other", async () => {
+    const names = ["cpu", "wasm", "cpu", "wasm"] as const;
+    expect(await Promise.all(names.map((name) => useBackend(name)))).toEqual([...names]);
+    expect(tf.getBackend()).toBe("wasm");
+  });
+});
+
+describe("disposeBackend", () => {
+  for (const name of ["wasm", "cpu"] as const) {
+    test(`frees ${name}, which starts again`, async () => {
+      await useBackend(name);
+      const before = tf.backend();
+      const kept = tf.ones([3]);
+      await useBackend(name);
+      expect([...(await kept.data())]).toEqual([1, 1, 1]);
+      await disposeBackend();
+      await disposeBackend(name);
+      await useBackend(name);
+      expect(tf.backend()).not.toBe(before);
+      expect([...(await tf.add(tf.ones([2]), 1).data())]).toEqual([2, 2]);
+    });
+  }
+});
+
+describe("the .wasm file that the package carries", () => {
+  test("is the installed package's", async () => {
+    const installed = installedBinary();
+    expect(version).toBe(installed.version);
+    expect(version_wasm).toBe(installed.version);
+    const carried = await carriedFile(version);
+    const response = await fetch(carried?.files["tfjs-backend-wasm-simd.wasm"] ?? "");
+    expect(Buffer.from(await response.arrayBuffer()).equals(Buffer.from(installed.bytes))).toBe(true);
+    carried?.release();
+    expect(gzipped.length).toBeLessThan(installed.bytes.length / 2);
+  });
+
+  test("is not used for another version of the backend", async () => {
+    expect(await carriedFile("4.22.1")).toBe(null);
+  });
+
+  test("gives way to files that are named, whose absence is an error", async () => {
+    const runtime = "Bun" in globalThis ? "Bun" : "Deno";
+    const folder = new URL("../../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname;
+    const start = (wasmPaths: string): Promise<{ backend?: string; error?: string }> =>
+      resultsOf({ runtime, path: `${programs}/report.mjs`, arguments: ["wasm", JSON.stringify({ wasmPaths })] });
+    expect((await start(folder)).backend).toBe("wasm");
+    expect((await start(`${folder}nowhere/`)).error).toMatch(
+      /useBackend\("wasm"\): the backend's \.wasm file does not start .*give their folder, \{ wasmPaths \}/s,
+    );
+  });
+});
+
+describe("lossmith/runtime", () => {
+  const json = (file: string): { exports: Record<string, unknown>; imports: Record<string, string> } =>
+    JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"));
+
+  test("is the same as what lossmith exports", () => {
+    expect(runtime.useBackend).toBe(useBackend);
+    expect(runtime.disposeBackend).toBe(disposeBackend);
+  });
+
+  test("package.json and deno.json export the same modules", () => {
+    const npm = Object.entries(json("package.json").exports).filter(([name]) => name !== "./package.json");
+    const sources = Object.fromEntries(npm.map(([name, target]) => [name, (target as { bun: string }).bun]));
+    const jsr = json("deno.json");
+    expect(jsr.exports).toEqual(sources);
+    for (const [name, target] of npm) {
+      const source = sources[name];
+      expect(target).toEqual({
+        types: source.replace("./", "./dist/").replace(".ts", ".d.ts"),
+        bun: source,
+        import: source.replace("./", "./dist/").replace(".ts", ".js"),
+      });
+      expect(jsr.imports[name.replace(".", "lossmith")]).toBe(source);
+    }
+  });
+
+  test("brings nothing of the losses but their error", () => {
+    const seen = new Set<string>();
+    const follow = (file: URL): void => {
+      if (seen.has(file.pathname)) return;
+      seen.add(file.pathname);
+      const text = readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+      for (const [, specifier] of text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) follow(new URL(specifier, file));
+    };
+    follow(new URL("../../lib/runtime/index.ts", import.meta.url));
+    const others = [...seen].map((path) => path.split("/lib/")[1]).filter((path) => !/^(runtime|kernels)\//.test(path));
+    expect(others).toEqual(["loss/error.ts"]);
+  });
+});

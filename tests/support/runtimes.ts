@@ -1,0 +1,95 @@
+/** Programs of the tests as processes of their own, under Bun, Deno and Node. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export type Runtime = "Bun" | "Deno" | "Node";
+
+const commands: Readonly<Record<Runtime, readonly string[]>> = {
+  Bun: [join(root, "node_modules", ".bin", "bun")],
+  Deno: [join(root, "node_modules", ".bin", "deno"), "run", "--allow-all", "--no-check"],
+  Node: ["node"],
+};
+
+export const programs: string = join(root, "tests", "runtime", "programs");
+
+export interface Program {
+  readonly runtime: Runtime;
+  readonly path: string;
+  readonly arguments?: readonly string[];
+  /** The description of a Vulkan driver that is used in place of the machine's own. */
+  readonly driver?: string | null;
+  /** How long it may take, in milliseconds. */
+  readonly timeout?: number;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  /** What ended it from outside, such as a crash or the end of its time. */
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+const runtimeFolder = mkdtempSync(join(tmpdir(), "lossmith-xdg-"));
+
+export function run({ runtime, path, arguments: more = [], driver, timeout = 60_000 }: Program): Promise<Ended> {
+  const [command, ...first] = commands[runtime];
+  // Vulkan's loader warns of a missing XDG_RUNTIME_DIR.
+  const environment: NodeJS.ProcessEnv = { XDG_RUNTIME_DIR: runtimeFolder, ...process.env };
+  if (driver) environment.VK_DRIVER_FILES = driver;
+  const child = spawn(command, [...first, path, ...more], { cwd: root, env: environment, timeout });
+  const chunks: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (chunk: string) => chunks.push(chunk));
+  }
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve({ code, signal, output: chunks.join("") }));
+  });
+}
+
+/** What a program printed as JSON after the word "results". */
+export async function resultsOf<T>(program: Program): Promise<T> {
+  const { code, signal, output } = await run(program);
+  const line = output.split("\n").find((text) => text.startsWith("results "));
+  if (code !== 0 || line === undefined) {
+    throw new Error(`${program.path} under ${program.runtime} ended with ${code ?? signal}: ${output.slice(-3000)}`);
+  }
+  return JSON.parse(line.slice("results ".length)) as T;
+}
+
+/** Where Chromium and Chrome keep the description of their software driver. */
+const swiftShaders = [
+  "/usr/lib/chromium/vk_swiftshader_icd.json",
+  "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
+  "/usr/lib64/chromium-browser/vk_swiftshader_icd.json",
+  "/opt/google/chrome/vk_swiftshader_icd.json",
+];
+
+/**
+ * The driver by which webgpu starts in a runtime: undefined for the machine's own, else a software one's description;
+ * null where none does. Dawn, which Bun and Node use, refuses Mesa's software driver and takes Chromium's.
+ */
+export async function findDriver(runtime: Runtime): Promise<string | undefined | null> {
+  const candidates = runtime === "Deno" ? [undefined] : [undefined, ...swiftShaders.filter((path) => existsSync(path))];
+  const path = join(programs, "report.mjs");
+  for (const driver of candidates) {
+    const { backend } = await resultsOf<{ backend?: string }>({
+      ...{ runtime, path, arguments: ["webgpu"], timeout: 60_000 },
+      ...(driver === undefined ? {} : { driver }),
+    });
+    if (backend === "webgpu") return driver;
+  }
+  const missing =
+    runtime === "Deno"
+      ? "no GPU and no software driver was found: Debian has one, apt-get install mesa-vulkan-drivers"
+      : "no GPU and no software driver was found: Chromium has one, apt-get install chromium libvulkan1";
+  if (process.env.CI !== undefined && process.env.CI !== "") throw new Error(`webgpu under ${runtime}: ${missing}`);
+  console.warn(`Tests of webgpu under ${runtime} are skipped: ${missing}.`);
+  return null;
+}
