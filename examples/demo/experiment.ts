@@ -184,7 +184,7 @@ export async function runExperiment(
     crossEntropy,
     powerLawDecay,
     effectiveSampleSize: effectiveSampleSize(
-      classWeightsOf(powerLawDecayLoss(vocabulary, alpha), vocabulary.size),
+      await classWeightsOf(powerLawDecayLoss(vocabulary, alpha), vocabulary.size),
       fineTuningCounts.counts,
     ),
     prompts,

@@ -52,16 +52,20 @@ export function rampedAlpha(alpha: number, steps: number): Numeric {
  * The weight that a loss gives each class, read off the loss itself: on logits that are all 0 cross entropy is log V
  * whatever the label, so that a weighted row is w log V.
  */
-export function classWeightsOf(loss: Loss<"logits", "with a weight field">, classes: number): Float64Array {
+export async function classWeightsOf(
+  loss: Loss<"logits", "with a weight field">,
+  classes: number,
+): Promise<Float64Array> {
   const rowsAtOnce = 256;
   const compiled = compile(pipe(loss, perToken));
   const weights = new Float64Array(classes);
   for (let first = 0; first < classes; first += rowsAtOnce) {
     const labels = Int32Array.from({ length: Math.min(rowsAtOnce, classes - first) }, (_, i) => first + i);
-    const values = tf.tidy(() => compiled({ logits: tf.zeros([labels.length, classes]), labels }).dataSync());
-    values.forEach((value, i) => {
+    const values = tf.tidy(() => compiled({ logits: tf.zeros([labels.length, classes]), labels }));
+    (await values.data()).forEach((value, i) => {
       weights[first + i] = value / Math.log(classes);
     });
+    values.dispose();
   }
   compiled.dispose();
   return weights;

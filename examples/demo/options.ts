@@ -43,7 +43,7 @@ cross entropy and with Power-Law Decay Loss (PDL), and measures both on held-out
 Usage: npm run demo -- [options]
 
 Options
-  --backend <name>  ${backends.join(" | ")}; auto takes wasm where it starts (default ${backend})
+  --backend <name>  ${backends.join(" | ")}; auto takes a GPU, else wasm (default ${backend})
   --alpha <number>  PDL's exponent at the end of its ramp, 0 to 3; 0 is cross entropy (default ${alpha})
   --steps <number>  pretraining steps; each of the two fine-tunings takes a third of them, and the measurement
                     reads at most ${heldOutTokensPerStep} held-out tokens a step (default ${steps}: all of them)

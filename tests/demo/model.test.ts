@@ -108,12 +108,12 @@ describe("the language model", () => {
 });
 
 describe("Power-Law Decay Loss in the demo", () => {
-  test("weighs a class by count^−alpha, with token mean 1, and the end of text by 1", () => {
+  test("weighs a class by count^−alpha, with token mean 1, and the end of text by 1", async () => {
     const { counts } = vocabulary.frequencies;
     const raw = counts.map((count) => count ** -0.5);
     const total = counts.reduce((sum, count) => sum + count, 0);
     const tokenMean = raw.reduce((sum, weight, i) => sum + weight * counts[i], 0) / total;
-    const weights = classWeightsOf(powerLawDecayLoss(vocabulary, 0.5), vocabulary.size);
+    const weights = await classWeightsOf(powerLawDecayLoss(vocabulary, 0.5), vocabulary.size);
     weights.forEach((weight, i) => {
       expect(weight).toBeCloseTo(i === vocabulary.endOfText ? 1 : raw[i] / tokenMean, 4);
     });

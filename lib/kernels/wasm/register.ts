@@ -26,7 +26,8 @@ const missing: readonly tf.KernelConfig[] = [
   einsum,
 ];
 
-/** What computes wrong numbers there: windows without a positive entry count as empty, or rows are skipped. */
+/** What computes wrong numbers there: windows without a positive entry count as empty, or entries are
+ * added to what the memory held. */
 const wrong: readonly tf.KernelConfig[] = [
   maxPoolGrad,
   ...[
@@ -36,7 +37,6 @@ const wrong: readonly tf.KernelConfig[] = [
     "Dilation2DBackpropInput",
     "Dilation2DBackpropFilter",
     "Conv3DBackpropInputV2",
-    "ResizeNearestNeighborGrad",
   ].map(byCpu),
 ];
 

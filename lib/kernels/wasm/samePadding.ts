@@ -3,7 +3,7 @@ import { attributesOf } from "./window.ts";
 
 /**
  * A convolution whose "same" padding is worked out here. tensorflow.js's wasm kernels compute nothing, in silence, where
- * a stride is larger than the filter, as in the 1 × 1 convolutions of stride 2 of residual networks.
+ * the stride is larger than the height or the width of the filter (1 × 1 filters excepted).
  */
 export function samePaddingOf(original: tf.KernelConfig): tf.KernelConfig {
   const isDepthwise = original.kernelName.includes("Depthwise");
