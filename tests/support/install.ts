@@ -1,19 +1,37 @@
 /** The package as its users have it: the build in a folder of its own, beside the packages that are named. */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-let built = false;
-
-/** Compiles the present sources into dist, once for each run of the tests. */
+/** Compiles the sources into dist, unless it is younger than all of them: other tests may be reading it. */
 export function build(): void {
-  if (built) return;
+  if (isBuilt()) return;
   execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
-  built = true;
+}
+
+function isBuilt(): boolean {
+  const output = join(root, "dist", "mod.js");
+  if (!existsSync(output)) return false;
+  const sources = readdirSync(join(root, "lib"), { recursive: true, encoding: "utf8" }).map((name) =>
+    join("lib", name),
+  );
+  const changed = ["mod.ts", "tsconfig.build.json", ...sources].map((name) => statSync(join(root, name)).mtimeMs);
+  // Of all that a build writes, this is written late; a folder's time is that of its last new entry.
+  return Math.max(...changed) < statSync(output).mtimeMs;
 }
 
 export interface Installation {
