@@ -76,3 +76,13 @@ export function bandwidthOf(shape: Shape, pass: PassName, { timings }: Interleav
     shareOfCopy: (transfers[pass] / transfers.copy) * copy.medianRatioToFirst,
   };
 }
+
+/** A call's programs are done within its wall time, which may be of a slower or a faster while. */
+const leastWallPerDevice = 0.8;
+
+/** The shapes where a call took less by the wall clock than its programs by the timestamps: one of the two is wrong. */
+export function doubtfulShapes(cases: readonly DeviceCase[]): readonly Shape[] {
+  const isDoubtful = ({ timings }: Interleaved<DeviceContenderName>): boolean =>
+    (timings.lossmithByWall?.medianRatioToFirst ?? Number.POSITIVE_INFINITY) < leastWallPerDevice;
+  return cases.filter(({ timings }) => Object.values(timings).some(isDoubtful));
+}

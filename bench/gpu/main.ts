@@ -15,7 +15,7 @@ import { scopeOf } from "../scope.ts";
 import { renderText } from "../tables.ts";
 import { type Adapter, findAdapter, slugOf } from "./adapter.ts";
 import { measureDeviceTimes } from "./deviceTimes.ts";
-import { bytesOf, type GpuResults, splitByBinding } from "./gpuResults.ts";
+import { bytesOf, doubtfulShapes, type GpuResults, splitByBinding } from "./gpuResults.ts";
 import { gpuTablesOf } from "./gpuTables.ts";
 import { nanosecondsPerTick } from "./timestamps.ts";
 
@@ -52,6 +52,9 @@ function notesOf({ adapter, device, tooLarge, machine, backends }: GpuResults): 
   else if (device.nanosecondsPerTick !== 1) {
     const tick = device.nanosecondsPerTick.toPrecision(3);
     notes.push(`The timestamps are no nanoseconds: by the wall clock a tick is ${tick} ns, which device times are in.`);
+  }
+  for (const shape of doubtfulShapes(device?.cases ?? [])) {
+    notes.push(`${shapeTitle(shape)}: device times exceed wall times; do not trust this driver's timestamps there.`);
   }
   for (const shape of tooLarge) {
     notes.push(`Without ${shapeTitle(shape)}: ${bytesOf(shape)} bytes are more than the device binds at once.`);

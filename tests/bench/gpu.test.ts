@@ -1,7 +1,13 @@
 /** What the benchmark of a GPU says of it: speeds, names, and what is left out. */
 import { describe, expect, test } from "bun:test";
 import { describe as describeAdapter, slugOf } from "../../bench/gpu/adapter.ts";
-import { bandwidthOf, type GpuResults, splitByBinding } from "../../bench/gpu/gpuResults.ts";
+import {
+  bandwidthOf,
+  type DeviceCase,
+  doubtfulShapes,
+  type GpuResults,
+  splitByBinding,
+} from "../../bench/gpu/gpuResults.ts";
 import { gpuTablesOf } from "../../bench/gpu/gpuTables.ts";
 import type { Interleaved, Timing } from "../../bench/interleaved.ts";
 import type { ContenderName } from "../../bench/results.ts";
@@ -63,6 +69,18 @@ describe("an adapter", () => {
 test("a shape is left out only above the largest binding", () => {
   const larger = { rows: 1000, classes: 251 };
   expect(splitByBinding([shape, larger], 1_000_000)).toEqual({ fitting: [shape], tooLarge: [larger] });
+});
+
+test("a shape whose device time exceeds its wall time is doubtful", () => {
+  const byWall = (ratio: number): DeviceCase => {
+    const both = { ...timed, timings: { ...timed.timings, lossmithByWall: timing(2 * ratio, ratio) } };
+    const timings = { forward: timed, forwardAndBackward: both };
+    const bandwidth = bandwidthOf(shape, "forward", timed);
+    const bandwidths = { forward: bandwidth, forwardAndBackward: bandwidth };
+    return { ...shape, timings, bandwidths, wideShares: { forward: 1, forwardAndBackward: 1 } };
+  };
+  const doubtful = byWall(0.5);
+  expect(doubtfulShapes([byWall(1.2), doubtful])).toEqual([doubtful]);
 });
 
 describe("the table of the memory limit", () => {
