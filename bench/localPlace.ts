@@ -168,7 +168,7 @@ export class LocalPlace implements Place {
 }
 
 /** Runs a pass, and reads its loss. */
-function passWork(pass: PassName, form: Form, logits: tf.Tensor2D): Work {
+export function passWork(pass: PassName, form: Form, logits: tf.Tensor2D): Work {
   let last: tf.Scalar | null = null;
   return {
     start: () => {
