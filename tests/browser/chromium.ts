@@ -1,14 +1,10 @@
-/**
- * Runs functions of a module in headless Chromium: a page that a local server gives to the browser asks the server what
- * to run and sends back what came of it, so that nothing but the browser itself is needed.
- */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+/** Runs functions of a module in headless Chromium, the one that is installed. */
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Browser, type Page as BrowserPage, chromium } from "playwright-core";
 
 /** What of a page can be run: asynchronous functions from JSON to JSON, by name. */
 export type PageFunctions = Readonly<Record<string, (argument: never) => Promise<unknown>>>;
@@ -16,6 +12,8 @@ export type PageFunctions = Readonly<Record<string, (argument: never) => Promise
 export interface Page<F extends PageFunctions> {
   /** Runs a function of the page; rejects with what it throws. */
   run<K extends keyof F & string>(name: K, argument: Parameters<F[K]>[0]): Promise<Awaited<ReturnType<F[K]>>>;
+  /** The browser's version. */
+  readonly version: string;
   close(): Promise<void>;
 }
 
@@ -26,6 +24,8 @@ export interface PageOptions {
   readonly flags?: readonly string[];
   /** How long a function may take, in milliseconds. */
   readonly timeout?: number;
+  /** Gets each line that the page writes to the console. */
+  readonly watch?: (line: string) => void;
 }
 
 const candidates = [
@@ -62,27 +62,87 @@ export async function openPage<F extends PageFunctions>(options: PageOptions): P
   const executable = findChromium();
   if (executable === null) throw new Error("no Chromium or Chrome was found");
   const directory = mkdtempSync(join(tmpdir(), "lossmith-chromium-"));
-  const isFolder = options.module.pathname.endsWith("/");
-  const server = new PageServer(isFolder ? fileURLToPath(options.module) : bundle(options.module, directory));
-  let browser: ChildProcess | null = null;
+  let browser: Browser | null = null;
   const close = async (): Promise<void> => {
-    server.close();
-    if (browser !== null) await stop(browser);
+    await browser?.close();
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
   try {
-    const address = await server.listen();
-    browser = start(executable, [...(options.flags ?? []), `--user-data-dir=${join(directory, "profile")}`, address]);
-    browser.once("exit", (code) => server.fail(new Error(`the browser ended with ${code}: ${log(browser)}`)));
-    browser.once("error", (error) => server.fail(error));
+    const isFolder = options.module.pathname.endsWith("/");
+    const folder = isFolder ? fileURLToPath(options.module) : bundle(options.module, directory);
+    browser = await launch(executable, options.flags ?? []);
+    const page = await browser.newPage();
+    const failure = failureOf(page, browser);
+    if (options.watch !== undefined) page.on("console", (message) => options.watch?.(message.text()));
+    await serve(page, folder);
+    return {
+      version: browser.version(),
+      run: (name, argument) => {
+        const work = Promise.race([call(page, name, argument), failure]);
+        return within(options.timeout ?? 60_000, name, work) as never;
+      },
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
-  return {
-    run: (name, argument) => server.run(name, argument, options.timeout ?? 60_000) as never,
-    close,
-  };
+}
+
+function launch(executablePath: string, more: readonly string[]): Promise<Browser> {
+  const environment = { ...process.env };
+  // Chromium finds its own software driver.
+  delete environment.VK_DRIVER_FILES;
+  const env = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined));
+  const flags = ["--no-sandbox", "--disable-dev-shm-usage"];
+  return chromium.launch({ executablePath, args: [...flags, ...more], env: env as Record<string, string> });
+}
+
+/** Rejects when the page throws what nobody catches, or the browser ends. */
+function failureOf(page: BrowserPage, browser: Browser): Promise<never> {
+  const failure = new Promise<never>((_, reject) => {
+    page.on("pageerror", (error) => reject(new Error(`the page failed: ${error.stack ?? error.message}`)));
+    page.on("crash", () => reject(new Error("the page crashed")));
+    browser.on("disconnected", () => reject(new Error("the browser ended")));
+  });
+  // It may happen while nothing is run.
+  failure.catch(() => undefined);
+  return failure;
+}
+
+/** Only secure pages have WebGPU, as those of localhost are; no server is needed, since each request is answered here. */
+async function serve(page: BrowserPage, folder: string): Promise<void> {
+  await page.route("http://localhost/**", (route) => {
+    const { pathname } = new URL(route.request().url());
+    const file = join(folder, pathname);
+    if (pathname === "/") return route.fulfill({ contentType: "text/html; charset=utf-8", body: "<!doctype html>" });
+    if (!pathname.endsWith(".js") || !existsSync(file)) return route.fulfill({ status: 404 });
+    return route.fulfill({ contentType: "text/javascript; charset=utf-8", body: readFileSync(file) });
+  });
+  await page.goto("http://localhost/");
+}
+
+function call(page: BrowserPage, name: string, argument: unknown): Promise<unknown> {
+  return page.evaluate(
+    async (task) => {
+      const address = "/page.js";
+      const functions = (await import(address)) as Readonly<Record<string, (argument: unknown) => Promise<unknown>>>;
+      return (await functions[task.name](task.argument)) ?? null;
+    },
+    { name, argument },
+  );
+}
+
+async function within<T>(timeout: number, name: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${name} did not end within ${timeout} ms`)), timeout);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Bundles a module as page.js in a folder of its own. */
@@ -101,174 +161,4 @@ function bundle(module: URL, directory: string): string {
   ];
   execFileSync(command[0], command.slice(1), { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
   return folder;
-}
-
-const logs = new WeakMap<ChildProcess, string[]>();
-
-function start(executable: string, more: readonly string[]): ChildProcess {
-  const flags = ["--headless=new", "--no-sandbox", "--no-first-run", "--disable-dev-shm-usage", "--disable-extensions"];
-  const environment = { ...process.env };
-  // Chromium finds its own software driver.
-  delete environment.VK_DRIVER_FILES;
-  const browser = spawn(executable, [...flags, ...more], { env: environment, stdio: ["ignore", "ignore", "pipe"] });
-  const lines: string[] = [];
-  logs.set(browser, lines);
-  browser.stderr?.on("data", (data: Uint8Array) => {
-    lines.push(new TextDecoder().decode(data));
-    if (lines.length > 50) lines.shift();
-  });
-  return browser;
-}
-
-/** The end of what a browser printed. */
-function log(browser: ChildProcess | null): string {
-  return browser === null ? "" : (logs.get(browser) ?? []).join("").slice(-2000);
-}
-
-async function stop(browser: ChildProcess): Promise<void> {
-  if (browser.exitCode !== null || browser.signalCode !== null) return;
-  const ended = new Promise<void>((resolve) => {
-    browser.once("exit", () => resolve());
-  });
-  browser.kill("SIGKILL");
-  await ended;
-}
-
-interface Task {
-  readonly id: number;
-  readonly name: string;
-  readonly argument: unknown;
-}
-
-type Outcome = { readonly value: unknown } | { readonly error: string };
-
-interface Waiting {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
-const script = `
-import * as page from "./page.js";
-for (;;) {
-  const task = await (await fetch("/task")).json();
-  if (task === null) continue;
-  let outcome;
-  try {
-    outcome = { value: (await page[task.name](task.argument)) ?? null };
-  } catch (error) {
-    outcome = { error: String(error?.stack ?? error) };
-  }
-  await fetch("/outcome?" + task.id, { method: "POST", body: JSON.stringify(outcome) });
-}`;
-
-const document = `<!doctype html><meta charset="utf-8"><title>tests</title><script type="module">
-addEventListener("error", ({ message }) => fetch("/failure", { method: "POST", body: String(message) }));
-addEventListener("unhandledrejection", ({ reason }) => {
-  fetch("/failure", { method: "POST", body: String(reason?.stack ?? reason) });
-});
-</script><script type="module" src="/script.js"></script>`;
-
-/** Hands tasks to the page, one after the other. */
-class PageServer {
-  readonly #pages: Readonly<Record<string, { readonly type: string; readonly text: string }>>;
-  readonly #folder: string;
-  readonly #server: Server;
-  readonly #tasks: Task[] = [];
-  readonly #waiting = new Map<number, Waiting>();
-  #asking: ServerResponse | null = null;
-  #nextId = 1;
-  #failure: Error | null = null;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.#pages = {
-      "/": { type: "text/html", text: document },
-      "/script.js": { type: "text/javascript", text: script },
-    };
-    this.#server = createServer((request, response) => this.#answer(request, response));
-  }
-
-  listen(): Promise<string> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(0, "127.0.0.1", () => {
-        resolve(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`);
-      });
-    });
-  }
-
-  run(name: string, argument: unknown, timeout: number): Promise<unknown> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new Error(`${name} did not end within ${timeout} ms`));
-      }, timeout);
-      const settle = <T>(end: (value: T) => void): ((value: T) => void) => {
-        return (value) => {
-          clearTimeout(timer);
-          end(value);
-        };
-      };
-      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      this.#tasks.push({ id, name, argument });
-      this.#handOver();
-    });
-  }
-
-  /** Rejects all that is run, now and later. */
-  fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
-  }
-
-  close(): void {
-    this.fail(new Error("the page is closed"));
-    this.#server.close();
-    this.#server.closeAllConnections();
-  }
-
-  #answer(request: IncomingMessage, response: ServerResponse): void {
-    const [path, query] = (request.url ?? "/").split("?");
-    const page = Object.hasOwn(this.#pages, path) ? this.#pages[path] : undefined;
-    const file = join(this.#folder, path);
-    if (page !== undefined) {
-      response.writeHead(200, { "content-type": `${page.type}; charset=utf-8` }).end(page.text);
-    } else if (path.endsWith(".js") && existsSync(file)) {
-      response.writeHead(200, { "content-type": "text/javascript; charset=utf-8" }).end(readFileSync(file));
-    } else if (path === "/task") {
-      this.#asking = response;
-      this.#handOver();
-    } else if (path === "/outcome" || path === "/failure") {
-      bodyOf(request, (text) => {
-        response.end();
-        if (path === "/failure") this.fail(new Error(`the page failed: ${text}`));
-        else this.#settle(Number(query), JSON.parse(text) as Outcome);
-      });
-    } else response.writeHead(404).end();
-  }
-
-  #handOver(): void {
-    const response = this.#asking;
-    if (response === null) return;
-    const task = this.#tasks.shift();
-    if (task === undefined) return;
-    this.#asking = null;
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(task));
-  }
-
-  #settle(id: number, outcome: Outcome): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if ("error" in outcome) waiting?.reject(new Error(outcome.error));
-    else waiting?.resolve(outcome.value);
-  }
-}
-
-function bodyOf(request: IncomingMessage, use: (text: string) => void): void {
-  const chunks: Uint8Array[] = [];
-  request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-  request.on("end", () => use(Buffer.concat(chunks).toString("utf8")));
 }

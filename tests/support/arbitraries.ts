@@ -40,6 +40,7 @@ import {
   weightedMean,
   zLoss,
 } from "lossmith";
+import { flat } from "./distance.ts";
 
 const { add: plus, batchMean, constant: constantOf, input, modulate, multiply, overSequence } = language;
 const { position, unary } = language;
@@ -305,8 +306,42 @@ export function batches(
 }
 
 /** A composition and a batch for it. */
-export const cases: fc.Arbitrary<{ readonly composition: Composition; readonly batch: RandomBatch }> = fc
+export interface Case {
+  readonly composition: Composition;
+  readonly batch: RandomBatch;
+}
+
+export const cases: fc.Arbitrary<Case> = fc
   .integer({ min: 2, max: 7 })
   .chain((classes) =>
     fc.record({ composition: compositions(classes), batch: batches(classes, within(-8, 8), { soft: true }) }),
   );
+
+/** Losses that keep one number a token. */
+export const perTokenCases: fc.Arbitrary<Case> = fc
+  .integer({ min: 2, max: 6 })
+  .chain((classes) => fc.record({ composition: perTokenCompositions(classes), batch: batches(classes) }));
+
+const extremeLogits = fc.oneof(
+  fc.double({ min: -1e4, max: 1e4, noNaN: true }),
+  fc.constantFrom(0, 1e4, -1e4, 30, Number.NEGATIVE_INFINITY),
+);
+
+/** Logits from -1e4 to 1e4, entries of -infinity, equal logits and confident rows. */
+export const extremeCases: fc.Arbitrary<Case> = fc.integer({ min: 2, max: 6 }).chain((classes) =>
+  fc.record({
+    composition: fc.constantFrom<Composition>(
+      { steps: ["sum"], loss: pipe(crossEntropy, sum) },
+      { steps: ["labelSmoothing", "sum"], loss: pipe(crossEntropy, labelSmoothing(0.1), sum) },
+    ),
+    batch: batches(classes, extremeLogits).filter(({ plain: { logits } }) => hasFiniteRows(logits, classes)),
+  }),
+);
+
+/** A row of nothing but -infinity has no softmax. */
+function hasFiniteRows(logits: unknown, classes: number): boolean {
+  const values = flat(logits);
+  return Array.from({ length: values.length / classes }, (_, row) =>
+    values.slice(row * classes, (row + 1) * classes).some(Number.isFinite),
+  ).every((finite) => finite);
+}

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -25,6 +26,8 @@ export interface Program {
   readonly driver?: string | null;
   /** How long it may take, in milliseconds. */
   readonly timeout?: number;
+  /** Gets each line that it prints, as it prints it. */
+  readonly watch?: (line: string) => void;
 }
 
 export interface Ended {
@@ -36,7 +39,7 @@ export interface Ended {
 
 const runtimeFolder = mkdtempSync(join(tmpdir(), "lossmith-xdg-"));
 
-export function run({ runtime, path, arguments: more = [], driver, timeout = 60_000 }: Program): Promise<Ended> {
+export function run({ runtime, path, arguments: more = [], driver, timeout = 60_000, watch }: Program): Promise<Ended> {
   const [command, ...first] = commands[runtime];
   // Vulkan's loader warns of a missing XDG_RUNTIME_DIR.
   const environment: NodeJS.ProcessEnv = { XDG_RUNTIME_DIR: runtimeFolder, ...process.env };
@@ -47,6 +50,7 @@ export function run({ runtime, path, arguments: more = [], driver, timeout = 60_
     stream.setEncoding("utf8");
     stream.on("data", (chunk: string) => chunks.push(chunk));
   }
+  if (watch !== undefined) createInterface({ input: child.stdout }).on("line", watch);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ code, signal, output: chunks.join("") }));
@@ -71,11 +75,11 @@ const swiftShaders = [
   "/opt/google/chrome/vk_swiftshader_icd.json",
 ];
 
-/**
- * The driver by which webgpu starts in a runtime: undefined for the machine's own, else a software one's description;
- * null where none does. Dawn, which Bun and Node use, refuses Mesa's software driver and takes Chromium's.
- */
-export async function findDriver(runtime: Runtime): Promise<string | undefined | null> {
+/** A driver by which webgpu starts: undefined for the machine's own, else a software one's description. */
+export type Driver = { readonly driver: string | undefined } | { readonly missing: string };
+
+/** Dawn, which Bun and Node use, refuses Mesa's software driver and takes Chromium's. */
+export async function driverFor(runtime: Runtime): Promise<Driver> {
   const candidates = runtime === "Deno" ? [undefined] : [undefined, ...swiftShaders.filter((path) => existsSync(path))];
   const path = join(programs, "report.mjs");
   for (const driver of candidates) {
@@ -83,13 +87,22 @@ export async function findDriver(runtime: Runtime): Promise<string | undefined |
       ...{ runtime, path, arguments: ["webgpu"], timeout: 60_000 },
       ...(driver === undefined ? {} : { driver }),
     });
-    if (backend === "webgpu") return driver;
+    if (backend === "webgpu") return { driver };
   }
   const missing =
     runtime === "Deno"
       ? "no GPU and no software driver was found: Debian has one, apt-get install mesa-vulkan-drivers"
       : "no GPU and no software driver was found: Chromium has one, apt-get install chromium libvulkan1";
-  if (process.env.CI !== undefined && process.env.CI !== "") throw new Error(`webgpu under ${runtime}: ${missing}`);
-  console.warn(`Tests of webgpu under ${runtime} are skipped: ${missing}.`);
+  return { missing };
+}
+
+/** The driver by which webgpu starts in a runtime, for tests: null where there is none, and they are skipped. */
+export async function findDriver(runtime: Runtime): Promise<string | undefined | null> {
+  const found = await driverFor(runtime);
+  if ("driver" in found) return found.driver;
+  if (process.env.CI !== undefined && process.env.CI !== "") {
+    throw new Error(`webgpu under ${runtime}: ${found.missing}`);
+  }
+  console.warn(`Tests of webgpu under ${runtime} are skipped: ${found.missing}.`);
   return null;
 }

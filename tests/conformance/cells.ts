@@ -1,0 +1,59 @@
+/** The cells of the matrix, and how much of the suite each of them runs. */
+import type { BackendName } from "lossmith";
+import type { Runtime } from "../support/runtimes.ts";
+import type { SuiteOptions } from "./suite/suite.ts";
+
+export interface Cell {
+  readonly runtime: Runtime | "Chromium";
+  readonly backend: BackendName;
+}
+
+export const cells: readonly Cell[] = [
+  ...(["Bun", "Deno", "Node"] as const).flatMap((runtime) =>
+    (["cpu", "wasm", "webgpu"] as const).map((backend) => ({ runtime, backend })),
+  ),
+  ...(["cpu", "wasm", "webgl", "webgpu"] as const).map((backend) => ({ runtime: "Chromium" as const, backend })),
+];
+
+/** As the command line names it. */
+export function nameOf({ runtime, backend }: Cell): string {
+  return `${runtime.toLowerCase()}/${backend}`;
+}
+
+type Amount = Pick<SuiteOptions, "compositions" | "edges" | "steps">;
+
+/** Row lengths on both sides of each change of way in the kernels. */
+const classes = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 64, 100, 257, 513, 1000, 4097];
+
+/** Where a device compiles a program for each composition, and a software driver runs it, there is time for fewer. */
+const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>> = {
+  cpu: {
+    compositions: 4000,
+    soak: 100_000,
+    edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
+    steps: 300,
+  },
+  wasm: {
+    compositions: 4000,
+    soak: 100_000,
+    edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
+    steps: 300,
+  },
+  webgl: {
+    compositions: 30,
+    soak: 500,
+    edges: { classes: [1, 4, 7, 17, 257, 1000], random: 12, vocabularies: [50_257] },
+    steps: 20,
+  },
+  webgpu: {
+    compositions: 100,
+    soak: 2000,
+    edges: { classes: [1, 4, 7, 17, 257, 513, 4097], random: 20, vocabularies: [50_257] },
+    steps: 20,
+  },
+};
+
+export function amountFor({ backend }: Cell, isSoak: boolean): Amount {
+  const { soak, ...amount } = amounts[backend];
+  return isSoak ? { ...amount, compositions: soak } : amount;
+}

@@ -1,0 +1,31 @@
+/** The suite in headless Chromium. */
+import { findChromium, openPage } from "../browser/chromium.ts";
+import type * as page from "./page.ts";
+import type { CellResult } from "./runCell.ts";
+import type { SuiteOptions, Watch } from "./suite/suite.ts";
+
+/** The result; or what is missing, and what to install. */
+export async function runInChromium(
+  options: SuiteOptions,
+  watch: Watch,
+  timeout: number,
+): Promise<CellResult | string> {
+  if (findChromium() === null) {
+    return "no Chromium or Chrome was found: install one (Debian: apt-get install chromium), or set CHROMIUM_PATH";
+  }
+  const opened = await openPage<typeof page>({
+    module: new URL("page.ts", import.meta.url),
+    flags: options.backend === "webgpu" ? ["--enable-unsafe-webgpu"] : [],
+    timeout,
+    watch: (line) => {
+      if (!line.startsWith("progress ")) return;
+      const { part, share } = JSON.parse(line.slice("progress ".length)) as { part: string; share: number };
+      watch(part, share);
+    },
+  });
+  try {
+    return { ...(await opened.run("run", options)), version: opened.version };
+  } finally {
+    await opened.close();
+  }
+}

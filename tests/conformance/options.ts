@@ -1,0 +1,83 @@
+import { parseArgs } from "node:util";
+import { cells, nameOf } from "./cells.ts";
+
+export interface Options {
+  readonly cell: string | null;
+  readonly seed: number;
+  readonly soak: boolean;
+  readonly jobs: number;
+  readonly draw: number | null;
+  readonly compositions: number | null;
+  readonly tolerance: number;
+  readonly help: boolean;
+  /** Whether nothing of what is run differs from what `npm run matrix` runs. */
+  readonly isStandard: boolean;
+}
+
+export const usage: string = `Usage: npm run matrix -- [options]
+
+Runs the conformance suite in Bun, Deno, Node and Chromium on cpu, wasm, webgl and webgpu, prints what passed and failed,
+and writes it to docs/support.md.
+
+  --cell <runtime/backend>  one cell, such as bun/wasm
+  --seed <n>                the seed of the random compositions (1)
+  --soak                    100 000 compositions on cpu and wasm, 2000 on webgpu, 500 on webgl
+  --compositions <n>        so many compositions in each cell
+  --draw <n>                only the n-th composition of the seed, to see a failure again; needs --cell
+  --tolerance <x>           the largest relative error of a composition that passes (2e-5)
+  --jobs <n>                cells that run at a time (2)
+  --help
+`;
+
+/** Throws a TypeError with what is wrong. */
+export function parseOptions(given: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...given],
+    options: {
+      cell: { type: "string" },
+      seed: { type: "string" },
+      soak: { type: "boolean", default: false },
+      compositions: { type: "string" },
+      draw: { type: "string" },
+      tolerance: { type: "string" },
+      jobs: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const { cell = null, soak, help } = values;
+  const names = cells.map(nameOf);
+  if (cell !== null && !names.includes(cell)) {
+    throw new TypeError(`there is no cell ${cell}; the cells are ${names.join(", ")}`);
+  }
+  const draw = whole("draw", values.draw, null, 0);
+  if (draw !== null && cell === null) throw new TypeError("--draw needs --cell");
+  return {
+    ...{ cell, soak, help, draw },
+    seed: whole("seed", values.seed, 1, 0),
+    jobs: whole("jobs", values.jobs, 2, 1),
+    compositions: whole("compositions", values.compositions, null, 1),
+    tolerance: positive("tolerance", values.tolerance, 2e-5),
+    isStandard: Object.entries(values).every(([name, value]) => value === false || name === "jobs"),
+  };
+}
+
+function whole<T extends number | null>(
+  name: string,
+  text: string | undefined,
+  otherwise: T,
+  least: number,
+): number | T {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1 || text.trim() === "") {
+    throw new TypeError(`--${name} is ${text}, and has to be a whole number of at least ${least}`);
+  }
+  return value;
+}
+
+function positive(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new TypeError(`--${name} is ${text}, and has to be above 0`);
+  return value;
+}

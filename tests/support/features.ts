@@ -1,0 +1,258 @@
+/** A step of each feature of a compiled loss, which leaves no tensor behind. */
+import * as tf from "@tensorflow/tfjs";
+import {
+  type AnyLoss,
+  add,
+  type CompiledLoss,
+  classWeights,
+  compile,
+  confidencePenalty,
+  crossEntropy,
+  distillation,
+  focal,
+  freqWeights,
+  fromCounts,
+  ignoreIndex,
+  LossError,
+  labelSmoothing,
+  language,
+  linear,
+  logitAdjustment,
+  mean,
+  parameter,
+  perToken,
+  pipe,
+  powerLaw,
+  ramp,
+  scale,
+  sum,
+  temperature,
+  zLoss,
+} from "lossmith";
+
+const {
+  add: plus,
+  append,
+  batchMean,
+  constant,
+  divide,
+  input,
+  lossOf,
+  multiply,
+  nll,
+  overSequence,
+  subtract,
+  unary,
+} = language;
+
+export interface Feature {
+  readonly step: (t: number) => void;
+  /** Frees what the feature owns. */
+  readonly free: () => void;
+}
+
+const labels = new Int32Array([0, 2]);
+const counts = fromCounts([5, 3, 1]);
+
+function logits(): tf.Tensor2D {
+  return tf.tensor2d([2, 1, 0.1, 0.5, 2.5, 0.3], [2, 3]);
+}
+
+/** A gradient for the logits at each step. */
+function trained(data: AnyLoss, batch: (t: number) => object = () => ({ labels })): Feature {
+  const loss = compile(data);
+  const z = logits();
+  return {
+    step: (t) => {
+      const gradient = tf.grad((x: tf.Tensor) => loss({ labels, ...batch(t), logits: x }));
+      gradient(z).dispose();
+    },
+    free: () => {
+      loss.dispose();
+      z.dispose();
+    },
+  };
+}
+
+export const features: Readonly<Record<string, () => Feature>> = {
+  "soft labels and sample weights with gradients of their own": () => {
+    const loss = compile(pipe(crossEntropy, classWeights([1, 2, 3])));
+    const z = logits();
+    const q = tf.tensor2d([0.2, 0.5, 0.3, 1, 0, 0.5], [2, 3]);
+    const weights = tf.tensor1d([1, 0.5]);
+    const forLabels = tf.grads((x: tf.Tensor, y: tf.Tensor) => loss({ logits: x, labels: y, sampleWeight: weights }));
+    const forWeights = tf.grads((x: tf.Tensor, w: tf.Tensor) => loss({ logits: x, labels: q, sampleWeight: w }));
+    return {
+      step: (t) => tf.dispose(t % 2 === 0 ? forLabels([z, q]) : forWeights([z, weights])),
+      free: () => {
+        loss.dispose();
+        tf.dispose([z, q, weights]);
+      },
+    };
+  },
+
+  "a trained temperature and Kendall's log variances, by an optimizer": () => {
+    // exp(−s) · loss + s, with s the log variance of a task.
+    const task = (s: ReturnType<typeof parameter>): typeof crossEntropy =>
+      pipe(
+        crossEntropy,
+        temperature(parameter("temperature", 1.5)),
+        scale(unary("exp", subtract(constant(0), s))),
+        append("log variance", s),
+      );
+    const loss = compile(pipe(task(parameter("first", 0)), add(task(parameter("second", 1)))));
+    const z = logits();
+    const optimizer = tf.train.sgd(1e-6);
+    return {
+      step: () => {
+        const run = (): tf.Scalar => loss({ logits: z, labels }) as tf.Scalar;
+        optimizer.minimize(run);
+      },
+      free: () => {
+        optimizer.dispose();
+        loss.dispose();
+        tf.dispose([z, ...loss.variables.values()]);
+      },
+    };
+  },
+
+  "a field that is refreshed at each step": () =>
+    trained(
+      pipe(
+        crossEntropy,
+        freqWeights(counts),
+        powerLaw(linear({ init: 0, end: 1, steps: 500 })),
+        ramp(linear({ init: 0, end: 1, steps: 500 })),
+      ),
+      (t) => ({ step: t % 500 }),
+    ),
+
+  "smoothing, focal, z-loss and confidence penalty": () =>
+    trained(pipe(crossEntropy, labelSmoothing(0.1), focal({ gamma: 2 }), zLoss(0.1), confidencePenalty(0.1))),
+
+  "focal inside smoothing, with ordinary ops over the classes": () =>
+    trained(pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.1), sum)),
+
+  "parts, combined with those of another shard": () => {
+    const loss = compile(pipe(crossEntropy, classWeights([1, 2, 3]), add(pipe(crossEntropy, mean))));
+    const z = logits();
+    const other = loss.parts({ logits: z, labels });
+    return {
+      step: () => {
+        const gradient = tf.grad((x: tf.Tensor) => {
+          const { numerators, denominators } = loss.parts({ logits: x, labels });
+          return loss.combine({
+            numerators: tf.add(numerators, other.numerators),
+            denominators: tf.add(denominators, other.denominators),
+          });
+        });
+        gradient(z).dispose();
+      },
+      free: () => {
+        loss.dispose();
+        tf.dispose([z, other.numerators, other.denominators]);
+      },
+    };
+  },
+
+  "denominators summed over micro-batches": () => {
+    const loss = compile(pipe(crossEntropy, classWeights([1, 2, 3])));
+    const z = logits();
+    return {
+      step: () => {
+        const [a, b] = [loss.denominators({ labels: [0, 2] }), loss.denominators({ labels: [1, 1] })];
+        const denominators: tf.Tensor1D = tf.add(a, b);
+        tf.grad((x: tf.Tensor) => loss({ logits: x, labels, denominators }))(z).dispose();
+        tf.dispose([a, b, denominators]);
+      },
+      free: () => {
+        loss.dispose();
+        z.dispose();
+      },
+    };
+  },
+
+  "one number a token": () => trained(pipe(crossEntropy, classWeights([1, 2, 3]), perToken)),
+
+  "two views of the logits": () => trained(pipe(crossEntropy, logitAdjustment(counts), zLoss(0.1))),
+
+  "a teacher's logits": () => {
+    const teacher = tf.tensor2d([1, 2, 0, 0, 1, 3], [2, 3]);
+    const own = trained(pipe(crossEntropy, add(distillation({ temperature: 2 }))), () => ({ teacher }));
+    return {
+      step: own.step,
+      free: () => {
+        own.free();
+        teacher.dispose();
+      },
+    };
+  },
+
+  "numbers that rows share, and inputs": () =>
+    trained(lossOf(multiply(divide(nll, batchMean(nll)), plus(input("x"), overSequence(nll)))), () => ({
+      inputs: { x: [1, 2] },
+    })),
+
+  "a mask and ignored labels": () => {
+    const masks = [
+      [true, false],
+      [true, true],
+      [false, false],
+    ];
+    return trained(pipe(crossEntropy, ignoreIndex(-1)), (t) => ({
+      mask: masks[t % 3],
+      labels: t % 2 === 0 ? labels : [-1, 1],
+    }));
+  },
+
+  "evaluation without a tape": () => {
+    const loss = compile(pipe(crossEntropy, freqWeights(counts), powerLaw(0.5), labelSmoothing(0.1)));
+    const z = logits();
+    return {
+      step: () => {
+        loss({ logits: z, labels }).dispose();
+      },
+      free: () => {
+        loss.dispose();
+        z.dispose();
+      },
+    };
+  },
+
+  "calls that throw": () => {
+    const data = pipe(
+      crossEntropy,
+      freqWeights(counts),
+      ramp(linear({ init: 0, end: 2, steps: 10 })),
+      labelSmoothing(0.1),
+    );
+    const loss: CompiledLoss = compile(data);
+    const z = logits();
+    const bad: readonly object[] = [
+      { labels: [0, 7], step: 1 },
+      { labels, step: 9 },
+      { labels },
+      { labels, step: 1, denominators: [1, 2] },
+      { labels, step: 1, mask: [true] },
+      { labels, step: 1, sampleWeight: [1, -1] },
+      // Where the host has to wait for the labels of a tensor, a wrong one makes its row NaN.
+      ...(["cpu", "wasm"].includes(tf.getBackend()) ? [{ labels: tf.tensor1d([0, 3], "int32"), step: 1 }] : []),
+    ];
+    return {
+      step: (t) => {
+        const batch = bad[t % bad.length] as { labels: Int32Array };
+        let thrown: unknown = null;
+        try {
+          tf.grad((x: tf.Tensor) => loss({ ...batch, logits: x }))(z);
+        } catch (error) {
+          thrown = error;
+        }
+        if (!(thrown instanceof LossError)) throw new Error(`batch ${t % bad.length} was taken: ${thrown}`);
+      },
+      free: () => {
+        loss.dispose();
+        tf.dispose([z, ...bad.flatMap((batch) => Object.values(batch)).filter((x) => x instanceof tf.Tensor)]);
+      },
+    };
+  },
+};

@@ -1,0 +1,166 @@
+/** Published numbers, and numbers reproduced with PyTorch and optax. */
+import {
+  type AnyLoss,
+  classWeights,
+  crossEntropy,
+  freqWeights,
+  fromCounts,
+  ignoreIndex,
+  labelSmoothing,
+  mean,
+  type PlainBatch,
+  perToken,
+  pipe,
+  powerLaw,
+  sum,
+  weightedMean,
+} from "lossmith";
+
+export interface Golden {
+  readonly name: string;
+  readonly loss: AnyLoss;
+  readonly batch: PlainBatch;
+  readonly expected: readonly number[];
+  /** Half a unit in the last published digit. */
+  readonly within: number;
+}
+
+const keras = {
+  logits: [
+    [0.2, 0.3, 0.5],
+    [0.5, 0.2, 0.3],
+  ],
+  labels: [2, 1],
+};
+const diagonal = {
+  logits: [
+    [8, 1, 1],
+    [0, 9, 1],
+    [2, 3, 5],
+  ],
+  labels: [0, 1, 2],
+};
+const shared = {
+  logits: [
+    [2, 1, 0.1],
+    [0.5, 2.5, 0.3],
+    [1, 1, 1],
+  ],
+  labels: [0, 1, 2],
+};
+const confidentlyWrong = {
+  logits: [
+    [-100, 100],
+    [-100, 100],
+  ],
+  labels: [0, 1],
+};
+const weighted = pipe(crossEntropy, classWeights([2, 4, 6]));
+const pdl = (alpha: number) => pipe(crossEntropy, freqWeights(fromCounts([100, 10, 1])), powerLaw(alpha));
+
+export const goldens: readonly Golden[] = [
+  {
+    name: "1: class weights, none",
+    loss: pipe(weighted, perToken),
+    batch: keras,
+    expected: [5.639, 4.9593],
+    within: 5e-5,
+  },
+  { name: "1: class weights, sum", loss: pipe(weighted, sum), batch: keras, expected: [10.5983], within: 5e-5 },
+  {
+    name: "1: class weights, weighted mean",
+    loss: pipe(weighted, weightedMean),
+    batch: keras,
+    expected: [1.0598],
+    within: 5e-5,
+  },
+  {
+    name: "2: confidently wrong, none",
+    loss: pipe(crossEntropy, classWeights([20, 10]), perToken),
+    batch: confidentlyWrong,
+    expected: [4000, 0],
+    within: 1e-3,
+  },
+  {
+    name: "2: confidently wrong, weighted mean",
+    loss: pipe(crossEntropy, classWeights([20, 10])),
+    batch: confidentlyWrong,
+    expected: [133.3333],
+    within: 5e-5,
+  },
+  {
+    name: "3: none",
+    loss: pipe(crossEntropy, perToken),
+    batch: {
+      logits: [
+        [1.2, -0.8, -0.5],
+        [0.9, -1.2, 1.1],
+      ],
+      labels: [0, 1],
+    },
+    expected: [0.2761, 2.9518],
+    within: 5e-5,
+  },
+  {
+    name: "4: none",
+    loss: pipe(crossEntropy, perToken),
+    batch: {
+      logits: [
+        [10, 1, -2],
+        [1, 4, 0.2],
+      ],
+      labels: [1, 0],
+    },
+    expected: [9.00013, 3.0696733],
+    within: 5e-6,
+  },
+  {
+    name: "9: none",
+    loss: pipe(crossEntropy, perToken),
+    batch: diagonal,
+    expected: [0.001822, 0.000459, 0.169846],
+    within: 5e-7,
+  },
+  // Published as .0573, which is .0573756 cut off.
+  { name: "9: mean", loss: pipe(crossEntropy, mean), batch: diagonal, expected: [0.0573756], within: 5e-7 },
+  {
+    name: "10: smoothing of a confident row",
+    loss: pipe(crossEntropy, labelSmoothing(0.1)),
+    batch: { logits: [[100, -100, -100]], labels: [0] },
+    expected: [13.3333],
+    within: 5e-5,
+  },
+  {
+    name: "11: an ignored label",
+    loss: pipe(crossEntropy, ignoreIndex(-1), perToken),
+    batch: {
+      logits: [
+        [0.854, 0.698, 0.598],
+        [0.088, 0.86, 0.018],
+      ],
+      labels: [-1, 2],
+    },
+    expected: [0, 1.480129],
+    within: 5e-7,
+  },
+  {
+    name: "16: cross entropy",
+    loss: pipe(crossEntropy, perToken),
+    batch: shared,
+    expected: [0.41703002, 0.22004952, 1.09861229],
+    within: 3e-7,
+  },
+  {
+    name: "16: smoothing 0.1",
+    loss: pipe(crossEntropy, labelSmoothing(0.1), perToken),
+    batch: shared,
+    expected: [0.51369668, 0.36004952, 1.09861229],
+    within: 3e-7,
+  },
+  { name: "17: PDL 0.5, sum", loss: pipe(pdl(0.5), sum), batch: shared, expected: [1.209901], within: 3e-7 },
+  { name: "17: PDL 0.5, mean", loss: pipe(pdl(0.5), mean), batch: shared, expected: [0.40330033], within: 3e-7 },
+  { name: "17: PDL 0.5, weighted mean", loss: pdl(0.5), batch: shared, expected: [0.85431248], within: 3e-7 },
+  { name: "17: PDL 1, sum", loss: pipe(pdl(1), sum), batch: shared, expected: [1.12478743], within: 3e-7 },
+  { name: "17: PDL 1, mean", loss: pipe(pdl(1), mean), batch: shared, expected: [0.37492914], within: 3e-7 },
+  { name: "17: PDL 1, weighted mean", loss: pdl(1), batch: shared, expected: [1.0133221], within: 3e-7 },
+];
