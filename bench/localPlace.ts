@@ -10,7 +10,7 @@ import { type Form, type FormName, formNamesOn, formsOf, isStock } from "./forms
 import { countFormKernels, countKernels, type KernelCounts } from "./kernelCounts.ts";
 import { outcomeOf, type PassName, readNumber, runPass, startPass } from "./passes.ts";
 import type { FollowedOutcome, OfForms, Place, Surroundings } from "./place.ts";
-import { callsFor, millisecondsOf, type Work } from "./stopwatch.ts";
+import { type Clock, deviceWallClock, type Work, wallClock } from "./stopwatch.ts";
 
 interface LoadedBatch {
   readonly batch: HostBatch;
@@ -29,18 +29,20 @@ export class LocalPlace implements Place {
   readonly #kernels: KernelSets | null;
   #batch: LoadedBatch | null = null;
   #compositions: LoadedCompositions | null = null;
-  /** How many calls a sample of a contender is, known from the first. */
-  readonly #calls = new Map<string, number>();
+  #clock: Clock = wallClock;
+  readonly #newClock: () => Clock;
 
-  private constructor(backend: MeasuredBackend, kernels: KernelSets | null) {
+  private constructor(backend: MeasuredBackend, kernels: KernelSets | null, newClock: () => Clock) {
     this.#backend = backend;
     this.#kernels = kernels;
+    this.#newClock = newClock;
   }
 
-  /** Starts a backend, or rejects with what is missing. */
-  static async start(name: BackendName): Promise<LocalPlace> {
+  /** Starts a backend, or rejects with what is missing. Each batch gets a clock of its own: by default one on the wall. */
+  static async start(name: BackendName, newClock?: () => Clock): Promise<LocalPlace> {
     const backend = measuredBackends[name];
-    return new LocalPlace(backend, await backend.start());
+    const onTheWall = backend.device === null ? () => wallClock : deviceWallClock;
+    return new LocalPlace(backend, await backend.start(), newClock ?? onTheWall);
   }
 
   async surroundings(): Promise<Surroundings> {
@@ -56,7 +58,7 @@ export class LocalPlace implements Place {
     const batch = randomBatch(shape);
     const logits = this.#placed(batch);
     this.#batch = { batch, logits, forms: formsOf(batch), copier: this.#backend.copierOf(logits) };
-    this.#calls.clear();
+    this.#clock = this.#newClock();
     await this.timeCopy();
   }
 
@@ -75,12 +77,12 @@ export class LocalPlace implements Place {
 
   time(pass: PassName, form: FormName): Promise<number> {
     const { logits, forms } = this.#loaded;
-    return this.#onKernelsOf(form, () => this.#sample(`${pass} ${form}`, passWork(pass, forms[form], logits)));
+    return this.#onKernelsOf(form, () => this.#clock(`${pass} ${form}`, passWork(pass, forms[form], logits)));
   }
 
   timeCopy(): Promise<number> {
     const { copier } = this.#loaded;
-    return this.#sample("copy", { start: copier.copy, finish: copier.finish });
+    return this.#clock("copy", { start: copier.copy, finish: copier.finish });
   }
 
   async unload(): Promise<void> {
@@ -110,7 +112,7 @@ export class LocalPlace implements Place {
     const logits = this.#placed(batch);
     const compositions = compositionsOf(batch);
     this.#compositions = { logits, compositions };
-    this.#calls.clear();
+    this.#clock = this.#newClock();
     const counted: [CompositionName, KernelCounts][] = [];
     for (const name of compositionNames) {
       const given = { ...compositions.of[name], free: ["Reshape", "Identity"] };
@@ -123,7 +125,7 @@ export class LocalPlace implements Place {
   timeComposition(name: CompositionName): Promise<number> {
     if (this.#compositions === null) throw new Error("no compositions are loaded");
     const { logits, compositions } = this.#compositions;
-    return this.#sample(name, passWork("forwardAndBackward", compositions.of[name].form, logits));
+    return this.#clock(name, passWork("forwardAndBackward", compositions.of[name].form, logits));
   }
 
   async unloadCompositions(): Promise<void> {
@@ -153,17 +155,6 @@ export class LocalPlace implements Place {
     } finally {
       this.#kernels.useOurs();
     }
-  }
-
-  /** On a GPU a sample is as many calls as make it long. */
-  async #sample(name: string, work: Work): Promise<number> {
-    if (this.#backend.device === null) return millisecondsOf(name, work);
-    const known = this.#calls.get(name);
-    if (known !== undefined) return millisecondsOf(name, work, known);
-    const ofOne = await millisecondsOf(name, work);
-    const calls = callsFor(ofOne);
-    this.#calls.set(name, calls);
-    return calls === 1 ? ofOne : millisecondsOf(name, work, calls);
   }
 }
 

@@ -23,11 +23,43 @@ export async function millisecondsOf(name: string, { start, finish }: Work, call
   return result.latency.p50 / calls;
 }
 
+/** Says how long a call takes, in milliseconds. */
+export type Clock = (name: string, work: Work) => Promise<number>;
+
+/** The clock on the wall, where work is done when a call returns. */
+export const wallClock: Clock = (name, work) => millisecondsOf(name, work);
+
 /** A sample on a device is at least so long: to see that it is done takes a runtime up to some ten milliseconds. */
 const leastSampleMilliseconds = 150;
-const mostCalls = 16;
+const mostCalls = 256;
 
-/** How many calls make a sample, if one call took so long. */
+/** How many calls make a sample, if a call took so long. */
 export function callsFor(milliseconds: number): number {
   return Math.min(mostCalls, Math.max(1, Math.ceil(leastSampleMilliseconds / milliseconds)));
+}
+
+/** The clock on the wall, where a device does the work: a sample is as many calls as make it long. */
+export function deviceWallClock(): Clock {
+  const known = new Map<string, number>();
+  return async (name, work) => {
+    const calls = known.get(name);
+    if (calls !== undefined) return millisecondsOf(name, work, calls);
+    const first = await longSample(name, work);
+    known.set(name, first.calls);
+    return first.milliseconds;
+  };
+}
+
+/** The first sample that is long enough; with more calls in it, less of it is waiting, so that it may take another. */
+async function longSample(
+  name: string,
+  work: Work,
+): Promise<{ readonly calls: number; readonly milliseconds: number }> {
+  let calls = 1;
+  for (;;) {
+    const milliseconds = await millisecondsOf(name, work, calls);
+    const wanted = callsFor(milliseconds);
+    if (wanted < 1.5 * calls) return { calls, milliseconds };
+    calls = wanted;
+  }
 }
