@@ -1,9 +1,15 @@
 /** The batches that are measured: shapes, and logits and labels for each. */
+import { grouped } from "./tables.ts";
 
 /** The shape of logits, [rows, classes]. */
 export interface Shape {
   readonly rows: number;
   readonly classes: number;
+}
+
+/** A shape as it is shown. */
+export function shapeTitle({ rows, classes }: Shape): string {
+  return `${grouped(rows)} × ${grouped(classes)}`;
 }
 
 /** Logits in row-major order and a label for each row. */

@@ -1,10 +1,12 @@
 /** The picture: the time of each contender as a multiple of ours. Drawn by Vega without a screen. */
+
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
+import { shapeTitle } from "./batches.ts";
 import { describeMachine } from "./machine.ts";
 import { passNames } from "./passes.ts";
 import type { ContenderName, CrossEntropyResults } from "./results.ts";
-import { contenderTitles, passTitles, ratiosToOurs, shapeTitle } from "./resultTables.ts";
+import { contenderTitles, passTitles, ratiosToOurs } from "./resultTables.ts";
 
 /** Okabe and Ito's colours, which differ for colour-blind eyes too. */
 const colours: Readonly<Partial<Record<ContenderName, string>>> = {
@@ -54,6 +56,9 @@ function picture({ machine, backends }: CrossEntropyResults): TopLevelSpec {
     const ratios = bars.filter((bar) => bar.backend === backend).map(({ ratio }) => ratio);
     return [Math.min(1, ...ratios) / 1.8, 1.8 * Math.max(1, ...ratios)];
   };
+  // Without room for those that do not run on the backend.
+  const contendersOf = (backend: string): string[] =>
+    domain.filter((title) => bars.some((bar) => bar.backend === backend && bar.contender === title));
   const names = Object.keys(colours) as ContenderName[];
   const domain = names.map((name) => contenderTitles[name]);
   return {
@@ -70,6 +75,7 @@ function picture({ machine, backends }: CrossEntropyResults): TopLevelSpec {
       offset: 20,
     },
     spacing: 30,
+    resolve: { scale: { xOffset: "independent" } },
     vconcat: backends.map(({ backend, cases }) => ({
       hconcat: passNames.map((pass) => ({
         width: 560,
@@ -84,7 +90,7 @@ function picture({ machine, backends }: CrossEntropyResults): TopLevelSpec {
             title: "rows × classes",
             axis: { labelAngle: 0, ticks: false },
           },
-          xOffset: { field: "contender", type: "nominal" as const, sort: domain },
+          xOffset: { field: "contender", type: "nominal" as const, scale: { domain: contendersOf(backend) } },
           y: {
             field: "ratio",
             type: "quantitative" as const,
@@ -103,7 +109,7 @@ function picture({ machine, backends }: CrossEntropyResults): TopLevelSpec {
                 field: "contender",
                 type: "nominal" as const,
                 scale: { domain, range: names.map((name) => colours[name] ?? "black") },
-                legend: { orient: "bottom" as const, direction: "horizontal" as const },
+                legend: { orient: "bottom" as const, columns: 3 },
               },
             },
           },

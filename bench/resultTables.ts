@@ -1,14 +1,16 @@
 /** The results as tables. */
 import type { BackendName } from "lossmith";
-import type { Shape } from "./batches.ts";
+import { shapeTitle } from "./batches.ts";
 import { type CompositionName, compositionNames, compositionParts } from "./compositions.ts";
 import { type FormName, formNames, formNamesOn } from "./forms.ts";
 import type { Timing } from "./interleaved.ts";
 import type { KernelCount, KernelCounts } from "./kernelCounts.ts";
 import { type PassName, passNames } from "./passes.ts";
 import type { BackendResult, CaseResult, CompositionResult, ContenderName, Results } from "./results.ts";
-import { grouped, type Table, threeDigits } from "./tables.ts";
+import { type Table, threeDigits } from "./tables.ts";
 import { targetsOf } from "./targets.ts";
+
+export { shapeTitle };
 
 /** A table and what it shows. */
 export interface TitledTable {
@@ -44,11 +46,6 @@ export const passTitles: Readonly<Record<PassName, string>> = {
   forwardAndBackward: "forward and backward",
 };
 
-/** A shape as it is shown. */
-export function shapeTitle({ rows, classes }: Shape): string {
-  return `${grouped(rows)} × ${grouped(classes)}`;
-}
-
 /** All tables of the results, in the order to read them. */
 export function tablesOf(results: Results): readonly TitledTable[] {
   const { backends, compositions } = results;
@@ -77,10 +74,9 @@ function targetsTable(results: Results): TitledTable {
   return {
     title: "Targets, of what this run measured",
     table: {
-      header: ["backend", "what", "target", "measured", "met"],
+      header: ["what", "target", "measured", "met"],
       rows: targetsOf(results).map(({ backend, what, target, measured, isMet }) => [
-        backend,
-        what,
+        `${backend}, ${what}`,
         target,
         measured,
         isMet ? "yes" : "no",
@@ -90,12 +86,13 @@ function targetsTable(results: Results): TitledTable {
 }
 
 /** The contenders of lossmith on a backend, in the order in which they are shown. */
-function othersOn(backend: BackendName): readonly ContenderName[] {
-  return [...formNamesOn(backend).slice(1), "pytorch", "copy"];
+function othersOn(backend: BackendName, pass: PassName, cases: readonly CaseResult[]): readonly ContenderName[] {
+  const all: readonly ContenderName[] = [...formNamesOn(backend).slice(1), "pytorch", "copy"];
+  return all.filter((name) => cases.some(({ timings }) => timings[pass].timings[name] !== undefined));
 }
 
 function timesOf({ backend, cases }: BackendResult, pass: PassName): TitledTable {
-  const others = othersOn(backend);
+  const others = othersOn(backend, pass, cases);
   const cell = (timing: Timing | undefined): string =>
     timing === undefined
       ? "–"
@@ -185,7 +182,7 @@ function compositionTable(
   };
 }
 
-function compositionTimes(compositions: readonly CompositionResult[]): TitledTable {
+export function compositionTimes(compositions: readonly CompositionResult[]): TitledTable {
   const title =
     "Composition, forward and backward: median milliseconds, and in parentheses as a multiple of cross entropy alone";
   return compositionTable(title, compositions, ({ timings }, name) => {

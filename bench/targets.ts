@@ -1,9 +1,9 @@
 /** What the benchmark is held to, beside what was measured. */
 import type { BackendName } from "lossmith";
-import type { Shape } from "./batches.ts";
+import { type Shape, shapeTitle } from "./batches.ts";
 import { passNames } from "./passes.ts";
 import type { BackendResult, CaseResult, CompositionResult, ContenderName, Results } from "./results.ts";
-import { threeDigits } from "./tables.ts";
+import { grouped, threeDigits } from "./tables.ts";
 
 /** A target that a run says something about. */
 export interface Target {
@@ -37,15 +37,13 @@ const isShape =
 
 /** The targets that results say something about. */
 export function targetsOf({ backends, compositions }: Results): readonly Target[] {
-  return [
-    ...backends.flatMap((result) => [
-      ...speedup(result),
-      ...(result.backend === "wasm" ? againstPyTorch(result) : []),
-      ...smallShapes.flatMap((shape) => neverSlower(result, shape)),
-      ...memory(result),
-    ]),
-    ...compositions.flatMap(compositionTargets),
-  ];
+  return backends.flatMap((result) => [
+    ...speedup(result),
+    ...(result.backend === "wasm" ? againstPyTorch(result) : []),
+    ...smallShapes.flatMap((shape) => neverSlower(result, shape)),
+    ...memory(result),
+    ...compositions.filter(({ backend }) => backend === result.backend).flatMap(compositionTargets),
+  ]);
 }
 
 /** The least of a contender's ratios to ours in a case. */
@@ -67,20 +65,20 @@ function atMost(backend: BackendName, what: string, most: number, measured: stri
 
 function speedup({ backend, cases }: BackendResult): readonly Target[] {
   const measured = cases.find(isShape(speedupShape))?.timings.forwardAndBackward.timings.softmaxCrossEntropy;
-  const what = "128 × 50 257, forward and backward: softmaxCE ÷ ours";
+  const what = `${shapeTitle(speedupShape)}, forward and backward: softmaxCE ÷ ours`;
   return atLeast(backend, what, leastSpeedups[backend], measured?.medianRatioToFirst ?? Number.NaN);
 }
 
 function againstPyTorch({ backend, cases }: BackendResult): readonly Target[] {
   const measured = cases.find(isShape(speedupShape))?.timings.forwardAndBackward.timings.pytorch;
-  const what = "128 × 50 257, forward and backward: PyTorch ÷ ours";
+  const what = `${shapeTitle(speedupShape)}, forward and backward: PyTorch ÷ ours`;
   return atLeast(backend, what, 1, measured?.medianRatioToFirst ?? Number.NaN);
 }
 
 function neverSlower({ backend, cases }: BackendResult, shape: Shape): readonly Target[] {
   const measured = cases.find(isShape(shape));
   if (measured === undefined) return [];
-  const what = `${shape.rows} × ${shape.classes}: the lowest of softmaxCE ÷ ours and logSoftmax ÷ ours in either pass`;
+  const what = `${shapeTitle(shape)}: the lowest of softmaxCE ÷ ours and logSoftmax ÷ ours in either pass`;
   return atLeast(backend, what, 1, leastRatio(measured, ["softmaxCrossEntropy", "logSoftmax"]));
 }
 
@@ -90,12 +88,13 @@ function memory({ backend, cases }: BackendResult): readonly Target[] {
     .map(({ memory }) => memory.lossmith?.peakBytesPerLogitsByte ?? Number.POSITIVE_INFINITY);
   if (peaks.length === 0) return [];
   const peak = Math.max(...peaks);
-  const what = `memory beside the logits, in sizes of the logits, from ${mostMemory.leastClasses} classes on`;
+  const what = `memory beside the logits, in sizes of the logits, from ${grouped(mostMemory.leastClasses)} classes on`;
   return [atMost(backend, what, mostMemory.sizesOfLogits, peak.toFixed(3), peak)];
 }
 
-function compositionTargets({ backend, rows, classes, timings, kernels }: CompositionResult): readonly Target[] {
-  const what = `8 composed onto cross entropy ÷ cross entropy alone, ${rows} × ${classes}`;
+function compositionTargets(composition: CompositionResult): readonly Target[] {
+  const { backend, timings, kernels } = composition;
+  const what = `${shapeTitle(composition)}, 8 composed onto cross entropy ÷ cross entropy alone`;
   if (backend === "wasm" || backend === "cpu") {
     return (["eight", "eightAtOneStep"] as const).flatMap((name) => {
       const ratio = timings[name]?.medianRatioToFirst;
