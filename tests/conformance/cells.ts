@@ -28,28 +28,24 @@ const classes = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 64, 100, 257, 513, 1000, 4
 /** Where a device compiles a program for each composition, and a software driver runs it, there is time for fewer. */
 const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>> = {
   cpu: {
-    compositions: 4000,
+    compositions: 2000,
     soak: 100_000,
     edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
-    steps: 300,
+    steps: 200,
   },
   wasm: {
-    compositions: 4000,
+    compositions: 2000,
     soak: 100_000,
     edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
-    steps: 300,
+    steps: 200,
   },
   webgl: {
-    compositions: 30,
-    soak: 500,
-    edges: { classes: [1, 4, 7, 17, 257, 1000], random: 12, vocabularies: [50_257] },
-    steps: 20,
+    ...{ compositions: 25, soak: 500, steps: 12 },
+    edges: { classes: [1, 4, 7, 17, 257, 1000], random: 10, vocabularies: [50_257] },
   },
   webgpu: {
-    compositions: 100,
-    soak: 2000,
-    edges: { classes: [1, 4, 7, 17, 257, 513, 4097], random: 20, vocabularies: [50_257] },
-    steps: 20,
+    ...{ compositions: 25, soak: 1000, steps: 12 },
+    edges: { classes: [1, 7, 257, 4097], random: 8, vocabularies: [50_257] },
   },
 };
 

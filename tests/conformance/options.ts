@@ -21,7 +21,7 @@ and writes it to docs/support.md.
 
   --cell <runtime/backend>  one cell, such as bun/wasm
   --seed <n>                the seed of the random compositions (1)
-  --soak                    100 000 compositions on cpu and wasm, 2000 on webgpu, 500 on webgl
+  --soak                    100 000 compositions on cpu and wasm, 1000 on webgpu, 500 on webgl
   --compositions <n>        so many compositions in each cell
   --draw <n>                only the n-th composition of the seed, to see a failure again; needs --cell
   --tolerance <x>           the largest relative error of a composition that passes (2e-5)

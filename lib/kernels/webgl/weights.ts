@@ -91,7 +91,9 @@ export class WeightSources {
           vec4 h = ${samplerOf(`${view}State`)}(row, 0).xxzz;
           vec4 logsumexp = ${samplerOf(`${view}State`)}(row, 2).yyww;
           vec4 level = ${view}Level(row, column, ${view}Anchor(row));
-          return exponential(${view}Relative(level, h) - logsumexp);
+          // Of a row without statistics.
+          bvec4 isBad = lessThan(${samplerOf(`${view}State`)}(row, 0).yyww, vec4(0.));
+          return mix(exponential(${view}Relative(level, h) - logsumexp), vec4(NAN), isBad);
         }`;
       this.#softmaxes.add(index);
     }

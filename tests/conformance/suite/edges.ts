@@ -10,6 +10,7 @@ import {
   normal,
   plainView,
   type RowCase,
+  type RowValues,
   randomCase,
   randomCotangents,
   randomLogits,
@@ -48,6 +49,7 @@ export async function edges(sizes: EdgeSizes, progress: (share: number) => void)
     ...sizes.vocabularies.map((classes) => () => vocabulary(tally, classes)),
     ...Array.from({ length: sizes.random }, (_, seed) => () => randomBatch(tally, seed)),
     ...[0, 70_000].map((rows) => () => manyRows(tally, rows)),
+    () => spoiltTeacher(tally),
     () => ranks(tally),
     () => spoiltRows(tally),
   ];
@@ -83,8 +85,7 @@ function readable(given: RowCase): RowCase {
   return { ...given, views: given.views.map(plain) };
 }
 
-async function check(tally: Tally, what: string, given: RowCase, random: () => number): Promise<void> {
-  const cotangents = randomCotangents(given, random);
+async function check(tally: Tally, what: string, given: RowCase, cotangents: RowValues): Promise<void> {
   const atMost = given.views.some(({ cap }) => cap !== null) ? tolerance.capped : tolerance.plain;
   const report = newReport();
   compare(await awaitKernel(chosen, given, cotangents), given, cotangents, report, atMost);
@@ -114,7 +115,12 @@ async function everyKind(tally: Tally, classes: number): Promise<void> {
   const labels = Int32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 0 : Math.floor(classes * random())));
   const run = (labelled: boolean, view: ViewCase): Promise<void> => {
     const given = { ...absent, rows, classes, logits, labels: labelled ? labels : null, views: [view] };
-    return check(tally, `every kind of row of ${classes} classes, ${view.wanted.join(" ")}`, given, random);
+    return check(
+      tally,
+      `every kind of row of ${classes} classes, ${view.wanted.join(" ")}`,
+      given,
+      randomCotangents(given, random),
+    );
   };
   await run(true, { ...plainView, wanted: ["n"] });
   await run(true, { ...plainView, wanted: statistics });
@@ -128,14 +134,14 @@ async function vocabulary(tally: Tally, classes: number): Promise<void> {
   for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
   const labels = Int32Array.of(classes - 1, 5, 17);
   const given = { ...absent, rows: 3, classes, logits, labels, views: [{ ...plainView, wanted: statistics }] };
-  await check(tally, `a vocabulary of ${classes}`, given, random);
+  await check(tally, `a vocabulary of ${classes}`, given, randomCotangents(given, random));
 }
 
 async function randomBatch(tally: Tally, seed: number): Promise<void> {
   const random = randomNumbers(seed);
   const classes = random() < 0.6 ? 1 + Math.floor(40 * random()) : 500 + Math.floor(1500 * random());
   const given = readable(randomCase(1 + Math.floor(5 * random()), classes, seed));
-  await check(tally, `random batch ${seed}`, given, random);
+  await check(tally, `random batch ${seed}`, given, randomCotangents(given, random));
 }
 
 async function manyRows(tally: Tally, rows: number): Promise<void> {
@@ -148,7 +154,29 @@ async function manyRows(tally: Tally, rows: number): Promise<void> {
     valid: Uint8Array.from({ length: rows }, () => (random() < 0.8 ? 1 : 0)),
     views: [{ ...plainView, wanted: statistics }],
   };
-  await check(tally, `${rows} rows`, given, random);
+  await check(tally, `${rows} rows`, given, randomCotangents(given, random));
+}
+
+/** Rows of a teacher that have no softmax make the gradient of what they weigh NaN, and of no other row. */
+async function spoiltTeacher(tally: Tally): Promise<void> {
+  for (const classes of [1, 6, 300]) {
+    const random = randomNumbers(classes);
+    const matrix = (): Float32Array => filled(5 * classes, () => 3 * normal(random));
+    const teacher = matrix();
+    teacher[classes] = Number.NaN;
+    teacher[3 * classes - 1] = Number.POSITIVE_INFINITY;
+    teacher.fill(Number.NEGATIVE_INFINITY, 3 * classes, 4 * classes);
+    const given: RowCase = {
+      ...{ ...absent, rows: 5, classes, logits: matrix(), teacher, labels: new Int32Array(5) },
+      views: [
+        { ...plainView, wanted: ["n"], dots: [{ weights: 1, table: null, times: "logits" }] },
+        { ...plainView, of: "teacher", wanted: ["m", "s"] },
+      ],
+    };
+    // Every row has a gradient through both.
+    const cotangents = [{ n: new Float32Array(5).fill(0.5), "dot 0": new Float32Array(5).fill(0.7) }, {}];
+    await check(tally, `a teacher's rows with NaN, ∞ and nothing but −∞, ${classes} classes`, given, cotangents);
+  }
 }
 
 /** Logits of rank 1 to 4 are rows in order. */
