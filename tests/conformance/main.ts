@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { amountFor, type Cell, cells, nameOf } from "./cells.ts";
-import { type Options, parseOptions, usage } from "./options.ts";
+import { defaultTolerance, type Options, parseOptions, usage } from "./options.ts";
 import { progressOver } from "./progress.ts";
 import { failuresOf, page, summary, tableOf } from "./report.ts";
 import { CellRunner, type Outcome } from "./runCell.ts";
@@ -16,7 +16,7 @@ function suiteOptions(cell: Cell, { seed, soak, draw, tolerance, compositions }:
   return {
     ...{ ...amount, backend: cell.backend, seed, draw, tolerance },
     compositions: compositions ?? amount.compositions,
-    command: `npm run matrix -- --cell ${nameOf(cell)}`,
+    command: `npm run matrix -- --cell ${nameOf(cell)}${tolerance === defaultTolerance ? "" : ` --tolerance ${tolerance}`}`,
   };
 }
 

@@ -14,6 +14,9 @@ export interface Options {
   readonly isStandard: boolean;
 }
 
+/** The largest relative error of a composition that passes. */
+export const defaultTolerance = 2e-5;
+
 export const usage: string = `Usage: npm run matrix -- [options]
 
 Runs the conformance suite in Bun, Deno, Node and Chromium on cpu, wasm, webgl and webgpu, prints what passed and failed,
@@ -56,7 +59,7 @@ export function parseOptions(given: readonly string[]): Options {
     seed: whole("seed", values.seed, 1, 0),
     jobs: whole("jobs", values.jobs, 2, 1),
     compositions: whole("compositions", values.compositions, null, 1),
-    tolerance: positive("tolerance", values.tolerance, 2e-5),
+    tolerance: positive("tolerance", values.tolerance, defaultTolerance),
     isStandard: Object.entries(values).every(([name, value]) => value === false || name === "jobs"),
   };
 }
