@@ -24,7 +24,8 @@ export async function runInChromium(
     },
   });
   try {
-    return { ...(await opened.run("run", options)), version: opened.version };
+    const found = await opened.run("run", options);
+    return "missing" in found ? found.missing : { ...found, version: opened.version };
   } finally {
     await opened.close();
   }

@@ -52,7 +52,7 @@ function partTable(outcomes: readonly Outcome[]): Table {
 export function failuresOf(outcomes: readonly Outcome[], isCI: boolean): readonly string[] {
   return outcomes.flatMap((outcome) => {
     const name = nameOf(outcome.cell);
-    if ("missing" in outcome) return [`${name} ${isCI ? "FAILED" : "is skipped"}: ${outcome.missing}.`];
+    if ("missing" in outcome) return [`${name} ${isCI ? "FAILED" : "is skipped"}: ${outcome.missing}`];
     if ("broken" in outcome) return [`${name} FAILED: ${outcome.broken}`];
     return outcome.result.parts.flatMap((part) => {
       const more = part.failed - part.failures.length;

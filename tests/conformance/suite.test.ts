@@ -216,7 +216,7 @@ describe("the report", () => {
   test("a cell without its driver is skipped with a line, and fails on CI", () => {
     expect(summary([ran(0), missing], false)).toMatchObject({ failed: 0, skipped: 1 });
     expect(summary([ran(0), missing], true)).toMatchObject({ failed: 1, skipped: 0 });
-    expect(failuresOf([ran(0), missing], false)).toEqual(["node/webgpu is skipped: no driver: apt-get install x."]);
+    expect(failuresOf([ran(0), missing], false)).toEqual(["node/webgpu is skipped: no driver: apt-get install x"]);
     expect(failuresOf([missing], true)[0]).toContain("node/webgpu FAILED");
   });
 
