@@ -191,7 +191,9 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
     const { m, s } = lookUp(statistics, key);
     const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
     const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
-    return { logits: shown, m: tensorOf(m as RowNumbers), s: tensorOf(s as RowNumbers) };
+    // A cap is rounded otherwise here than in the kernel: relative to the kernel's m, nll would fall below 0.
+    const highest = view.cap === null ? tensorOf(m as RowNumbers) : (tf.max(shown, 1) as tf.Tensor1D);
+    return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
   };
   const weightsOf = (): tf.Tensor2D | null => {
     if (weighting === "ones") return null;

@@ -14,12 +14,13 @@ import {
   mean,
   perToken,
   pipe,
+  softcap,
   sum,
   zLoss,
 } from "lossmith";
 import { backends, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
-import { expectClose, flat } from "../support/numbers.ts";
+import { distance, expectClose, flat } from "../support/numbers.ts";
 
 const logits = [
   [2, 1, 0.1],
@@ -190,6 +191,18 @@ for (const backend of backends) {
         }),
       ).toThrow("int32");
       z.dispose();
+    });
+
+    test("of confident rows under a softcap keep a focal loss finite, and the reference's", async () => {
+      for (const cap of [10, 20, 30, 50]) {
+        for (let gap = 10; gap < 30; gap += 0.25) {
+          const batch = { logits: [[0, gap, 0, 0, 0, 0, 0]], labels: [[0, 1, 0, 0, 0, 0, 0]] };
+          const loss = pipe(crossEntropy, softcap(cap), focal({ gamma: 2 }), sum);
+          const { value, gradient } = await runCompiled(loss, batch, [1, 7]);
+          expect(gradient.every(Number.isFinite)).toBe(true);
+          expect(distance(value, [evaluate(loss, batch)], 1e-33)).toBeLessThanOrEqual(2e-5);
+        }
+      }
     });
 
     test("leave no tensor behind, with a gradient for the labels too", () => {
