@@ -25,9 +25,15 @@ export let FOURTH: f32 = 0.0006006247874638316;
 export const LOG2E: f64 = 1.4426950408889634;
 export const LN2: f64 = 0.6931471805599453;
 
+/** t = rate · d, and at least −127, where `exp2` is 0; NaN for NaN. */
+@inline
+export function exponentOf(d: v128, rates: v128, lowest: v128): v128 {
+  return f32x4.pmax(f32x4.mul(d, rates), lowest);
+}
+
 /**
- * 2^t within 4e-7 of itself for −127 ≤ t < 128, which `boundedFromBelow` sees to, exactly 0 at −127, NaN for NaN; the
- * other arguments are the variables above in all lanes.
+ * 2^t within 4e-7 of itself for −127 ≤ t < 128, exactly 0 at −127, NaN for NaN. The other arguments are the variables above
+ * in all lanes, which whoever calls it in a loop makes before the loop: here they would be made again in each round.
  */
 @inline
 export function exp2(t: v128, rounding: v128, one: v128, first: v128, second: v128, third: v128, fourth: v128): v128 {

@@ -65,38 +65,6 @@ export function wasPlain(block: usize): bool {
 }
 
 export function forwardPlainRows(block: usize): void {
-  if (load<i32>(block + CLASSES) << 2 > <i32>SHORT) forwardLongRows(block);
-  else forwardShortRows(block);
-}
-
-function forwardLongRows(block: usize): void {
-  const view = block + FIRST_VIEW;
-  const rows = load<i32>(block + ROWS);
-  const length = (<usize>load<i32>(block + CLASSES)) << 2;
-  const labels = pointer(block, LABELS);
-  const valid = pointer(block, VALID);
-  const scale = load<f32>(view + SCALE);
-  const losses = pointer(view, N);
-  let logits = pointer(block, LOGITS);
-  let state = pointer(view, STATE);
-  for (let row = 0; row < rows; row++) {
-    const at = <usize>row << 2;
-    if (valid != 0 && load<u8>(valid + row) == 0) {
-      store<f32>(losses + at, 0);
-    } else {
-      const hole = logits + ((<usize>load<i32>(labels + at)) << 2);
-      const own = load<f32>(hole);
-      store<f32>(hole, -Infinity);
-      sumExponentials(logits, logits + length, scale, false);
-      store<f32>(hole, own);
-      finishRow(state, losses + at, highest, own, scale, sum);
-    }
-    logits += length;
-    state += STATE_SIZE;
-  }
-}
-
-function forwardShortRows(block: usize): void {
   const view = block + FIRST_VIEW;
   const rows = load<i32>(block + ROWS);
   const length = (<usize>load<i32>(block + CLASSES)) << 2;
@@ -112,24 +80,31 @@ function forwardShortRows(block: usize): void {
       store<f32>(losses + at, 0);
     } else {
       const label = load<i32>(labels + at);
-      sumShort(logits, logits + length, label, scale);
-      const own = load<f32>(logits + ((<usize>label) << 2));
-      finishRow(state, losses + at, highestOfShort, own, scale, sumOfShort);
+      const hole = logits + ((<usize>label) << 2);
+      const own = load<f32>(hole);
+      let highestOther: f32;
+      let others: f64;
+      if (length <= SHORT) {
+        sumShort(logits, logits + length, label, scale);
+        highestOther = highestOfShort;
+        others = sumOfShort;
+      } else {
+        store<f32>(hole, -Infinity);
+        sumExponentials(logits, logits + length, scale, false);
+        store<f32>(hole, own);
+        highestOther = highest;
+        others = sum;
+      }
+      store<f32>(state, highestOther);
+      store<i32>(state, PLAIN, 4);
+      const top = max(highestOther, own);
+      const isDefined = top > -Infinity && top < Infinity && others == others;
+      store<f32>(state, isDefined ? <f32>others : NaN, 8);
+      store<f32>(losses + at, isDefined ? <f32>lossOf(highestOther, own, scale, others) : NaN);
     }
     logits += length;
     state += STATE_SIZE;
   }
-}
-
-/** Writes the loss of a row and what the backward pass needs. */
-@inline
-function finishRow(state: usize, loss: usize, highestOther: f32, own: f32, scale: f32, others: f64): void {
-  store<f32>(state, highestOther);
-  store<i32>(state, PLAIN, 4);
-  const top = max(highestOther, own);
-  const isDefined = top > -Infinity && top < Infinity && others == others;
-  store<f32>(state, isDefined ? <f32>others : NaN, 8);
-  store<f32>(loss, isDefined ? <f32>lossOf(highestOther, own, scale, others) : NaN);
 }
 
 @inline

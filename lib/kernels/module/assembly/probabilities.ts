@@ -2,7 +2,7 @@
  * out_j = or += exp(x_j) (constant + rate · x_j) with x_j = scale (v_j − origin): a row of softmax, or of its gradient; and
  * with factor · u_j for a table u, or u = 1, added to it in the same write.
  */
-import { exp2, FIRST, FOURTH, LN2, LOG2E, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
+import { exp2, exponentOf, FIRST, FOURTH, LN2, LOG2E, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
 import { loadTail, madd, storeTail } from "./lanes";
 
 export function writeExponentials(
@@ -182,7 +182,7 @@ function write(
   let at: usize = 0;
   if (at < end) {
     do {
-      const t = f32x4.pmax(f32x4.mul(f32x4.sub(v128.load(values + at), origins), rates), lowest);
+      const t = exponentOf(f32x4.sub(v128.load(values + at), origins), rates, lowest);
       const e = exp2(t, rounding, one, first, second, third, fourth);
       // Where e is 0, a bounded t makes the product 0 also at −∞.
       let term = f32x4.mul(e, isLinear ? madd(t, linears, constants) : constants);
@@ -193,7 +193,7 @@ function write(
     } while (at < end);
   }
   if (at < length) {
-    const t = f32x4.pmax(f32x4.mul(f32x4.sub(loadTail(values + at, values + length, origins), origins), rates), lowest);
+    const t = exponentOf(f32x4.sub(loadTail(values + at, values + length, origins), origins), rates, lowest);
     const e = exp2(t, rounding, one, first, second, third, fourth);
     let term = f32x4.mul(e, isLinear ? madd(t, linears, constants) : constants);
     const zero = f32x4.splat(0);

@@ -2,7 +2,7 @@
  * Sums over the others of rows that are a few vectors long. A hole in the row, as longer rows have, would make the processor
  * wait: it is slow to read vectors over a single entry that was just written. So the label is left out by its lane.
  */
-import { exp2, FIRST, FOURTH, LOG2E, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
+import { exp2, exponentOf, FIRST, FOURTH, LOG2E, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
 import { highestLane, loadTail, sumOfLanes } from "./lanes";
 
 /** Bytes of the longest row: a lane adds up 8 numbers in float32. */
@@ -49,7 +49,7 @@ function hidden(distance: v128): v128 {
 
 @inline
 function exponentialOf(values: v128, origins: v128, rates: v128): v128 {
-  const t = f32x4.pmax(f32x4.mul(f32x4.sub(values, origins), rates), f32x4.splat(LOWEST));
+  const t = exponentOf(f32x4.sub(values, origins), rates, f32x4.splat(LOWEST));
   return exp2(
     t,
     f32x4.splat(ROUNDING),
