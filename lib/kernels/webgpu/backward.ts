@@ -9,19 +9,9 @@
  * - through a dot: g w_j u_j
  */
 import type { StatisticName } from "../rowStatistics.ts";
-import { arithmetic, twoFloats } from "./arithmetic.ts";
-import {
-  at,
-  cappedEntries,
-  declareEntry,
-  declareScale,
-  entry,
-  logitOf,
-  lostEntries,
-  readLogits,
-  scaleOf,
-} from "./entries.ts";
+import { at, declareEntry, declareScale, entry, logitOf, readLogits, scaleOf } from "./entries.ts";
 import type { DotPlan, RowsPlan, ViewPlan } from "./plan.ts";
+import { prelude } from "./prelude.ts";
 
 export type CotangentName = Exclude<StatisticName, "m">;
 
@@ -61,10 +51,7 @@ export function backwardSource(plan: BackwardPlan): string {
   // A row without weight is not read.
   const live = through.map(({ v }) => `isLive${v}`).join(" || ");
   return `
-${arithmetic}
-${twoFloats}
-${lostEntries}
-${views.some(({ cap }) => cap !== null) ? cappedEntries : ""}
+${prelude(views)}
 
 fn fill(start : i32, begin : i32, end : i32, value : f32) {
   for (var j = begin; j < end; j += ${plan.lanes}) {

@@ -2,12 +2,12 @@
  * The source of the forward pass over rows that are not read in parts. The lanes of a row find its highest entry in each
  * view, then sum exponentials relative to it, while the row is in cache; the first lane makes statistics of the sums.
  */
-import { arithmetic, twoFloats } from "./arithmetic.ts";
-import { cappedEntries, lostEntries, readLogits } from "./entries.ts";
+import { readLogits } from "./entries.ts";
 import { declareHighest, declareOrigin, findHighest, highestOf } from "./highest.ts";
 import { type IndexedDot, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
+import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
-import { addOwnTerm, writeDot, writeView } from "./statistics.ts";
+import { addOwnTerm, writeRow } from "./statistics.ts";
 import { addTerm, declareLost, declareSums, exponentialSumsOf, lostOf, sumLoop, sumView, weightOf } from "./sums.ts";
 
 export function forwardSource(plan: RowsPlan): string {
@@ -19,10 +19,7 @@ export function forwardSource(plan: RowsPlan): string {
   const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
   const terms = [...views.map((view) => sumView(view, dots)), ...dots.map(sumDot)].join("\n");
   return `
-${arithmetic}
-${twoFloats}
-${lostEntries}
-${views.some(({ cap }) => cap !== null) ? cappedEntries : ""}
+${prelude(views)}
 ${declareReduction(plan, highest, folded)}
 
 fn main(index : i32) {
@@ -50,17 +47,7 @@ fn main(index : i32) {
   ${sumLoop(plan, sums, dots, terms)}
   ${reduction(folded, plan)}
 
-  if (lane == 0 && isRow) {
-    let base = row * ${plan.columns.count};
-    if (!isValid) {
-      for (var k = 0; k < ${plan.columns.count}; k++) {
-        result[base + k] = 0.0;
-      }
-    } else {
-      ${views.map((view) => writeView(plan, view)).join("\n")}
-      ${dots.map((dot) => writeDot(plan, dot, finish(dot))).join("\n")}
-    }
-  }
+  ${writeRow(plan, views, dots, (dot) => finish(dot))}
 }
 `;
 }

@@ -10,7 +10,10 @@ import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel, WideIn
 import { backwardSource, type CotangentsPlan, partsOfRow } from "./backward.ts";
 import { packedColumns, statisticNames } from "./columns.ts";
 import { forwardSource } from "./forward.ts";
-import { foldingLanes, foldSource, partsOfForward, partsSource, partWidth, spanOf } from "./parts.ts";
+import { partWidth } from "./partColumns.ts";
+import { foldSource } from "./partFold.ts";
+import { partsSource } from "./partSums.ts";
+import { foldingLanes, partsOfForward, spanOf } from "./parts.ts";
 import { planReading, type Reading, type Use } from "./plan.ts";
 import { runProgram, workgroupSize } from "./program.ts";
 

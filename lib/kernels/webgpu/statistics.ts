@@ -12,7 +12,27 @@ function write(column: number | null, value: string): string {
   return column === null ? "" : `result[base + ${column}] = ${value};`;
 }
 
-export function writeView(plan: RowsPlan, view: IndexedView): string {
+/** The first lane of a row writes its statistics, given what finishes each dot; zeros for a row that is not valid. */
+export function writeRow(
+  plan: RowsPlan,
+  views: readonly IndexedView[],
+  dots: readonly IndexedDot[],
+  finish: (dot: IndexedDot) => string,
+): string {
+  return `if (lane == 0 && isRow) {
+    let base = row * ${plan.columns.count};
+    if (!isValid) {
+      for (var k = 0; k < ${plan.columns.count}; k++) {
+        result[base + k] = 0.0;
+      }
+    } else {
+      ${views.map((view) => writeView(plan, view)).join("\n")}
+      ${dots.map((dot) => writeDot(plan, dot, finish(dot))).join("\n")}
+    }
+  }`;
+}
+
+function writeView(plan: RowsPlan, view: IndexedView): string {
   const { v, bias, cap } = view;
   const { state, ...columns } = plan.columns.views[v];
   const orNaN = (value: string): string => `select(${value}, uniforms.NAN, isFlawed${v})`;
@@ -86,7 +106,7 @@ function expectation(v: number): string {
 }
 
 /** What is still to be added to a dot before it is written, in WGSL. */
-export function writeDot(plan: RowsPlan, dot: IndexedDot, finish: string): string {
+function writeDot(plan: RowsPlan, dot: IndexedDot, finish: string): string {
   const { weights, view, k } = dot;
   const { low, high } = lostBits(dot);
   const flaws = typeof weights === "number" ? `isFlawed${view.v} || isFlawed${weights}` : `isFlawed${view.v}`;
