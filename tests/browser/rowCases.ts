@@ -299,3 +299,43 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
   };
   return { values, sizes, entries: z.map((entry) => entry - m), gradient };
 }
+
+const absent = { valid: null, targets: null, teacher: null };
+
+/** `each` rows of every kind, the first of each with label 0: what is wanted one by one, and without labels. */
+export function everyKindOfRow(classes: number, each: number, random: () => number): readonly RowCase[] {
+  const names = Object.keys(kinds);
+  const rows = each * names.length;
+  const logits = new Float32Array(rows * classes);
+  names.forEach((kind, i) => {
+    logits.set(randomLogits(each, classes, random, [kind]), each * i * classes);
+  });
+  const labels = Int32Array.from({ length: rows }, (_, row) => (row % each === 0 ? 0 : Math.floor(classes * random())));
+  const shared = { ...absent, rows, classes, logits };
+  return [
+    { ...shared, labels, views: [{ ...plainView, wanted: ["n"] }] },
+    { ...shared, labels, views: [{ ...plainView, wanted: statistics }] },
+    { ...shared, labels: null, views: [{ ...plainView, wanted: ["m", "s", "e"] }] },
+  ];
+}
+
+/** Three rows of a whole vocabulary: one as they come, one of equal logits, one that rises. */
+export function vocabularyRows(classes: number, random: () => number): RowCase {
+  const logits = filled(3 * classes, () => 3 * normal(random));
+  for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
+  for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
+  const labels = Int32Array.of(classes - 1, 5, 17);
+  return { ...absent, rows: 3, classes, logits, labels, views: [plainView] };
+}
+
+/** Many short rows, or none, some of them not valid. */
+export function manyShortRows(rows: number, random: () => number): RowCase {
+  const classes = 5;
+  return {
+    ...{ ...absent, rows, classes },
+    logits: randomLogits(rows, classes, random, ["normal", "wide", "with −∞", "with NaN"]),
+    labels: Int32Array.from({ length: rows }, () => Math.floor(classes * random())),
+    valid: Uint8Array.from({ length: rows }, () => (random() < 0.8 ? 1 : 0)),
+    views: [{ ...plainView, wanted: statistics }],
+  };
+}

@@ -22,17 +22,18 @@ import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { checkKernel, newReport, type Report } from "./checkKernel.ts";
 import {
   type DotCase,
+  everyKindOfRow,
   filled,
-  kinds,
+  manyShortRows,
   normal,
   plainView,
   type RowCase,
   randomCase,
   randomCotangents,
-  randomLogits,
   randomNumbers,
   statistics,
   type ViewCase,
+  vocabularyRows,
 } from "./rowCases.ts";
 
 const sizes = [1, 2, 3, 4, 5, 7, 16, 33, 100, 257, 511, 600, 1000];
@@ -63,20 +64,9 @@ export async function everyKind({ tolerance }: { tolerance: number }): Promise<R
   const report = newReport();
   for (const classes of sizes) {
     const random = randomNumbers(classes);
-    const rows = 3 * Object.keys(kinds).length;
-    const logits = new Float32Array(rows * classes);
-    Object.keys(kinds).forEach((kind, i) => {
-      logits.set(randomLogits(3, classes, random, [kind]), 3 * i * classes);
-    });
-    const labels = Int32Array.from({ length: rows }, (_, row) => (row % 3 === 0 ? 0 : Math.floor(classes * random())));
-    const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
-    const check = (labelled: boolean, view: ViewCase): void => {
-      const given = { ...shared, labels: labelled ? labels : null, views: [view] };
+    for (const given of everyKindOfRow(classes, 3, random)) {
       checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
-    };
-    check(true, { ...plainView, wanted: ["n"] });
-    check(true, { ...plainView, wanted: ["m", "s", "n", "t", "r", "e"] });
-    check(false, { ...plainView, wanted: ["m", "s", "e"] });
+    }
   }
   return report;
 }
@@ -86,20 +76,16 @@ export async function largeVocabularies({ tolerance }: { tolerance: number }): P
   const report = newReport();
   for (const classes of [50257, 262144]) {
     const random = randomNumbers(classes);
-    const rows = 3;
-    const logits = filled(rows * classes, () => 3 * normal(random));
-    for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
-    for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
-    const labels = Int32Array.of(classes - 1, 5, 17);
-    const shared = { rows, classes, logits, labels, valid: null, targets: null, teacher: null };
-    const check = (view: ViewCase, withLabels: boolean): void => {
-      const given = { ...shared, labels: withLabels ? labels : null, views: [view] };
+    const rows = vocabularyRows(classes, random);
+    const check = (view: ViewCase, labels: Int32Array | null): void => {
+      const given = { ...rows, labels, views: [view] };
       checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
     };
-    check(plainView, true);
-    check({ ...plainView, wanted: ["m", "s", "e"] }, false);
+    check(plainView, rows.labels);
+    check({ ...plainView, wanted: ["m", "s", "e"] }, null);
     const dots: readonly DotCase[] = [{ weights: "ones", table: null, times: "logits" }];
-    check({ ...plainView, wanted: statistics, cap: 30, bias: filled(classes, () => normal(random) - 8), dots }, true);
+    const bias = filled(classes, () => normal(random) - 8);
+    check({ ...plainView, wanted: statistics, cap: 30, bias, dots }, rows.labels);
   }
   return report;
 }
@@ -111,14 +97,7 @@ export async function shapes({ tolerance }: { tolerance: number }): Promise<Repo
   const shared = { valid: null, targets: null, teacher: null };
   for (const rows of [0, 70_000]) {
     const random = randomNumbers(rows);
-    const classes = 5;
-    const given: RowCase = {
-      ...{ ...shared, rows, classes },
-      logits: randomLogits(rows, classes, random, ["normal", "wide", "with −∞", "with NaN"]),
-      labels: Int32Array.from({ length: rows }, () => Math.floor(classes * random())),
-      valid: Uint8Array.from({ length: rows }, () => (random() < 0.8 ? 1 : 0)),
-      views: [{ ...plainView, wanted: statistics }],
-    };
+    const given = manyShortRows(rows, random);
     checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
   }
   const random = randomNumbers(9);

@@ -7,17 +7,16 @@ import { webgpuKernel } from "../../lib/kernels/webgpu/rowStatistics.ts";
 import { compile, crossEntropy, evaluate, evaluateGradient, explain, mean, pipe, useBackend } from "../../mod.ts";
 import { awaitKernel, compare, newReport, type Report } from "./checkKernel.ts";
 import {
+  everyKindOfRow,
   filled,
-  kinds,
   normal,
   plainView,
   type RowCase,
   randomCase,
   randomCotangents,
-  randomLogits,
   randomNumbers,
   statistics,
-  type ViewCase,
+  vocabularyRows,
 } from "./rowCases.ts";
 
 interface Variant {
@@ -76,18 +75,7 @@ export async function everyKind(variant: Variant): Promise<Report> {
   const report = newReport();
   for (const classes of [20, 300, 513, 1000, 4097]) {
     const random = randomNumbers(classes);
-    const rows = 2 * Object.keys(kinds).length;
-    const logits = new Float32Array(rows * classes);
-    Object.keys(kinds).forEach((kind, i) => {
-      logits.set(randomLogits(2, classes, random, [kind]), 2 * i * classes);
-    });
-    const labels = Int32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 0 : Math.floor(classes * random())));
-    const shared = { rows, classes, logits, valid: null, targets: null, teacher: null };
-    const run = (labelled: boolean, view: ViewCase): Promise<void> =>
-      check(kernelOf(variant), { ...shared, labels: labelled ? labels : null, views: [view] }, random, report);
-    await run(true, { ...plainView, wanted: ["n"] });
-    await run(true, { ...plainView, wanted: statistics });
-    await run(false, { ...plainView, wanted: ["m", "s", "e"] });
+    for (const given of everyKindOfRow(classes, 2, random)) await check(kernelOf(variant), given, random, report);
   }
   return report;
 }
@@ -95,13 +83,8 @@ export async function everyKind(variant: Variant): Promise<Report> {
 export async function largeVocabulary(variant: Variant): Promise<Report> {
   await startOnce();
   const report = newReport();
-  const [rows, classes] = [3, 50_257];
-  const random = randomNumbers(classes);
-  const logits = filled(rows * classes, () => 3 * normal(random));
-  for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
-  for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
-  const shared = { rows, classes, logits, labels: Int32Array.of(classes - 1, 5, 17), valid: null };
-  const given = { ...shared, targets: null, teacher: null, views: [{ ...plainView, wanted: statistics }] };
+  const random = randomNumbers(50_257);
+  const given = { ...vocabularyRows(50_257, random), views: [{ ...plainView, wanted: statistics }] };
   await check(kernelOf(variant), given, random, report);
   return report;
 }

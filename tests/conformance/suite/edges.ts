@@ -5,18 +5,19 @@ import { chooseKernel } from "../../../lib/kernels/choose.ts";
 import type { RowStatisticsKernel, ViewInput, WideInput } from "../../../lib/kernels/rowStatistics.ts";
 import { awaitKernel, compare, newReport } from "../../browser/checkKernel.ts";
 import {
+  everyKindOfRow,
   filled,
-  kinds,
+  manyShortRows,
   normal,
   plainView,
   type RowCase,
   type RowValues,
   randomCase,
   randomCotangents,
-  randomLogits,
   randomNumbers,
   statistics,
   type ViewCase,
+  vocabularyRows,
 } from "../../browser/rowCases.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
@@ -107,33 +108,15 @@ async function check(tally: Tally, what: string, given: RowCase, cotangents: Row
 
 async function everyKind(tally: Tally, classes: number): Promise<void> {
   const random = randomNumbers(classes);
-  const rows = 2 * Object.keys(kinds).length;
-  const logits = new Float32Array(rows * classes);
-  Object.keys(kinds).forEach((kind, i) => {
-    logits.set(randomLogits(2, classes, random, [kind]), 2 * i * classes);
-  });
-  const labels = Int32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 0 : Math.floor(classes * random())));
-  const run = (labelled: boolean, view: ViewCase): Promise<void> => {
-    const given = { ...absent, rows, classes, logits, labels: labelled ? labels : null, views: [view] };
-    return check(
-      tally,
-      `every kind of row of ${classes} classes, ${view.wanted.join(" ")}`,
-      given,
-      randomCotangents(given, random),
-    );
-  };
-  await run(true, { ...plainView, wanted: ["n"] });
-  await run(true, { ...plainView, wanted: statistics });
-  await run(false, { ...plainView, wanted: ["m", "s", "e"] });
+  for (const given of everyKindOfRow(classes, 2, random)) {
+    const what = `every kind of row of ${classes} classes, ${given.views[0].wanted.join(" ")}`;
+    await check(tally, what, given, randomCotangents(given, random));
+  }
 }
 
 async function vocabulary(tally: Tally, classes: number): Promise<void> {
   const random = randomNumbers(classes);
-  const logits = filled(3 * classes, () => 3 * normal(random));
-  for (let j = 0; j < classes; j++) logits[classes + j] = -7.3;
-  for (let j = 0; j < classes; j++) logits[2 * classes + j] += j / 1000;
-  const labels = Int32Array.of(classes - 1, 5, 17);
-  const given = { ...absent, rows: 3, classes, logits, labels, views: [{ ...plainView, wanted: statistics }] };
+  const given = { ...vocabularyRows(classes, random), views: [{ ...plainView, wanted: statistics }] };
   await check(tally, `a vocabulary of ${classes}`, given, randomCotangents(given, random));
 }
 
@@ -146,14 +129,7 @@ async function randomBatch(tally: Tally, seed: number): Promise<void> {
 
 async function manyRows(tally: Tally, rows: number): Promise<void> {
   const random = randomNumbers(rows);
-  const classes = 5;
-  const given: RowCase = {
-    ...{ ...absent, rows, classes },
-    logits: randomLogits(rows, classes, random, ["normal", "wide", "with −∞", "with NaN"]),
-    labels: Int32Array.from({ length: rows }, () => Math.floor(classes * random())),
-    valid: Uint8Array.from({ length: rows }, () => (random() < 0.8 ? 1 : 0)),
-    views: [{ ...plainView, wanted: statistics }],
-  };
+  const given = manyShortRows(rows, random);
   await check(tally, `${rows} rows`, given, randomCotangents(given, random));
 }
 
