@@ -141,7 +141,7 @@ function explainKernel(planned: Plan): readonly string[] {
     const often = reads === 1 ? "once" : `${reads} times`;
     return [`  row statistics: fused for ${kernel.name}: the logits are read ${often} forward and once backward`];
   }
-  const { forward, backward } = portablePasses(views, planned.targets === "integer");
+  const { forward, backward } = portablePasses(views);
   return [
     `  row statistics: portable, because ${because}`,
     `  passes over the vocabulary by tensorflow.js's own ops: ${forward} forward, ${backward} backward`,

@@ -19,12 +19,20 @@ export type TableAtom = BiasAtom;
 export type Weighting = "ones" | "targets" | View;
 
 /**
- * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e and the dot products are those of
- * lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
+ * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e, the dot products and the cross entropies
+ * are those of lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
  */
 export type Statistic =
   | { readonly kind: StatisticName; readonly view: View }
-  | { readonly kind: "dot"; readonly weighting: Weighting; readonly view: View; readonly table: Table | null }
+  /** Σ_c u_c (z_c − m). */
+  | { readonly kind: "dot"; readonly view: View; readonly table: Table | null }
+  /** Σ_c q_c u_c nll_c. */
+  | {
+      readonly kind: "crossEntropy";
+      readonly weighting: Exclude<Weighting, "ones">;
+      readonly view: View;
+      readonly table: Table | null;
+    }
   /** Σ_c q_c u_c, which does not look at the model's logits. */
   | { readonly kind: "targetSum"; readonly weighting: Exclude<Weighting, "ones">; readonly table: Table | null }
   /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */

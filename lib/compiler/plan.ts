@@ -159,7 +159,8 @@ function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
 function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]): ReadonlyMap<string, Table> {
   const ofField = (field: Field): Table => atom({ kind: "weight", field });
   const tables = [...statistics].flatMap((s): readonly Table[] => {
-    if (s.kind === "dot" || s.kind === "targetSum") return s.table === null ? [] : [s.table];
+    if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum")
+      return s.table === null ? [] : [s.table];
     if (s.kind !== "classwise") return [];
     return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
   });

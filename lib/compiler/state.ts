@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
-import type { DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
+import type { Dot, DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, type WideView } from "../kernels/views.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
@@ -134,11 +134,12 @@ function readingOf(plan: Plan, view: string, onDevice: (table: Table) => DotTabl
   const keys = [...plan.views.keys()];
   return {
     wanted: wantedOf(plan, view),
-    dots: dotsOf(plan, view).map((dot) => ({
-      weights: typeof dot.weighting === "string" ? dot.weighting : keys.indexOf(keyOf(dot.weighting)),
-      table: dot.table === null ? null : onDevice(dot.table),
-      times: dot.kind === "dot" ? "logits" : "nothing",
-    })),
+    dots: dotsOf(plan, view).map((dot): Dot => {
+      const table = dot.table === null ? null : onDevice(dot.table);
+      if (dot.kind === "dot") return { weights: "ones", table, times: "logits" };
+      const weights = dot.weighting === "targets" ? "targets" : keys.indexOf(keyOf(dot.weighting));
+      return { weights, table, times: dot.kind === "crossEntropy" ? "nll" : "nothing" };
+    }),
   };
 }
 
@@ -156,9 +157,9 @@ export function viewInputs(plan: Plan): readonly ViewInput[] {
 }
 
 /** The sums over the vocabulary that the kernel makes with a view, in the plan's order. */
-export function dotsOf(plan: Plan, view: string): readonly (OfKind<"dot"> | OfKind<"targetSum">)[] {
-  return [...plan.statistics.values()].filter((s): s is OfKind<"dot"> | OfKind<"targetSum"> => {
-    if (s.kind === "dot") return keyOf(s.view) === view;
+export function dotsOf(plan: Plan, view: string): readonly OfKind<"dot" | "crossEntropy" | "targetSum">[] {
+  return [...plan.statistics.values()].filter((s): s is OfKind<"dot" | "crossEntropy" | "targetSum"> => {
+    if (s.kind === "dot" || s.kind === "crossEntropy") return keyOf(s.view) === view;
     // The sums over the soft targets look at no logits.
     return s.kind === "targetSum" && s.weighting !== "targets" && keyOf(s.weighting) === view;
   });
@@ -167,7 +168,7 @@ export function dotsOf(plan: Plan, view: string): readonly (OfKind<"dot"> | OfKi
 function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   const wanted = new Set<StatisticName>();
   for (const s of plan.statistics.values()) {
-    if (s.kind === "dot" || s.kind === "targetSum" || s.kind === "classwise") continue;
+    if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
     if (keyOf(s.view) === view) wanted.add(s.kind);
   }
   // Class-wise sums, and the gradient of soft labels, need each class's probability.

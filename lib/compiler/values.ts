@@ -190,8 +190,9 @@ function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);
-  if (statistic.kind !== "dot" && statistic.kind !== "targetSum") return values[statistic.kind] as RowNumbers;
-  return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
+  if (statistic.kind === "dot" || statistic.kind === "crossEntropy" || statistic.kind === "targetSum")
+    return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
+  return values[statistic.kind] as RowNumbers;
 }
 
 /** A number, or a scalar tensor, for each row. */

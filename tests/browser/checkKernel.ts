@@ -82,10 +82,9 @@ function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValue
         cap: view.cap,
         bias: typeof view.bias === "number" ? view.bias : tf.tensor1d(view.bias),
         wanted: new Set<StatisticName>(view.wanted),
-        dots: view.dots.map(({ weights, table, times }) => ({
-          weights,
-          times,
-          table: table === null ? null : { tensor: tf.tensor1d(table), support: null },
+        dots: view.dots.map((dot) => ({
+          ...dot,
+          table: dot.table === null ? null : { tensor: tf.tensor1d(dot.table), support: supportOf(dot.table) },
         })),
       })),
     };
@@ -103,6 +102,12 @@ function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValue
     return { values, gradient: kernel.backward(input, statistics, g) };
   };
   return tf.tidy(compute as unknown as () => tf.TensorContainer) as unknown as Results;
+}
+
+/** Where a table is not 0; null if it is so everywhere. */
+function supportOf(table: Float32Array): Int32Array | null {
+  const support = Int32Array.from(table.keys()).filter((j) => table[j] !== 0);
+  return support.length === table.length ? null : support;
 }
 
 function byName(statistics: RowStatistics, names: readonly string[]): Record<string, tf.Tensor> {

@@ -3,12 +3,14 @@ import type { StatisticName } from "../../lib/kernels/rowStatistics.ts";
 
 // ------------------------------------------------------------------------------------------------------------ cases
 
-export interface DotCase {
-  /** 1, the soft targets, or the softmax of the view of this index. */
-  readonly weights: "ones" | "targets" | number;
-  readonly table: Float32Array | null;
-  readonly times: "logits" | "nothing";
-}
+export type DotCase =
+  | { readonly weights: "ones"; readonly table: Float32Array | null; readonly times: "logits" }
+  /** By the soft targets, or the softmax of the view of this index. */
+  | {
+      readonly weights: "targets" | number;
+      readonly table: Float32Array | null;
+      readonly times: "nll" | "nothing";
+    };
 
 export interface ViewCase {
   readonly of: "logits" | "teacher";
@@ -48,7 +50,7 @@ export function namesOf(view: ViewCase): string[] {
 
 export function hasGradient(view: ViewCase, name: string): boolean {
   if (view.of === "teacher" || name === "m") return false;
-  return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times === "logits";
+  return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times !== "nothing";
 }
 
 /** Random numbers that a seed fixes (mulberry32). */
@@ -120,6 +122,16 @@ function softmaxRows(rows: number, classes: number, random: () => number): Float
   return q;
 }
 
+function agree(targets: Float32Array, logits: Float32Array, row: number, classes: number, random: () => number): void {
+  const own = targets.subarray(row * classes, (row + 1) * classes);
+  const z = logits.subarray(row * classes, (row + 1) * classes);
+  const rest = [0, 1e-12, 1e-7, 1e-3][Math.floor(4 * random())];
+  const top = z.indexOf(z.reduce((a, b) => Math.max(a, b)));
+  own.forEach((q, j) => {
+    own[j] = j === top ? 1 - rest : rest * q;
+  });
+}
+
 function randomTable(classes: number, random: () => number): Float32Array | null {
   const signed = random() < 0.3;
   if (random() < 0.25) return null;
@@ -131,7 +143,12 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
   const chance = (probability: number): boolean => random() < probability;
   const one = <T>(choices: readonly T[]): T => choices[Math.floor(choices.length * random())];
   const labels = chance(0.75) ? Int32Array.from({ length: rows }, () => Math.floor(classes * random())) : null;
+  const logits = randomLogits(rows, classes, random);
   const targets = chance(0.4) ? softmaxRows(rows, classes, random) : null;
+  // Rows of targets that agree with the highest entry, all but entirely or entirely.
+  if (targets !== null) {
+    for (let row = 0; row < rows; row++) if (chance(0.3)) agree(targets, logits, row, classes, random);
+  }
   const hasTeacher = chance(0.4);
   const count = 1 + Math.floor(2.4 * random());
   const weights = ["ones", ...(targets === null ? [] : ["targets"]), ...(hasTeacher ? [count] : [])] as (
@@ -155,15 +172,16 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
         ? []
         : Array.from({ length: Math.floor(5 * random()) }, (): DotCase => {
             const weighting = one(weights);
-            const times = weighting !== "ones" && chance(0.3) ? "nothing" : "logits";
-            return { weights: weighting, table: randomTable(classes, random), times };
+            const table = randomTable(classes, random);
+            if (weighting === "ones") return { weights: weighting, table, times: "logits" };
+            return { weights: weighting, table, times: chance(0.3) ? "nothing" : "nll" };
           }),
   });
   const own = Array.from({ length: count }, () => view("logits"));
   return {
     rows,
     classes,
-    logits: randomLogits(rows, classes, random),
+    logits,
     teacher: hasTeacher ? filled(rows * classes, () => 3 * normal(random)) : null,
     labels,
     targets,
@@ -188,7 +206,11 @@ interface Entries {
   /** z'_j. */
   readonly z: Float64Array;
   readonly m: number;
+  /** Where m is. */
+  readonly h: number;
   readonly p: Float64Array;
+  /** 1 − p_h. */
+  readonly others: number;
   readonly s: number;
   readonly e: number;
   readonly isBad: boolean;
@@ -205,12 +227,14 @@ function entriesOf(given: RowCase, row: number, { of, scale, cap, bias }: ViewCa
     return (typeof bias === "number" ? bias : bias[j]) + scaled;
   });
   const m = z.reduce((highest, x) => Math.max(highest, x), Number.NEGATIVE_INFINITY);
-  const exponentials = z.map((x) => Math.exp(x - m));
-  const total = exponentials.reduce((sum, x) => sum + x, 0);
-  const p = exponentials.map((x) => x / total);
-  const e = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (z[j] - m)), 0);
+  const h = z.indexOf(m);
+  // Without the highest entry among the others, log(1 + others) keeps the digits of a small s.
+  const rest = logOthers(z, h);
+  const s = Math.log1p(Math.exp(rest - m));
+  const p = z.map((x) => Math.exp(x - m - s));
+  const e = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (s - (z[j] - m))), 0);
   const isBad = z.some((x) => Number.isNaN(x) || x === Number.POSITIVE_INFINITY) || m === Number.NEGATIVE_INFINITY;
-  return { z, m, p, s: Math.log(total), e, isBad };
+  return { z, m, h, p, others: 1 / (1 + Math.exp(m - rest)), s, e, isBad };
 }
 
 /** log Σ_{j≠y} exp(z_j), with its digits wherever the entries lie. */
@@ -237,21 +261,20 @@ export interface RowExpectation {
 
 export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExpectation {
   const { classes } = given;
-  const { z, m, s, e, isBad } = entriesOf(given, row, view);
+  const { z, m, h, p, others: othersOfHighest, s, e, isBad } = entriesOf(given, row, view);
   const source = rowOf((view.of === "logits" ? given.logits : given.teacher) as Float32Array, row, classes);
   const slopes = source.map((x) => {
     if (view.cap === null) return view.scale;
     const h = Math.exp((-2 * view.scale * Math.abs(x)) / view.cap);
     return (view.scale * 4 * h) / (1 + h) ** 2;
   });
-  const y = given.labels === null ? z.indexOf(m) : given.labels[row];
+  const isLabelled = given.labels !== null && view.wanted.some((name) => "ntr".includes(name));
+  const y = isLabelled ? (given.labels as Int32Array)[row] : h;
   const t = z[y] - m;
   const rest = logOthers(z, y);
   const u = rest - z[y];
   const n = Math.max(u, 0) + Math.log1p(Math.exp(-Math.abs(u)));
-  // Without the highest entry among the others, log(1 + others) keeps the digits of a small s.
-  const precise = t === 0 ? Math.log1p(Math.exp(rest - m)) : s;
-  const values: Record<string, number> = { m, s: precise, n, t, r: rest - m, e };
+  const values: Record<string, number> = { m, s, n, t, r: rest - m, e };
   const sizes: Record<string, number> = {};
   const targets = given.targets === null ? null : rowOf(given.targets, row, classes);
   const weights = view.dots.map(({ weights: weighting, table }) => {
@@ -264,11 +287,25 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
     return z.map((_, j) => (q === null ? 1 : q[j]) * (table === null ? 1 : table[j]));
   });
   view.dots.forEach(({ times }, i) => {
-    const terms = weights[i].map((w, j) => (times === "nothing" ? w : w === 0 ? 0 : w * (z[j] - m)));
+    const factors = { nothing: () => 1, logits: (j: number) => z[j] - m, nll: (j: number) => s - (z[j] - m) };
+    const terms = weights[i].map((w, j) => (w === 0 ? 0 : w * factors[times](j)));
     values[`dot ${i}`] = terms.reduce((sum, term) => sum + term, 0);
     sizes[`dot ${i}`] = terms.reduce((sum, term) => sum + Math.abs(term), 0);
   });
   if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
+
+  const throughDot = ({ times }: DotCase, w: Float64Array, j: number): readonly number[] => {
+    if (times === "logits") return [w[j]];
+    const sum = w.reduce((total, x) => total + x, 0);
+    if (j !== h) return [sum * p[j], -w[j]];
+    const ofOthers = w.reduce((total, x, k) => (k === h ? total : total + x), 0);
+    return [ofOthers, -sum * othersOfHighest];
+  };
+  const sizeAtHighest = (g: (name: string) => number): number =>
+    view.dots.reduce(
+      (total, { times }, i) => (times === "nll" ? total + Math.abs(g(`dot ${i}`) * weights[i][h]) : total),
+      Math.abs(g("e")),
+    );
 
   const gradient = (cotangent: (name: string) => number): RowGradient => {
     const names = namesOf(view).filter((name) => hasGradient(view, name));
@@ -289,10 +326,15 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         g("n") * (j === y ? -others : probability),
         g("t") * (j === y ? 1 : 0),
         g("r") * among,
-        probability > 0 ? g("e") * probability * (1 + (entry - m) - e) : 0,
-        ...weights.map((w, i) => (g(`dot ${i}`) === 0 ? 0 : g(`dot ${i}`) * w[j])),
+        probability > 0 ? g("e") * probability * (s - (entry - m)) : 0,
+        -g("e") * probability * e,
+        ...weights.flatMap((w, i) =>
+          g(`dot ${i}`) === 0 ? [] : throughDot(view.dots[i], w, j).map((part) => g(`dot ${i}`) * part),
+        ),
       ];
       size = Math.max(size, slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0));
+      // Where a label is left out that is not the highest entry, the digits of 1 − p are lost there.
+      if (y !== h && j === h) size = Math.max(size, slopes[j] * p[j] * sizeAtHighest(g));
       return slopes[j] * parts.reduce((sum, part) => sum + part, 0);
     });
     return { entries: changes, size };

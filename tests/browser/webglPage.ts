@@ -106,11 +106,11 @@ export async function shapes({ tolerance }: { tolerance: number }): Promise<Repo
   const view = (i: number): ViewCase => ({
     ...{ of: "logits", scale: 0.5 + i, scaleOnDevice: true, cap: null, bias: filled(classes, () => normal(random)) },
     wanted: statistics,
-    dots: Array.from({ length: 6 }, (_, k) => ({
-      weights: (["ones", "targets", 3] as const)[k % 3],
-      table: filled(classes, () => normal(random)),
-      times: "logits",
-    })),
+    dots: Array.from({ length: 6 }, (_, k): DotCase => {
+      const table = filled(classes, () => normal(random));
+      if (k % 3 === 0) return { weights: "ones", table, times: "logits" };
+      return { weights: k % 3 === 1 ? "targets" : 3, table, times: "nll" };
+    }),
   });
   const given: RowCase = {
     ...{ rows, classes, logits: matrix(), teacher: matrix(), targets: matrix() },

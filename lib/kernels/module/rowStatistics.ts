@@ -182,8 +182,8 @@ function viewOf(
 
 function weightingOf({ weights, times }: Dot): Weighting {
   if (weights === "ones") return "table";
-  if (weights === "targets") return times === "logits" ? "targets" : "total of targets";
-  return times === "logits" ? "teacher" : "total of teacher";
+  if (weights === "targets") return times === "nll" ? "targets" : "total of targets";
+  return times === "nll" ? "teacher" : "total of teacher";
 }
 
 function scaleOf({ scale }: ViewInput): number {
