@@ -175,15 +175,19 @@ export function compare(
         }
       }
       if (!isValid) return;
-      const { entries: parts, size } = expected.gradient((name) => cotangents[v][name]?.[row] ?? 0);
+      const { entries: parts, sizes } = expected.gradient((name) => cotangents[v][name]?.[row] ?? 0);
+      const largest = sizes.reduce((max, size) => Math.max(max, size), 0);
       for (let j = 0; j < classes; j++) {
         gradient[j] += parts[j];
-        units[j] += size;
+        units[j] += largest;
         // Where a cap leaves no slope at the likely entries, the largest are some of the unlikely, and all are small:
         // exp(−40), say, has the digits that 40 has in float32.
-        if (view.cap !== null && parts[j] !== 0) {
+        if (view.cap !== null && sizes[j] !== 0) {
           const saturation = (2 * view.scale * Math.abs(given.logits[row * classes + j])) / view.cap;
-          units[j] += 0.5 * Math.abs(parts[j]) * (Math.abs(expected.entries[j]) + saturation);
+          units[j] += 0.5 * sizes[j] * (Math.abs(expected.entries[j]) + saturation);
+        } else if (typeof view.bias !== "number" && sizes[j] !== 0) {
+          // The sum of a logit and a bias, relative to the row's highest, is a float32; so is their logsumexp.
+          units[j] += (2 ** -23 / tolerance) * sizes[j] * Math.abs(expected.entries[j]);
         }
       }
     });

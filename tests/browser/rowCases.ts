@@ -48,6 +48,11 @@ export function namesOf(view: ViewCase): string[] {
   return [...view.wanted, ...view.dots.map((_, i) => `dot ${i}`)];
 }
 
+/** Whether a view leaves out the label, and not the highest entry. */
+export function isLabelled({ labels }: RowCase, { wanted }: ViewCase): boolean {
+  return labels !== null && wanted.some((name) => "ntr".includes(name));
+}
+
 export function hasGradient(view: ViewCase, name: string): boolean {
   if (view.of === "teacher" || name === "m") return false;
   return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times !== "nothing";
@@ -246,8 +251,8 @@ function logOthers(z: Float64Array, y: number): number {
 
 export interface RowGradient {
   readonly entries: Float64Array;
-  /** The largest of what is added up for an entry: cotangents of opposite signs cancel. */
-  readonly size: number;
+  /** The size of what is added up for each entry: cotangents of opposite signs cancel. */
+  readonly sizes: Float64Array;
 }
 
 export interface RowExpectation {
@@ -268,8 +273,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
     const h = Math.exp((-2 * view.scale * Math.abs(x)) / view.cap);
     return (view.scale * 4 * h) / (1 + h) ** 2;
   });
-  const isLabelled = given.labels !== null && view.wanted.some((name) => "ntr".includes(name));
-  const y = isLabelled ? (given.labels as Int32Array)[row] : h;
+  const y = isLabelled(given, view) ? (given.labels as Int32Array)[row] : h;
   const t = z[y] - m;
   const rest = logOthers(z, y);
   const u = rest - z[y];
@@ -294,12 +298,11 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
   });
   if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
 
-  const throughDot = ({ times }: DotCase, w: Float64Array, j: number): readonly number[] => {
-    if (times === "logits") return [w[j]];
-    const sum = w.reduce((total, x) => total + x, 0);
-    if (j !== h) return [sum * p[j], -w[j]];
-    const ofOthers = w.reduce((total, x, k) => (k === h ? total : total + x), 0);
-    return [ofOthers, -sum * othersOfHighest];
+  const sums = weights.map((w) => w.reduce((total, x) => total + x, 0));
+  const sumsOfOthers = weights.map((w) => w.reduce((total, x, k) => (k === h ? total : total + x), 0));
+  const throughDot = (i: number, w: Float64Array, j: number): readonly number[] => {
+    if (view.dots[i].times === "logits") return [w[j]];
+    return j === h ? [sumsOfOthers[i], -sums[i] * othersOfHighest] : [sums[i] * p[j], -w[j]];
   };
   const sizeAtHighest = (g: (name: string) => number): number =>
     view.dots.reduce(
@@ -310,13 +313,13 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
   const gradient = (cotangent: (name: string) => number): RowGradient => {
     const names = namesOf(view).filter((name) => hasGradient(view, name));
     const g = (name: string): number => (names.includes(name) ? cotangent(name) : 0);
-    const zero = { entries: new Float64Array(classes), size: 0 };
+    const zero = { entries: new Float64Array(classes), sizes: new Float64Array(classes) };
     if (names.every((name) => cotangent(name) === 0)) return zero;
     if (isBad || names.some((name) => Number.isNaN(cotangent(name)))) {
       return { ...zero, entries: zero.entries.fill(Number.NaN) };
     }
     const others = 1 / (1 + Math.exp(-u));
-    let size = 0;
+    const sizes = new Float64Array(classes);
     const changes = z.map((entry, j) => {
       // p_j / (1 − p_y)
       const among = j === y || rest === Number.NEGATIVE_INFINITY ? 0 : Math.exp(entry - rest);
@@ -329,15 +332,15 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         probability > 0 ? g("e") * probability * (s - (entry - m)) : 0,
         -g("e") * probability * e,
         ...weights.flatMap((w, i) =>
-          g(`dot ${i}`) === 0 ? [] : throughDot(view.dots[i], w, j).map((part) => g(`dot ${i}`) * part),
+          g(`dot ${i}`) === 0 ? [] : throughDot(i, w, j).map((part) => g(`dot ${i}`) * part),
         ),
       ];
-      size = Math.max(size, slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0));
+      sizes[j] = slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0);
       // Where a label is left out that is not the highest entry, the digits of 1 − p are lost there.
-      if (y !== h && j === h) size = Math.max(size, slopes[j] * p[j] * sizeAtHighest(g));
+      if (y !== h && j === h) sizes[j] = Math.max(sizes[j], slopes[j] * p[j] * sizeAtHighest(g));
       return slopes[j] * parts.reduce((sum, part) => sum + part, 0);
     });
-    return { entries: changes, size };
+    return { entries: changes, sizes };
   };
   return { values, sizes, entries: z.map((entry) => entry - m), gradient };
 }
@@ -359,6 +362,44 @@ export function everyKindOfRow(classes: number, each: number, random: () => numb
     { ...shared, labels, views: [{ ...plainView, wanted: statistics }] },
     { ...shared, labels: null, views: [{ ...plainView, wanted: ["m", "s", "e"] }] },
   ];
+}
+
+/** Rows with one entry above the others, and soft targets and a teacher that are nearly or wholly as sure of it. */
+export function confidentRows(classes: number, random: () => number): readonly RowCase[] {
+  const gaps = [2, 5, 8, 12, 20, 30];
+  const rests = [0, 1e-12, 1e-7, 1e-3];
+  const rows = gaps.length * rests.length;
+  const top = classes >> 1;
+  const sure = (gapOf: (row: number) => number): Float32Array =>
+    filled(rows * classes, (i) => (i % classes === top ? gapOf(Math.floor(i / classes)) : 0.5 * normal(random)));
+  const gapOf = (row: number): number => gaps[row % gaps.length];
+  const restOf = (row: number): number => rests[Math.floor(row / gaps.length)];
+  const shared = {
+    ...{ rows, classes, logits: sure(gapOf), valid: null },
+    teacher: sure((row) => gapOf(row) + 3 * random()),
+    targets: filled(rows * classes, (i) => {
+      const rest = restOf(Math.floor(i / classes));
+      return i % classes === top ? 1 - rest : rest * random();
+    }),
+  };
+  const table = filled(classes, () => 0.5 + random());
+  const teacher: ViewCase = { ...plainView, of: "teacher", wanted: ["m", "s"] };
+  const each: readonly (Pick<ViewCase, "wanted" | "dots"> & { readonly labels: Int32Array | null })[] = [
+    { labels: null, wanted: ["e"], dots: [] },
+    { labels: null, wanted: ["m"], dots: [{ weights: "targets", table: null, times: "nll" }] },
+    { labels: null, wanted: [], dots: [{ weights: "targets", table, times: "nll" }] },
+    { labels: null, wanted: ["s"], dots: [{ weights: 1, table: null, times: "nll" }] },
+    // A label that no statistic is of.
+    { labels: new Int32Array(rows), wanted: ["s"], dots: [{ weights: 1, table, times: "nll" }] },
+    { labels: new Int32Array(rows).fill(top), wanted: ["n", "e"], dots: [{ weights: 1, table: null, times: "nll" }] },
+  ];
+  return each.flatMap(({ labels, ...view }) => {
+    const [warped, own] = [
+      { ...plainView, ...view, scale: 0.8, bias: filled(classes, () => 0.1 * normal(random)) },
+      { ...plainView, ...view },
+    ];
+    return [own, warped].map((of) => ({ ...shared, labels, views: [of, teacher] }));
+  });
 }
 
 /** Three rows of a whole vocabulary: one as they come, one of equal logits, one that rises. */
