@@ -153,7 +153,8 @@ function keptBytes(planned: Plan): number {
   const { views, lookups, statistics, inputs } = planned;
   const read = viewInputs(planned);
   const ofKernel = read.reduce((sum, { wanted, dots }) => sum + 4 * (wanted.size + dots.length), 0);
-  const state = views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
+  const sumsOfOthers = read.flatMap(({ dots }) => dots.filter(({ times }) => times === "nll")).length;
+  const state = 4 * sumsOfOthers + views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
   const others = [...statistics.values()].filter(
     (s) => s.kind === "classwise" || (s.kind === "targetSum" && s.weighting === "targets"),
   );

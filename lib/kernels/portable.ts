@@ -36,16 +36,16 @@ export function portablePasses(views: readonly ViewInput[]): { readonly forward:
       if (dot.weights === "ones") return dot.table === null ? 2 : 3;
       return weightPasses(dot, views) + (dot.times === "nothing" ? 1 : 5);
     });
-    return viewPasses(view) + (isLabelled(view) ? 5 : 6) + (view.wanted.has("e") ? 5 : 0) + sum(dots);
+    return viewPasses(view) + (isLabelled(view) ? 5 : 6) + (view.wanted.has("e") ? 7 : 0) + sum(dots);
   });
   const backward = views.map((view) => {
     if (view.of === "teacher") return 0;
     const dots = view.dots.map((dot) => {
       if (dot.weights === "ones") return dot.table === null ? 1 : 2;
-      return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 19;
+      return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 17;
     });
     const through = (view.scale === 1 ? 0 : 1) + (view.cap === null ? 0 : 6);
-    return viewPasses(view) + (isLabelled(view) ? 6 : 4) + (view.wanted.has("e") ? 7 : 0) + sum(dots) + through;
+    return viewPasses(view) + (isLabelled(view) ? 6 : 4) + (view.wanted.has("e") ? 9 : 0) + sum(dots) + through;
   });
   const added = views.filter(({ of }) => of === "logits").length > 1 ? 1 : 0;
   return { forward: sum(forward), backward: sum(backward) + added };
@@ -68,14 +68,14 @@ function weightPasses({ weights, table }: WeighedDot, views: readonly ViewInput[
 // --------------------------------------------------------------------------------------------------------- forward
 
 function forward(input: WideInput): readonly RowStatistics[] {
-  const known = input.views.map((view): Normaliser => {
-    const logits = viewedLogits(input, view);
+  const shown = input.views.map((view) => viewedLogits(input, view));
+  const known = input.views.map((view, v): Normaliser => {
     const labels = labelsOf(input, view);
-    return labels === null ? normaliser(logits) : normaliserAndTarget(logits, labels);
+    return labels === null ? normaliser(shown[v]) : normaliserAndTarget(shown[v], labels);
   });
   return input.views.map((view, v) => {
-    const logits = viewedLogits(input, view);
-    const { m, s, t, r } = known[v];
+    const logits = shown[v];
+    const { m, s, t, r, others } = known[v];
     const { wanted } = view;
     return {
       m,
@@ -85,7 +85,7 @@ function forward(input: WideInput): readonly RowStatistics[] {
       n: wanted.has("n") && t !== null && r !== null ? softplus(tf.sub(r, t)) : null,
       e: wanted.has("e") ? entropy(logits, m, s) : null,
       dots: view.dots.map((dot) => tf.tidy(() => orNaN(dotOf(dot, input, known, logits, { m, s }), m))),
-      state: [],
+      state: others === null ? [] : [others.highest, others.logSum],
     };
   });
 }
@@ -101,12 +101,21 @@ function sourceOf(input: WideInput, view: ViewInput): tf.Tensor2D {
   return source;
 }
 
-type Normaliser = Pick<RowStatistics, "t" | "r"> & { readonly m: tf.Tensor1D; readonly s: tf.Tensor1D };
+interface LogSum {
+  readonly m: tf.Tensor1D;
+  readonly s: tf.Tensor1D;
+}
+
+type Normaliser = Pick<RowStatistics, "t" | "r"> &
+  LogSum & {
+    /** The highest of the entries beside the label's, and the logsumexp of these relative to it; null without labels. */
+    readonly others: { readonly highest: tf.Tensor1D; readonly logSum: tf.Tensor1D } | null;
+  };
 
 function normaliser(logits: tf.Tensor2D): Normaliser {
   // With the largest entry as the target, s keeps its digits where it is near 0.
   const { m, s } = normaliserAndTarget(logits, tf.argMax(logits, 1) as tf.Tensor1D);
-  return { m, s, t: null, r: null };
+  return { m, s, t: null, r: null, others: null };
 }
 
 function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normaliser {
@@ -127,7 +136,8 @@ function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normalis
   ) as tf.Tensor1D;
   const t = tf.sub(targetLogit, m) as tf.Tensor1D;
   const r = tf.add(tf.sub(highestOther, m), logOthers) as tf.Tensor1D;
-  return { m, s: logAddExp(r, t), t, r };
+  const others = { highest: highestOther as tf.Tensor1D, logSum: logOthers as tf.Tensor1D };
+  return { m, s: logAddExp(r, t), t, r, others };
 }
 
 function softplus(x: tf.Tensor): tf.Tensor1D {
@@ -142,7 +152,7 @@ function entropy(logits: tf.Tensor2D, m: tf.Tensor1D, s: tf.Tensor1D): tf.Tensor
   });
 }
 
-function nllOf(logits: tf.Tensor2D, { m, s }: Pick<Normaliser, "m" | "s">): tf.Tensor2D {
+function nllOf(logits: tf.Tensor2D, { m, s }: LogSum): tf.Tensor2D {
   return tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1)));
 }
 
@@ -151,7 +161,7 @@ function dotOf(
   input: WideInput,
   known: readonly Normaliser[],
   logits: tf.Tensor2D,
-  normaliser: Pick<Normaliser, "m" | "s">,
+  normaliser: LogSum,
 ): tf.Tensor1D {
   return tf.tidy(() => {
     if (dot.weights === "ones") return plainDot(logits, normaliser.m, dot.table);
@@ -230,22 +240,12 @@ function viewBackward(
       parts.push(
         tf.tidy(() => {
           const reached = tf.mul(column, weighed(entryWeights(weights, input, all), table)) as tf.Tensor2D;
-          return throughNll(nllOf(logits, statistics as Normaliser), reached);
+          return throughNll(nllOf(logits, statistics as LogSum), reached);
         }),
       );
   });
-  if (parts.length === 0) return tf.zerosLike(logits);
-  const sum = broadcastTo(parts.reduce(addAndDispose), logits.shape);
-  const gradient = throughView(view, sourceOf(input, view), sum);
-  const flaws = orNaN(tf.zerosLike(statistics.m as tf.Tensor1D), statistics.m as tf.Tensor1D);
-  return withoutDeadRows(tf.add(gradient, flaws.expandDims(1)), cotangents);
-}
-
-/** 0 in rows that nothing reaches, whatever their logits are. */
-function withoutDeadRows(gradient: tf.Tensor2D, { dots, ...named }: RowCotangents): tf.Tensor2D {
-  const given = [...Object.values(named), ...dots].flatMap((g) => (g === null ? [] : [tf.notEqual(g, 0)]));
-  const isLive = given.reduce<tf.Tensor>(tf.logicalOr, tf.zerosLike(given[0]));
-  return tf.where(isLive.expandDims(1), gradient, tf.zerosLike(gradient)) as tf.Tensor2D;
+  const sum = parts.length === 0 ? tf.zerosLike(logits) : broadcastTo(parts.reduce(addAndDispose), logits.shape);
+  return throughView(view, sourceOf(input, view), sum);
 }
 
 /** The sum of two tensors that are not needed any more. */
@@ -261,7 +261,7 @@ function broadcastTo(x: tf.Tensor2D, shape: [number, number]): tf.Tensor2D {
 
 /** g_s p_j. */
 function softmaxGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
-  const { m, s } = statistics as Normaliser;
+  const { m, s } = statistics as LogSum;
   return tf.tidy(() => tf.mul(tf.exp(tf.sub(tf.sub(logits, m.expandDims(1)), s.expandDims(1))), g.expandDims(1)));
 }
 
@@ -272,9 +272,10 @@ function targetGradient(
   statistics: RowStatistics,
   cotangents: RowCotangents,
 ): tf.Tensor2D {
-  const { m, s } = statistics as Normaliser;
+  const { m, s } = statistics as LogSum;
   const r = statistics.r as tf.Tensor1D;
   const t = statistics.t as tf.Tensor1D;
+  const [highestOther, logOthers] = statistics.state;
   return tf.tidy(() => {
     const target = positions(labels);
     const zero = tf.zerosLike(m);
@@ -286,7 +287,10 @@ function targetGradient(
     const own = tf.sub(tf.mul(forS, tf.exp(tf.sub(t, s))), tf.mul(forN, complement));
     const atTarget = tf.add(cotangents.t ?? zero, own);
     const gradient: tf.Tensor2D = tf.tidy(() => {
-      const relative = tf.sub(tf.sub(withoutTarget(logits, target), m.expandDims(1)), finiteOrZero(r).expandDims(1));
+      const relative = tf.sub(
+        tf.sub(withoutTarget(logits, target), highestOther.expandDims(1)),
+        finiteOrZero(logOthers).expandDims(1),
+      );
       return tf.mul(tf.exp(relative), others.expandDims(1));
     });
     return scatterUpdate(gradient, target, atTarget);
@@ -296,7 +300,7 @@ function targetGradient(
 /** g_e p_j (nll_j − e). */
 function entropyGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
   return tf.tidy(() => {
-    const nll = nllOf(logits, statistics as Normaliser);
+    const nll = nllOf(logits, statistics as LogSum);
     const above = tf.sub(belowInfinity(nll), (statistics.e as tf.Tensor1D).expandDims(1));
     return tf.mul(tf.mul(tf.exp(tf.neg(nll)), above), g.expandDims(1));
   });

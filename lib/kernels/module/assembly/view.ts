@@ -16,6 +16,8 @@ import { BIAS, CAP, pointer, SCALE } from "./words";
 /** |scale z / cap| at and above which tanh is taken as ±1, from which it differs by 8e-11. */
 const SATURATION: f64 = 12;
 
+const LOWEST_FINITE: f32 = -3.4028234663852886e38;
+
 /** The reference of the row that is worked on. */
 export let referenceLogit: f32 = 0;
 export let referenceBias: f32 = 0;
@@ -36,8 +38,9 @@ function isBiasedAndCapped(view: usize): bool {
 
 /** Sets the reference of a view that is not warped, or has only a cap or only a bias, from its one number. */
 export function referTo(view: usize, highest: f32): void {
-  const finite: f32 = highest == -Infinity ? 0 : highest;
   const biased = pointer(view, BIAS) != 0;
+  // A cap makes a finite number of −∞ too, the lowest that it lets through.
+  const finite: f32 = highest > -Infinity || highest != highest ? highest : biased || load<f32>(view + CAP) == 0 ? 0 : LOWEST_FINITE;
   referenceLogit = biased ? 0 : finite;
   referenceBias = biased ? finite : 0;
   referencePosition = -1;
