@@ -1,0 +1,94 @@
+/**
+ * Rows that the model is sure of, where soft labels, a teacher or a penalty agree with it: the gradient is small beside the
+ * numbers that it is the difference of, and is to keep its digits.
+ */
+import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  type AnyLoss,
+  add,
+  classWeights,
+  confidencePenalty,
+  crossEntropy,
+  distillation,
+  evaluateGradient,
+  focal,
+  language,
+  type PlainBatch,
+  pipe,
+  sum,
+  temperature,
+} from "lossmith";
+import { backends, behindGlass, gpuBackends, startBackend } from "../support/backends.ts";
+import { runCompiled } from "../support/compiled.ts";
+import { flat } from "../support/numbers.ts";
+
+const classes = 5;
+const top = 1;
+const numbers = [0.3, 0, -0.7, 0.1, 0.25];
+
+const row = (atTop: number): number[] => numbers.map((x, j) => (j === top ? atTop : Math.fround(x)));
+
+/** Soft labels that leave a part for the classes beside the top one. */
+const soft = (rest: number): number[] =>
+  numbers.map((_, j) => (j === top ? Math.fround(1 - rest) : Math.fround((rest * (1 + j)) / 14)));
+
+const weights = [1, 0.5, 2, 3, 1.5];
+
+interface Case {
+  readonly loss: AnyLoss;
+  readonly labels: PlainBatch["labels"];
+  /** How far a teacher's top logit is above the model's; null for none. */
+  readonly surer: number | null;
+}
+
+const softCases = [0, 1e-7, 1e-3].flatMap((rest) => [
+  [`soft labels, ${rest} beside the top`, { loss: crossEntropy, labels: [soft(rest)], surer: null }],
+  [
+    `weighted soft labels, ${rest} beside the top`,
+    { loss: pipe(crossEntropy, classWeights(weights)), labels: [soft(rest)], surer: null },
+  ],
+]);
+
+const cases: Readonly<Record<string, Case>> = {
+  ...Object.fromEntries(softCases),
+  "soft labels through a temperature": { loss: pipe(crossEntropy, temperature(0.8)), labels: [soft(0)], surer: null },
+  "focal soft labels": { loss: pipe(crossEntropy, focal({ gamma: 2 })), labels: [soft(0)], surer: null },
+  "a teacher nearly as sure": { loss: distillation(), labels: [top], surer: -0.5 },
+  "a surer teacher": { loss: distillation({ temperature: 2 }), labels: [top], surer: 3 },
+  "a teacher and a label that is another": { loss: distillation(), labels: [0], surer: 1 },
+  "a label and a teacher": { loss: pipe(crossEntropy, add(distillation())), labels: [top], surer: 1 },
+  "a confidence penalty": { loss: pipe(crossEntropy, confidencePenalty(0.1)), labels: [top], surer: null },
+  "the entropy alone": { loss: language.lossOf(language.entropy), labels: [top], surer: null },
+};
+
+/** The largest error of the gradient in each case, of the row's largest entry; the names of those where it is too large. */
+async function tooFar(tolerance: number): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const [name, { loss, labels, surer }] of Object.entries(cases)) {
+    for (const gap of [2, 5, 8, 12, 20, 30]) {
+      const teacher = surer === null ? {} : { teacher: [row(gap + surer)] };
+      const batch: PlainBatch = { logits: [row(gap)], labels, ...teacher };
+      const total = pipe(loss as typeof crossEntropy, sum);
+      const { gradient } = await runCompiled(total, batch, [1, classes]);
+      const expected = flat(evaluateGradient(total, batch));
+      const largest = Math.max(...expected.map(Math.abs));
+      const error = Math.max(...expected.map((x, j) => Math.abs(x - gradient[j]))) / largest;
+      if (!(error <= tolerance)) found.push(`${name}, a gap of ${gap}: ${error}`);
+    }
+  }
+  return found;
+}
+
+for (const backend of [...backends, ...gpuBackends]) {
+  describe(`confident rows on ${backend}`, () => {
+    beforeAll(startBackend(backend));
+
+    test("keep the digits of their gradient", async () => {
+      expect(await tooFar(2e-6)).toEqual([]);
+    });
+  });
+}
+
+test("confident rows by ordinary ops keep the digits of their gradient", async () => {
+  await behindGlass(async () => expect(await tooFar(6e-6)).toEqual([]));
+});
