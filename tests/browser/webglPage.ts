@@ -19,7 +19,8 @@ import {
 import { cases } from "../support/arbitraries.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
-import { checkKernel, newReport, type Report } from "./checkKernel.ts";
+import { checkKernel, newReport, type Report, runKernel } from "./checkKernel.ts";
+import { compareConfident, confidentCases, gaps } from "./confidentRows.ts";
 import {
   type DotCase,
   everyKindOfRow,
@@ -67,6 +68,46 @@ export async function everyKind({ tolerance }: { tolerance: number }): Promise<R
     for (const given of everyKindOfRow(classes, 3, random)) {
       checkKernel(webglRowStatistics, given, randomCotangents(given, random), report, tolerance);
     }
+  }
+  return report;
+}
+
+/** What the kernel makes of rows in which one entry is far above the rest, measured by the largest entry of the gradient. */
+export async function confidentRows({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  for (const classes of [2, 9, 600]) {
+    for (const gap of gaps) {
+      for (const confident of confidentCases(classes, gap, randomNumbers(classes + gap))) {
+        const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
+        compareConfident(outcome, confident, report, tolerance);
+      }
+    }
+  }
+  return report;
+}
+
+/** Weights of entries without probability, however small: a cross entropy is ∞ or −∞ by their sign; 0 adds nothing. */
+export async function impossibleEntries({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  const weights = [0.4, 1e-6, 1e-20, 1e-37, 0, -1e-20];
+  const [rows, classes] = [weights.length, 7];
+  const logits = filled(rows * classes, (i) => (i % classes === 3 ? Number.NEGATIVE_INFINITY : Math.sin(i)));
+  const targets = filled(rows * classes, (i) => (i % classes === 3 ? weights[Math.floor(i / classes)] : 0.1));
+  const table = filled(classes, (j) => j - 2);
+  const dots: readonly DotCase[] = [
+    { weights: "targets", table: null, times: "nll" },
+    { weights: "targets", table, times: "nll" },
+    { weights: "targets", table, times: "nothing" },
+    { weights: "ones", table, times: "logits" },
+    { weights: "ones", table: table.map((u) => -u), times: "logits" },
+  ];
+  for (const labels of [null, Int32Array.from({ length: rows }, (_, row) => row)]) {
+    const wanted = labels === null ? (["s"] as const) : (["n"] as const);
+    const views = [{ ...plainView, wanted, dots }];
+    const given = { rows, classes, logits, labels, targets, valid: null, teacher: null, views };
+    checkKernel(webglRowStatistics, given, randomCotangents(given, randomNumbers(4)), report, tolerance);
   }
   return report;
 }

@@ -35,6 +35,14 @@ const tolerance = 2e-6;
     expectRight(await page.run("everyKind", { tolerance }), 39);
   }, 100_000);
 
+  test("confident rows keep the digits of entropy, of cross entropies, and of their gradients", async () => {
+    expectRight(await page.run("confidentRows", { tolerance }), 495);
+  }, 100_000);
+
+  test("any weight of an entry without probability makes a cross entropy infinite", async () => {
+    expectRight(await page.run("impossibleEntries", { tolerance }), 2);
+  }, 100_000);
+
   test("large vocabularies", async () => {
     expectRight(await page.run("largeVocabularies", { tolerance }), 6);
   }, 100_000);
