@@ -156,7 +156,7 @@ function keptBytes(planned: Plan): number {
   const sumsOfOthers = read.flatMap(({ dots }) => dots.filter(({ times }) => times === "nll")).length;
   const state = 4 * sumsOfOthers + views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
   const others = [...statistics.values()].filter(
-    (s) => s.kind === "classwise" || (s.kind === "targetSum" && s.weighting === "targets"),
+    (s) => s.kind === "classwise" || s.kind === "wholeRow" || (s.kind === "targetSum" && s.weighting === "targets"),
   );
   return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + 1);
 }
@@ -168,6 +168,7 @@ function explainPlan(planned: Plan): string {
   const statistics = [...planned.statistics.values()];
   const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
   const portable = statistics.filter((s) => s.kind === "classwise").length;
+  const wholeRows = statistics.flatMap((s) => (s.kind === "wholeRow" ? [s.of.kind] : []));
   const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
     items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
@@ -180,6 +181,7 @@ function explainPlan(planned: Plan): string {
     ...(portable === 0
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
+    ...list("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
     `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
     ...(planned.coupled
       ? ["  rows share: a mean over the batch, so that it has no parts"]

@@ -201,6 +201,7 @@ function sumOfTable(table: Table, weighting: Weighting): Narrow {
 const rowAtomKinds = new Set<ClassAtom["kind"]>([
   "logsumexp",
   "entropy",
+  "wholeRow",
   "classSum",
   "parameter",
   "input",
@@ -253,6 +254,10 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
       return add(of("m", a.view), of("s", a.view));
     case "entropy":
       return of("e", a.view);
+    case "wholeRow": {
+      const value = statistic({ kind: "wholeRow", of: a.of, view: a.view });
+      return a.of.kind === "entmax" ? subtract(value, of("s", a.view)) : value;
+    }
     case "classSum":
       return lowerSum(a.body, "ones", by);
     case "aggregate":

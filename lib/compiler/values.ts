@@ -187,6 +187,7 @@ function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: R
 function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers {
   const key = keyOf(statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
+  if (statistic.kind === "wholeRow") return lookUp(state.wholeRows, key).value;
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);

@@ -52,7 +52,16 @@ export {
 } from "./expression.ts";
 export type { VocabularyAtom } from "./field.ts";
 export { type ClassAtom, type ClassExpression, lossOf } from "./loss.ts";
-export { complement, entropy, logOdds, logsumexp, nll, probability } from "./probability.ts";
+export {
+  complement,
+  entmaxExcess,
+  entropy,
+  logOdds,
+  logsumexp,
+  nll,
+  probability,
+  topEntropy,
+} from "./probability.ts";
 export { lift, step } from "./schedule.ts";
 
 /** The modifier that changes the value of every term of a loss; `name` is for error messages. */

@@ -19,6 +19,7 @@ import { applyLaw, type Field, type Law } from "./field.ts";
 import type { ParameterAtom } from "./parameter.ts";
 import type { Step } from "./schedule.ts";
 import { plainView, type View } from "./view.ts";
+import type { WholeRow } from "./wholeRow.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
@@ -27,6 +28,7 @@ export type ClassAtom =
   | Step
   | ParameterAtom
   | LogitsAtom
+  | WholeRowAtom
   /** The weight of class c; null is the hole for the field in focus. */
   | { readonly kind: "weight"; readonly field: Field | null }
   /** The sum of an expression over all classes: a number a row. */
@@ -55,6 +57,13 @@ export interface AggregateAtom {
  */
 export interface LogitsAtom {
   readonly kind: "nll" | "logOdds" | "logsumexp" | "entropy";
+  readonly view: View;
+}
+
+/** A number of the row that needs all its logits in another way; see ./wholeRow.ts. */
+export interface WholeRowAtom {
+  readonly kind: "wholeRow";
+  readonly of: WholeRow;
   readonly view: View;
 }
 
@@ -142,7 +151,7 @@ function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression 
   if (view === null || view === plainView) return e;
   return substituteWithin(
     e,
-    (a) => ("view" in a && a.view === plainView ? atom({ kind: a.kind, view }) : null),
+    (a) => ("view" in a && a.view === plainView ? atom({ ...a, view }) : null),
     (node) => (node === value ? value : null),
   );
 }
@@ -171,9 +180,7 @@ export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
 export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   const change = (e: ClassExpression): ClassExpression =>
-    substituteWithin(e, (a) =>
-      "view" in a && a.view.of === "logits" ? atom({ kind: a.kind, view: f(a.view) }) : null,
-    );
+    substituteWithin(e, (a) => ("view" in a && a.view.of === "logits" ? atom({ ...a, view: f(a.view) }) : null));
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };
 }
 

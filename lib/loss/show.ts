@@ -181,6 +181,10 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return `logsumexp(${showViewed(a.view)})`;
         case "entropy":
           return `H(${showViewed(a.view)})`;
+        case "wholeRow":
+          return a.of.kind === "entmax"
+            ? `(Ω*_${showScalar(a.of.alpha)}(${showViewed(a.view)}) − logsumexp(${showViewed(a.view)}))`
+            : `H_top${a.of.k}(${showViewed(a.view)})`;
         case "weight":
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":
