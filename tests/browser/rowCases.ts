@@ -244,6 +244,9 @@ function logOthers(z: Float64Array, y: number): number {
   return highest + Math.log(z.reduce((sum, x, j) => (j === y ? sum : sum + Math.exp(x - highest)), 0));
 }
 
+/** Probabilities below it are 0 in float32, so that even −∞ adds nothing there. */
+const lowestNormal = 1.2e-38;
+
 export interface RowGradient {
   readonly entries: Float64Array;
   /** The largest of what is added up for an entry: cotangents of opposite signs cancel. */
@@ -283,7 +286,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         ? null
         : weighting === "targets"
           ? (targets as Float64Array)
-          : entriesOf(given, row, given.views[weighting]).p;
+          : entriesOf(given, row, given.views[weighting]).p.map((p) => (p < lowestNormal ? 0 : p));
     return z.map((_, j) => (q === null ? 1 : q[j]) * (table === null ? 1 : table[j]));
   });
   view.dots.forEach(({ times }, i) => {
@@ -294,12 +297,13 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
   });
   if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
 
-  const throughDot = ({ times }: DotCase, w: Float64Array, j: number): readonly number[] => {
-    if (times === "logits") return [w[j]];
-    const sum = w.reduce((total, x) => total + x, 0);
-    if (j !== h) return [sum * p[j], -w[j]];
-    const ofOthers = w.reduce((total, x, k) => (k === h ? total : total + x), 0);
-    return [ofOthers, -sum * othersOfHighest];
+  const weightOfOthers = weights.map((w) => w.reduce((total, x, k) => (k === h ? total : total + x), 0));
+  const throughDot = (i: number, j: number): readonly number[] => {
+    const w = weights[i];
+    if (view.dots[i].times === "logits") return [w[j]];
+    const sum = weightOfOthers[i] + w[h];
+    // Only where h has most of p are the terms of the other form larger than what comes of them.
+    return j === h && p[h] > 0.5 ? [weightOfOthers[i], -sum * othersOfHighest] : [sum * p[j], -w[j]];
   };
   const sizeAtHighest = (g: (name: string) => number): number =>
     view.dots.reduce(
@@ -328,9 +332,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         g("r") * among,
         probability > 0 ? g("e") * probability * (s - (entry - m)) : 0,
         -g("e") * probability * e,
-        ...weights.flatMap((w, i) =>
-          g(`dot ${i}`) === 0 ? [] : throughDot(view.dots[i], w, j).map((part) => g(`dot ${i}`) * part),
-        ),
+        ...weights.flatMap((_, i) => (g(`dot ${i}`) === 0 ? [] : throughDot(i, j).map((part) => g(`dot ${i}`) * part))),
       ];
       size = Math.max(size, slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0));
       // Where a label is left out that is not the highest entry, the digits of 1 − p are lost there.
