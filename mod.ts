@@ -63,7 +63,16 @@ export { lawMonoid, lossEq, lossMonoid, lossShow, scheduleRing } from "./lib/los
 export * as language from "./lib/loss/language.ts";
 export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
 export { type ParameterAtom, parameter, type Trainable } from "./lib/loss/parameter.ts";
-export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export { at, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export {
+  addSchedules,
+  divideSchedules,
+  maxSchedules,
+  minSchedules,
+  multiplySchedules,
+  powSchedules,
+  subtractSchedules,
+} from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch } from "./lib/reference/plainBatch.ts";
