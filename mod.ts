@@ -13,6 +13,7 @@ export { type CountTokensOptions, countTokens } from "./lib/frequency/countToken
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
 export { add } from "./lib/library/add.ts";
+export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
 export { clip } from "./lib/library/clip.ts";
@@ -20,6 +21,7 @@ export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
+export { delay } from "./lib/library/delay.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
@@ -39,6 +41,7 @@ export { type PolynomialOptions, polynomial } from "./lib/library/polynomial.ts"
 export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
 export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
+export { repeat } from "./lib/library/repeat.ts";
 export { scale } from "./lib/library/scale.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { temperature } from "./lib/library/temperature.ts";
