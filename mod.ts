@@ -31,6 +31,8 @@ export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.
 export { fromFunction } from "./lib/library/fromFunction.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export type { Interpolation } from "./lib/library/interpolate.ts";
+export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
+export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
 export { join } from "./lib/library/join.ts";
 export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
@@ -51,6 +53,11 @@ export { sgdr } from "./lib/library/sgdr.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
+export {
+  type DecayShape,
+  type WarmupStableDecayOptions,
+  warmupStableDecay,
+} from "./lib/library/warmupStableDecay.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
 export type { Nested } from "./lib/loss/batch.ts";
 export {
