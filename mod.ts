@@ -13,13 +13,17 @@ export { type CountTokensOptions, countTokens } from "./lib/frequency/countToken
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
 export { add } from "./lib/library/add.ts";
+export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
 export { clip } from "./lib/library/clip.ts";
 export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
+export { type CosineOneCycleOptions, cosineOneCycle } from "./lib/library/cosineOneCycle.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
+export { type CyclicalOptions, cyclical, type RampShape } from "./lib/library/cyclical.ts";
+export { delay } from "./lib/library/delay.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
@@ -27,22 +31,35 @@ export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { fromFunction } from "./lib/library/fromFunction.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
+export type { Interpolation } from "./lib/library/interpolate.ts";
+export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
+export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
 export { join } from "./lib/library/join.ts";
 export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
+export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
+export { piecewiseInterpolate } from "./lib/library/piecewiseInterpolate.ts";
 export { poly } from "./lib/library/poly.ts";
 export { type PolynomialOptions, polynomial } from "./lib/library/polynomial.ts";
 export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
 export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
+export { repeat } from "./lib/library/repeat.ts";
 export { scale } from "./lib/library/scale.ts";
+export { sgdr } from "./lib/library/sgdr.ts";
+export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
+export {
+  type DecayShape,
+  type WarmupStableDecayOptions,
+  warmupStableDecay,
+} from "./lib/library/warmupStableDecay.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
 export type { Nested } from "./lib/loss/batch.ts";
 export {
@@ -63,7 +80,16 @@ export { lawMonoid, lossEq, lossMonoid, lossShow, scheduleRing } from "./lib/los
 export * as language from "./lib/loss/language.ts";
 export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
 export { type ParameterAtom, parameter, type Trainable } from "./lib/loss/parameter.ts";
-export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export { at, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export {
+  addSchedules,
+  divideSchedules,
+  maxSchedules,
+  minSchedules,
+  multiplySchedules,
+  powSchedules,
+  subtractSchedules,
+} from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch } from "./lib/reference/plainBatch.ts";
