@@ -25,6 +25,8 @@ export { crossEntropy } from "./lib/library/crossEntropy.ts";
 export { type CyclicalOptions, cyclical, type RampShape } from "./lib/library/cyclical.ts";
 export { delay } from "./lib/library/delay.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
+export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
+export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
@@ -53,6 +55,7 @@ export { scale } from "./lib/library/scale.ts";
 export { sgdr } from "./lib/library/sgdr.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
+export { sparsemax } from "./lib/library/sparsemax.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {

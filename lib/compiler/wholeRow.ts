@@ -41,77 +41,84 @@ export function wholeRowGradient(
 
 // ---------------------------------------------------------------------------------------------------------- entmax
 
-/** Newton's method comes from below, by a factor of e a step where alpha is near 1, and doubles its digits near the end. */
-const newtonSteps = 40;
-
+/** ../reference/entmax.ts has the formulas. */
 function entmaxForward(alpha: number, rows: ViewedRows): WholeRowState {
-  const tau = isHostBackend() ? thresholdsOnHost(alpha, rows) : thresholds(alpha, rows);
-  const p = probabilities(alpha, rows, tau);
+  const x = relative(rows);
+  const c = isHostBackend() ? thresholdsOnHost(alpha, rows) : thresholds(alpha, x, rows.m);
   // An entry without probability adds 0 also at −∞.
-  const mean = rowSums(tf.mul(p, tf.maximum(relative(rows), -3.4e38)));
-  const powers = rowSums(powerOf(p, alpha));
-  const value = tf.add(mean, tf.div(tf.sub(1, powers), alpha * (alpha - 1))) as tf.Tensor1D;
-  return { value, kept: [tau] };
+  const mean = rowSums(tf.mul(normalised(unscaled(alpha, x, c).p), tf.maximum(x, -3.4e38)));
+  const value = tf.add(tf.div(c, alpha), tf.mul(mean, 1 - 1 / alpha)) as tf.Tensor1D;
+  return { value, kept: [c] };
 }
 
-function entmaxGradient(alpha: number, rows: ViewedRows, { kept: [tau] }: WholeRowState): tf.Tensor2D {
-  return probabilities(alpha, rows, tau);
+function entmaxGradient(alpha: number, rows: ViewedRows, { kept: [c] }: WholeRowState): tf.Tensor2D {
+  return tf.tidy(() => normalised(unscaled(alpha, relative(rows), c).p));
 }
 
 function relative({ logits, m }: ViewedRows): tf.Tensor2D {
   return tf.sub(logits, m.expandDims(1));
 }
 
-/** [(alpha − 1) (z_j − m) − τ]_+. */
-function excess(alpha: number, rows: ViewedRows, tau: tf.Tensor1D): tf.Tensor2D {
-  return tf.relu(tf.sub(tf.mul(relative(rows), alpha - 1), tau.expandDims(1)));
+function normalised(p: tf.Tensor2D): tf.Tensor2D {
+  return tf.div(p, rowSums(p).expandDims(1));
 }
 
-function probabilities(alpha: number, rows: ViewedRows, tau: tf.Tensor1D): tf.Tensor2D {
-  return tf.tidy(() => {
-    const powers = powerOf(excess(alpha, rows, tau), 1 / (alpha - 1));
-    return tf.div(powers, rowSums(powers).expandDims(1)) as tf.Tensor2D;
-  });
+/** The probabilities before they add up to 1, and their slopes. */
+function unscaled(
+  alpha: number,
+  x: tf.Tensor2D,
+  c: tf.Tensor1D,
+): { readonly p: tf.Tensor2D; readonly slope: () => tf.Tensor2D } {
+  const excess = tf.mul(tf.sub(x, c.expandDims(1)), alpha - 1);
+  const base = tf.relu(tf.add(excess, 1)) as tf.Tensor2D;
+  if (alpha === 2) return { p: base, slope: () => tf.step(base) };
+  if (alpha === 1.5) return { p: tf.square(base), slope: () => base };
+  // As an exponential the large power of an alpha near 1 costs no digits.
+  const power = tf.exp(tf.div(logarithmOf1And(tf.maximum(excess, -0.9999999)), alpha - 1));
+  const p = tf.mul(tf.step(base), power) as tf.Tensor2D;
+  return { p, slope: () => tf.div(p, tf.maximum(base, 1e-30)) };
 }
 
-/** x^power for x ≥ 0, and 0 at 0 for any power. */
-function powerOf(x: tf.Tensor2D, power: number): tf.Tensor2D {
-  if (power === 1) return x;
-  if (power === 2) return tf.square(x);
-  return tf.mul(tf.step(x), tf.pow(tf.maximum(x, 1e-30), power));
+/** log(1 + x), near 0 by 2 artanh(x / (x + 2)): a GPU's logarithm loses the digits that a large power needs. */
+function logarithmOf1And(x: tf.Tensor): tf.Tensor {
+  const s = tf.div(x, tf.add(x, 2));
+  const square = tf.square(s);
+  const series = tf.add(1, tf.mul(square, tf.add(1 / 3, tf.mul(square, tf.add(1 / 5, tf.div(square, 7))))));
+  return tf.where(tf.less(tf.abs(x), 0.2), tf.mul(tf.mul(s, 2), series), tf.log(tf.add(x, 1)));
 }
 
-function thresholds(alpha: number, rows: ViewedRows): tf.Tensor1D {
-  const power = 1 / (alpha - 1);
-  let tau: tf.Tensor1D = tf.sub(tf.zerosLike(rows.m), 1);
+/** Newton's method comes from below, by 1 a step where alpha is near 1, and doubles its digits near the end. */
+const newtonSteps = 30;
+
+function thresholds(alpha: number, x: tf.Tensor2D, m: tf.Tensor1D): tf.Tensor1D {
+  // A row without statistics has no threshold.
+  let c: tf.Tensor1D = tf.mul(m, 0);
   for (let i = 0; i < newtonSteps; i++) {
-    const before = tau;
-    tau = tf.tidy(() => {
-      const x = excess(alpha, rows, before);
-      const slope = tf.mul(rowSums(power === 1 ? tf.step(x) : powerOf(x, power - 1)), power);
-      const step = tf.div(tf.sub(rowSums(powerOf(x, power)), 1), slope);
-      return tf.add(before, tf.relu(step)) as tf.Tensor1D;
+    const before = c;
+    c = tf.tidy(() => {
+      const { p, slope } = unscaled(alpha, x, before);
+      return tf.add(before, tf.relu(tf.div(tf.sub(rowSums(p), 1), rowSums(slope())))) as tf.Tensor1D;
     });
     before.dispose();
   }
-  // A row without statistics has none here.
-  return tf.add(tau, tf.mul(rows.m, 0)) as tf.Tensor1D;
+  return c;
 }
 
 function thresholdsOnHost(alpha: number, { logits, m }: ViewedRows): tf.Tensor1D {
   const [count, classes] = logits.shape;
   const values = logits.dataSync();
   const highest = m.dataSync();
-  const tau = Float32Array.from({ length: count }, (_, row) => {
+  const lowest = -1 / (alpha - 1);
+  const c = Float32Array.from({ length: count }, (_, row) => {
     if (!Number.isFinite(highest[row])) return Number.NaN;
     const entries: number[] = [];
     for (let j = row * classes; j < (row + 1) * classes; j++) {
-      const x = (alpha - 1) * (values[j] - highest[row]);
-      if (x > -1) entries.push(x);
+      const x = values[j] - highest[row];
+      if (x > lowest) entries.push(x);
     }
     return entmaxThreshold(alpha, entries);
   });
-  return tf.tensor1d(tau);
+  return tf.tensor1d(c);
 }
 
 // ----------------------------------------------------------------------------------------------------- top entropy

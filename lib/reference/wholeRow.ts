@@ -14,14 +14,10 @@ export function wholeRow(of: WholeRow, logits: Float64Array, step: number): Valu
   if (Number.isNaN(logsumexp)) return { value: Number.NaN, gradient: logits.map(() => Number.NaN) };
   if (of.kind === "topEntropy") return topEntropy(of.k, logits);
   const alpha = at(of.alpha, step);
-  const p = entmaxOf(alpha, logits);
-  // Relative to the highest logit, where logsumexp is the nll of that entry.
-  const m = logits.reduce((a, b) => Math.max(a, b));
+  const { p, value } = entmaxOf(alpha, logits);
+  // Relative to the highest logit, logsumexp is the nll of that entry.
   const logSum = nll.reduce((a, b) => Math.min(a, b));
-  const mean = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (logits[j] - m)), 0);
-  const powers = p.reduce((sum, x) => sum + x ** alpha, 0);
-  const value = mean + (1 - powers) / (alpha * (alpha - 1)) - logSum;
-  return { value, gradient: p.map((x, j) => x - Math.exp(-nll[j])) };
+  return { value: value - logSum, gradient: p.map((x, j) => x - Math.exp(-nll[j])) };
 }
 
 /** Entries that are as high as the k-th share what is left of the k places. */
