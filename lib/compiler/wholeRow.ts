@@ -4,9 +4,9 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { rowSums } from "../kernels/sums.ts";
+import { entmaxThreshold } from "../loss/entmax.ts";
 import { at } from "../loss/schedule.ts";
 import type { WholeRow } from "../loss/wholeRow.ts";
-import { entmaxThreshold } from "../reference/entmax.ts";
 import { isHostBackend } from "./entries.ts";
 
 /** Rows of logits in a view: [N, V], and the highest entry of each, [N]. */
@@ -41,7 +41,7 @@ export function wholeRowGradient(
 
 // ---------------------------------------------------------------------------------------------------------- entmax
 
-/** ../reference/entmax.ts has the formulas. */
+/** ../loss/entmax.ts has the formulas. */
 function entmaxForward(alpha: number, rows: ViewedRows): WholeRowState {
   const x = relative(rows);
   const c = isHostBackend() ? thresholdsOnHost(alpha, rows) : thresholds(alpha, x, rows.m);

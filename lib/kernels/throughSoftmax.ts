@@ -9,11 +9,16 @@ import * as tf from "@tensorflow/tfjs";
 import { rowSums } from "./sums.ts";
 
 /** Shaders form tanh from exponentials, so that nothing is left of it near 0. */
-const exactTanh = new Set(["cpu", "wasm", "tensorflow"]);
+const inexactTanh = new Set(["webgl", "webgpu"]);
+
+/** How many ops `throughNll` runs on the current backend. */
+export function opsThroughNll(): number {
+  return inexactTanh.has(tf.getBackend()) ? 32 : 16;
+}
 
 /** 1 − p = 1 − exp(−nll), which keeps its digits where nll is small. */
 export function complement(nll: tf.Tensor): tf.Tensor {
-  if (exactTanh.has(tf.getBackend())) {
+  if (!inexactTanh.has(tf.getBackend())) {
     const h = tf.tanh(tf.mul(nll, 0.5));
     return tf.div(tf.mul(h, 2), tf.add(h, 1));
   }

@@ -1,7 +1,8 @@
 /** The numbers of ../loss/wholeRow.ts in float64, with their gradients. */
+
+import { entmaxOf } from "../loss/entmax.ts";
 import { at } from "../loss/schedule.ts";
 import type { WholeRow } from "../loss/wholeRow.ts";
-import { entmaxOf } from "./entmax.ts";
 import { softmaxOf } from "./softmax.ts";
 
 export interface ValueAndGradient {

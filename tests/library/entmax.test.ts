@@ -25,7 +25,7 @@ import {
   sum,
   temperature,
 } from "lossmith";
-import { entmaxOf } from "../../lib/reference/entmax.ts";
+import { entmaxOf } from "../../lib/loss/entmax.ts";
 import { backends, behindGlass, gpuBackends, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { distance, expectClose, flat } from "../support/numbers.ts";
