@@ -55,6 +55,7 @@ if ("Bun" in globalThis) {
           disposed: await page.run("disposed", null),
           onlyNullAdapter: await page.run("onlyNullAdapter", null),
           zeros: await page.run("zeros", null),
+          startedAgain: await page.run("startedAgain", null),
         };
       } finally {
         await page.close();
