@@ -242,6 +242,22 @@ describe("the report", () => {
   const matrix = (...more: string[]): ReturnType<typeof run> =>
     run({ runtime: "Bun", path, arguments: more, timeout: 100_000 });
 
+  test("skips a cell without its driver, in a line that says what to install, and fails where CI is set", async () => {
+    const withoutDriver = (CI: string): ReturnType<typeof run> =>
+      run({
+        ...{ runtime: "Bun", path, arguments: ["--cell", "deno/webgpu"], timeout: 20_000 },
+        ...{ driver: "/nonexistent", environment: { CI } },
+      });
+    const line = "no GPU and no software driver was found: Debian has one, apt-get install mesa-vulkan-drivers";
+    const [onMachine, onCI] = [await withoutDriver(""), await withoutDriver("true")];
+    expect(onMachine.code).toBe(0);
+    expect(onMachine.output).toContain(`deno/webgpu is skipped: ${line}\n`);
+    expect(onMachine.output).toContain("matrix: 0 cells passed, 0 failed, 1 skipped");
+    expect(onCI.code).toBe(1);
+    expect(onCI.output).toContain(`deno/webgpu FAILED: ${line}\n`);
+    expect(onCI.output).toContain("matrix: 0 cells passed, 1 failed, 0 skipped");
+  }, 50_000);
+
   test("ends with 1 where a check fails, and tells how to see it again", async () => {
     const cell = ["--cell", "bun/cpu", "--tolerance", "1e-12"];
     const failing = await matrix(...cell, "--compositions", "20");
