@@ -8,13 +8,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { LossError } from "../loss/error.ts";
+import { evaluateField } from "../loss/field.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
 import { listOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
 import { detachTensors } from "./saved.ts";
-import { bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
+import { type Bound, bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { combineTerms, narrowRunner, type Reached, sharesOf } from "./values.ts";
 
@@ -103,8 +104,18 @@ function refuseParts(plan: Plan, name: string): void {
 }
 
 function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
-  const bound = bindBatch(plan, rows, loss.tables, loss.variables);
+  const bound = bind(loss, plan, rows, loss.variables);
   return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
+}
+
+/** Of several fields whose weights cannot be, the loss's first is told, whichever table is folded first. */
+function bind(loss: Executable, plan: Plan, rows: Rows, parameters: ParameterValues): Bound {
+  try {
+    return bindBatch(plan, rows, loss.tables, parameters);
+  } catch (error) {
+    if (error instanceof LossError) for (const field of plan.fields) evaluateField(field, rows.step);
+    throw error;
+  }
 }
 
 type Output = "loss" | "perToken" | "numerators";
@@ -123,7 +134,7 @@ function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Outp
   const value: tf.Tensor = tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const [logits] = inputs as tf.Tensor[];
-    const bound = bindBatch(plan, readRows(loss, plan, batch), loss.tables, loss.variables);
+    const bound = bind(loss, plan, readRows(loss, plan, batch), loss.variables);
     const forward = runForward(plan, bound, logits, readDenominators(plan, batch), output);
     const { tensors, attach } = detachTensors(forward.saved);
     save(tensors);
@@ -149,7 +160,7 @@ function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Outp
 
 function runForward(
   plan: Plan,
-  bound: ReturnType<typeof bindBatch>,
+  bound: Bound,
   logits: tf.Tensor,
   given: tf.Tensor1D | null,
   output: Output,
@@ -206,7 +217,7 @@ function carryGradient(
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
       refuseSecondOrder();
       const again = attach(saved);
-      const bound = bindBatch(plan, again.rows, loss.tables, again.parameters);
+      const bound = bind(loss, plan, again.rows, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
       const numerators = reachedNumerators(plan, output, forward, dy);
       const denominators = reachedDenominators(plan, divided, forward, numerators);

@@ -16,11 +16,13 @@ export async function runCompiled(
   const compiled = compile(loss);
   const { logits: plain, ...rest } = batch;
   const logits = tf.tensor(plain as number[], [...shape], "float32");
-  const total = (z: tf.Tensor): tf.Scalar => tf.sum(compiled({ ...(rest as Omit<Batch, "logits">), logits: z }));
-  const value = compiled({ ...(rest as Omit<Batch, "logits">), logits });
-  const gradient = tf.grad(total)(logits);
+  const of = (z: tf.Tensor): tf.Tensor => compiled({ ...(rest as Omit<Batch, "logits">), logits: z });
+  const value = of(logits);
+  // Not by tf.sum: it throws where there are no rows, on webgpu and webgl.
+  const ones = tf.ones(value.shape);
+  const gradient = tf.grad(of)(logits, ones);
   const result = { value: [...(await value.data())], gradient: [...(await gradient.data())] };
   compiled.dispose();
-  tf.dispose([logits, value, gradient]);
+  tf.dispose([logits, value, ones, gradient]);
   return result;
 }
