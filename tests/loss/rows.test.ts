@@ -292,6 +292,39 @@ describe("Lambert's W", () => {
   });
 });
 
+describe("expm1", () => {
+  const xs = [-90, -3, -0.6, -0.5, -0.49, -0.1, -1e-3, -1e-7, -1e-20, 0, 1e-20, 1e-7, 1e-3, 0.1, 0.49, 0.5, 0.6, 3, 80];
+
+  test("keeps the digits of small numbers in numbers, in loops and in tensors", async () => {
+    const loss = pipe(lossOf(unary("expm1", input("x"))), perToken);
+    const rows = { logits: xs.map(() => [0, 0]), labels: xs.map(() => 0), inputs: { x: xs } };
+    expect(flat(evaluate(loss, rows))).toEqual(xs.map(Math.expm1));
+    const expectExact = async (): Promise<void> => {
+      const { value } = await runCompiled(loss, rows, [xs.length, 2]);
+      value.forEach((y, i) => {
+        const exact = Math.expm1(Math.fround(xs[i]));
+        expect(Math.abs(y - exact)).toBeLessThanOrEqual(4e-7 * Math.abs(exact));
+      });
+    };
+    for (const backend of backends) {
+      await startBackend(backend)();
+      await expectExact();
+    }
+    await behindGlass(expectExact);
+  });
+
+  test("of NaN and of infinities is that of float64", async () => {
+    const edges = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const loss = pipe(lossOf(unary("expm1", input("x"))), perToken);
+    const rows = { logits: edges.map(() => [0, 0]), labels: edges.map(() => 0), inputs: { x: edges } };
+    const inTensors = async (): Promise<void> => {
+      expect((await runCompiled(loss, rows, [3, 2])).value).toEqual(edges.map(Math.expm1));
+    };
+    await inTensors();
+    await behindGlass(inTensors);
+  });
+});
+
 describe("fromFunction", () => {
   const halves = fromFunction((step) => 2 ** -step);
 
