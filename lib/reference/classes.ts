@@ -34,6 +34,8 @@ export function classMeaning(
         return softmaxOf(viewedLogits(a.view, rows, row))[a.kind];
       case "weight":
         return rows.weights(a.field as Field);
+      case "target":
+        return targets(row);
       case "classSum":
         return aggregateEntries("sum", visit(a.body), rows.classes);
       case "input":
@@ -72,6 +74,7 @@ function sequenceLength({ shape }: PlainRows): number {
 
 /** The valid rows that an aggregate at `row` is over. */
 function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+  if (over === "row") return rows.valid[row] ? [row] : [];
   const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
   return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
 }

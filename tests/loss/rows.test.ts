@@ -76,6 +76,7 @@ const valid = ignoreIndex(-1);
 const each = evaluate(pipe(crossEntropy, valid, perToken), batch) as number[][];
 
 const length = overSequence(constant(1));
+const { overTargets } = language;
 const losses: Readonly<Record<string, AnyLoss>> = {
   "an input": pipe(lossOf(subtract(nll, input("reference"))), valid),
   "a position": pipe(
@@ -88,6 +89,12 @@ const losses: Readonly<Record<string, AnyLoss>> = {
     crossEntropy,
     modulate("relative", (loss) => divide(loss, batchMean(loss))),
     modulate("squared", (loss) => multiply(loss, loss)),
+    valid,
+  ),
+  "a function of the row's own loss": pipe(
+    crossEntropy,
+    labelSmoothing(0.2),
+    modulate("squared", (loss) => multiply(overTargets(loss), unary("log1p", overTargets(loss)))),
     valid,
   ),
   "an aggregate of an aggregate, detached in part": pipe(
@@ -273,6 +280,16 @@ describe("Lambert's W", () => {
         expect(Math.abs(unaryNumber.lambertW(x) - w)).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(w)));
       }),
     );
+    const published = [
+      [-1 / Math.E, -1],
+      [-0.34, -0.654],
+      [-0.2, -0.259],
+      [0, 0],
+      [0.12, 0.108],
+      [Math.E, 1],
+      [5, 1.327],
+    ];
+    for (const [x, w] of published) expect(Math.abs(unaryNumber.lambertW(x) - w)).toBeLessThan(5e-4);
     expect(unaryNumber.lambertW(-1)).toBeNaN();
     expect(unaryNumber.lambertW(-1 / Math.E)).toBeCloseTo(-1, 6);
     expect(unaryNumber.lambertW(1)).toBeCloseTo(0.5671432904097838, 15);
