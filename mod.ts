@@ -13,6 +13,7 @@ export { type CountTokensOptions, countTokens } from "./lib/frequency/countToken
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
 export { add } from "./lib/library/add.ts";
+export { balancedSoftmax } from "./lib/library/balancedSoftmax.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
 export { clip } from "./lib/library/clip.ts";
@@ -20,17 +21,27 @@ export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
+export { dft } from "./lib/library/dft.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { fromFunction } from "./lib/library/fromFunction.ts";
+export { fromProbabilities } from "./lib/library/fromProbabilities.ts";
+export {
+  type GeneralisedCrossEntropyOptions,
+  generalisedCrossEntropy,
+} from "./lib/library/generalisedCrossEntropy.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export { join } from "./lib/library/join.ts";
-export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { klDivergence } from "./lib/library/klDivergence.ts";
+export { type LabelSmoothingOptions, labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { type LdamOptions, ldam } from "./lib/library/ldam.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
+export { type MileOptions, mile } from "./lib/library/mile.ts";
+export { mixCE } from "./lib/library/mixCE.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
@@ -41,6 +52,8 @@ export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
 export { scale } from "./lib/library/scale.ts";
 export { softcap } from "./lib/library/softcap.ts";
+export { type SuperLossOptions, superLoss } from "./lib/library/superLoss.ts";
+export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/library/symmetricCrossEntropy.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
