@@ -13,6 +13,7 @@ export { type CountTokensOptions, countTokens } from "./lib/frequency/countToken
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
 export { add } from "./lib/library/add.ts";
+export { balancedSoftmax } from "./lib/library/balancedSoftmax.ts";
 export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
@@ -24,6 +25,7 @@ export { type CosineOneCycleOptions, cosineOneCycle } from "./lib/library/cosine
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
 export { type CyclicalOptions, cyclical, type RampShape } from "./lib/library/cyclical.ts";
 export { delay } from "./lib/library/delay.ts";
+export { dft } from "./lib/library/dft.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
 export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
@@ -32,15 +34,24 @@ export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { fromFunction } from "./lib/library/fromFunction.ts";
+export { fromProbabilities } from "./lib/library/fromProbabilities.ts";
+export {
+  type GeneralisedCrossEntropyOptions,
+  generalisedCrossEntropy,
+} from "./lib/library/generalisedCrossEntropy.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export type { Interpolation } from "./lib/library/interpolate.ts";
 export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
 export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
 export { join } from "./lib/library/join.ts";
-export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { klDivergence } from "./lib/library/klDivergence.ts";
+export { type LabelSmoothingOptions, labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { type LdamOptions, ldam } from "./lib/library/ldam.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
 export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
+export { type MileOptions, mile } from "./lib/library/mile.ts";
+export { mixCE } from "./lib/library/mixCE.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
@@ -56,6 +67,8 @@ export { sgdr } from "./lib/library/sgdr.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { sparsemax } from "./lib/library/sparsemax.ts";
+export { type SuperLossOptions, superLoss } from "./lib/library/superLoss.ts";
+export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/library/symmetricCrossEntropy.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {

@@ -190,6 +190,7 @@ function explainPlan(planned: Plan): string {
         : []),
     ...list("inputs", planned.inputs),
     ...(planned.teacher ? ["  reads a teacher's logits beside the model's own"] : []),
+    ...(planned.probabilities ? ["  reads probabilities, whose logarithm [N, V] is formed first and kept"] : []),
     ...list("trainable parameters", [...planned.parameters.keys()]),
     ...list("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),

@@ -153,7 +153,7 @@ function classValuesOf(state: State, runner: NarrowRunner): (e: Expression<Class
   return interpreter(
     tensorAlgebra((a: ClassAtom): RowValues => {
       if (a.kind === "nll" || a.kind === "logOdds") return logitsAtomValue(a, context) as tf.Tensor as tf.Tensor1D;
-      if (a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize")
+      if (a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize" || a.kind === "target")
         return context.constantOf(a) as RowValues;
       return runner.rows(listOf(lowerRowAtom(a, "targets")))[0].expandDims(1) as tf.Tensor as tf.Tensor1D;
     }),

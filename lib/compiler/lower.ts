@@ -51,6 +51,7 @@ function lowerAtLabel(e: ClassExpression): Narrow {
     (a) => {
       if (a.kind === "nll") return of("n", a.view);
       if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
+      if (a.kind === "target") return constant(1);
       return lowerRowAtom(a, "label");
     },
     (node) => {
@@ -261,6 +262,8 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     case "classSum":
       return lowerSum(a.body, "ones", by);
     case "aggregate":
+      // Integer labels want no gradient, which is what a row's own number is kept apart for.
+      if (a.over === "row" && by === "label") return lower(a.body, by);
       return atom({ kind: "aggregate", over: a.over, body: weigh(valid, lower(a.body, by)), classes: a.body });
     case "step":
     case "vocabularySize":

@@ -63,7 +63,7 @@ export type NarrowAtom =
 export const rowWeight: Narrow = { kind: "atom", atom: { kind: "rowWeight" } };
 export const valid: Narrow = { kind: "atom", atom: { kind: "valid" } };
 
-/** A sum over the valid rows of a row's sequence, or a mean over those of the batch. */
+/** The row's own number, a sum over the valid rows of its sequence, or a mean over those of the batch. */
 export interface NarrowAggregate {
   readonly kind: "aggregate";
   readonly over: AggregateAtom["over"];

@@ -221,12 +221,14 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
     if (weighting === "targets") return withoutInvalidRows(rows.targets as tf.Tensor2D, rows.read);
     return tf.exp(tf.neg(logitsAtomValue({ kind: "nll", view: weighting }, { viewed })));
   };
+  const weights = weightsOf();
   return {
-    weights: weightsOf(),
+    weights,
     viewed,
     constantOf: (a) => {
       if (a.kind === "step") return stepValue(a, rows.step);
       if (a.kind === "vocabularySize") return rows.classes;
+      if (a.kind === "target" && weights !== null) return weights;
       if (a.kind === "weight" && a.field !== null)
         return lookUp(tables, keyOf(atom({ kind: "weight", field: a.field }))).tensor;
       throw new Error(`unreachable: ${a.kind} in a class-wise sum`);

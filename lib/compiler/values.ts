@@ -169,9 +169,12 @@ function positions(rows: Rows): tf.Tensor1D {
   return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
 }
 
-/** The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid. */
+/**
+ * Each row's own number, the sum of its sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are
+ * not valid.
+ */
 function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  if (rows.count === 0) return values;
+  if (over === "row" || rows.count === 0) return values;
   const ones = tf.ones<tf.Rank.R1>([rows.count]);
   if (over === "batch") {
     const count = tf.maximum(total(rows.validWeight ?? ones), 1);

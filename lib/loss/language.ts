@@ -3,7 +3,8 @@
  * built from these pieces shows, evaluates, compiles, differentiates and explains itself like a built-in one.
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
- *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and over numbers that rows share,
+ *   `overSequence(body)` and `batchMean(body)`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
@@ -30,7 +31,7 @@ import { type Keep, keep } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
+import { appendTerm, type ClassAtom, type ClassExpression, mapValues, overAllClasses } from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -104,6 +105,14 @@ export function input(name: string): ClassExpression {
 export const position: ClassExpression = atom({ kind: "position" });
 
 /**
+ * In a loss: the sum of an expression over the row's targets, which is its value at an integer label. A function of a row's
+ * whole loss is one of this.
+ */
+export function overTargets(body: ClassExpression): ClassExpression {
+  return atom({ kind: "aggregate", over: "row", body });
+}
+
+/**
  * In a loss: the sum of an expression, at each row's targets, over the valid rows of the row's sequence: the last axis of
  * the labels.
  */
@@ -119,7 +128,17 @@ export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
 }
 
-/** In a loss: the sum of an expression over all classes. */
+/**
+ * In a loss: the weight of the class among the row's targets; 1 at an integer label, where there are no others. Such a loss
+ * is not linear in soft labels.
+ */
+export const target: ClassExpression = atom({ kind: "target" });
+
+/**
+ * In a loss: the sum of an expression over all classes.
+ *
+ * @throws LossError where the expression reads `target`.
+ */
 export function overClasses(body: ClassExpression): ClassExpression {
-  return atom({ kind: "classSum", body });
+  return overAllClasses(body, "overClasses");
 }

@@ -10,7 +10,8 @@ export function normalForm(loss: AnyLoss): string {
   const terms = finalTerms(loss).map(
     (t) => `${t.reduction} ${normal(t.value)} over ${normal(t.weight)} by ${normalAtom(t.targets)}`,
   );
-  return `${terms.sort().join(" + ")} without ${loss.ignored.join()}`;
+  const of = loss.probabilities ? "probabilities" : "logits";
+  return `${terms.sort().join(" + ")} of ${of} without ${loss.ignored.join()}`;
 }
 
 const commutative = new Set<string>(["add", "multiply", "min", "max"]);

@@ -13,6 +13,9 @@ export const logOdds: ClassExpression = atom({ kind: "logOdds", view: plainView 
 /** p_c = softmax(z)_c. */
 export const probability: ClassExpression = unary("sigmoid", logOdds);
 
+/** p_c again, from nll alone: a loss that reads nothing else costs what cross entropy does. */
+export const likelihood: ClassExpression = unary("exp", subtract(constant(0), nll));
+
 /** 1 − p_c. */
 export const complement: ClassExpression = unary("sigmoid", subtract(constant(0), logOdds));
 

@@ -37,6 +37,8 @@ export function classMeaning(
         return wholeRow(a.of, viewedLogits(a.view, rows, row), rows.step).value;
       case "weight":
         return rows.weights(a.field as Field);
+      case "target":
+        return targets(row);
       case "classSum":
         return aggregateEntries("sum", visit(a.body), rows.classes);
       case "input":
@@ -75,6 +77,7 @@ function sequenceLength({ shape }: PlainRows): number {
 
 /** The valid rows that an aggregate at `row` is over. */
 function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+  if (over === "row") return rows.valid[row] ? [row] : [];
   const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
   return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
 }

@@ -4,6 +4,7 @@ import {
   type AnyLoss,
   add,
   addK,
+  balancedSoftmax,
   classBalanced,
   classWeights,
   clip,
@@ -11,18 +12,25 @@ import {
   constant,
   cosine,
   crossEntropy,
+  dft,
   distillation,
   exponentialDecay,
   type Frequencies,
   focal,
   freqWeights,
   fromCounts,
+  fromProbabilities,
+  generalisedCrossEntropy,
   ignoreIndex,
+  klDivergence,
   labelSmoothing,
   language,
+  ldam,
   linear,
   logitAdjustment,
   mean,
+  mile,
+  mixCE,
   type Numeric,
   normalise,
   override,
@@ -36,6 +44,8 @@ import {
   scale,
   softcap,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
   temperature,
   weightedMean,
   zLoss,
@@ -74,6 +84,12 @@ function numeric(min: number, max: number): fc.Arbitrary<Numeric> {
     fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear),
     fc.record({ init: within(min, max), steps, alpha: within(min / max, 1) }).map(cosine),
   );
+}
+
+/** A number or a schedule that stays between the two. */
+function slow(min: number, max: number): fc.Arbitrary<Numeric> {
+  const steps = fc.integer({ min: 1, max: 20 });
+  return fc.oneof(within(min, max), fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear));
 }
 
 function named(name: string, change: fc.Arbitrary<unknown>): fc.Arbitrary<NamedChange> {
@@ -165,6 +181,27 @@ function decay(rate: number): language.ClassExpression {
   return unary("exp", multiply(constantOf(-rate), position));
 }
 
+/** What compositions are built on: klDivergence, which labelSmoothing refuses, where nothing is smoothed. */
+function bases(classes: number, smoothed: boolean): fc.Arbitrary<Composition> {
+  const counts = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: classes, maxLength: classes });
+  const others = fc.oneof(
+    fc
+      .record({ q: numeric(0, 1) })
+      .map((options) => ({ steps: ["generalisedCrossEntropy"], loss: generalisedCrossEntropy(options) })),
+    fc
+      .record({ alpha: numeric(0.1, 2), beta: numeric(0.1, 2), A: within(-9, 0) })
+      .map((options) => ({ steps: ["symmetricCrossEntropy"], loss: symmetricCrossEntropy(options) })),
+    fc
+      .record({ counts, maxMargin: numeric(0, 1), scale: numeric(0.5, 5) })
+      .map((options) => ({ steps: ["ldam"], loss: ldam(options) })),
+    fc.constant(
+      smoothed ? { steps: [], loss: crossEntropy } : { steps: ["klDivergence"], loss: klDivergence as AnyLoss },
+    ),
+  );
+  const plain: Composition = { steps: [], loss: crossEntropy };
+  return fc.oneof({ weight: 2, arbitrary: fc.constant(plain) }, { weight: 1, arbitrary: others });
+}
+
 const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
   { name: "sum", change: forget(sum) },
   { name: "mean", change: forget(mean) },
@@ -173,10 +210,29 @@ const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
 
 const noChange: NamedChange = { name: "", change: (loss) => loss };
 
+/** Far from Lambert's branch point, near which a float32 loss has half of its digits. */
+const confidences = fc.oneof(
+  fc.record({ lambda: slow(5, 20), tau: numeric(0.1, 1) }),
+  fc.record({ lambda: slow(5, 20) }),
+);
+
 /** A random loss over `classes` classes, from every combinator in every order that has a meaning. */
 export function compositions(classes: number, depth = 1): fc.Arbitrary<Composition> {
+  return fc.oneof(
+    { weight: 3, arbitrary: compositionsOf(classes, depth, true) },
+    { weight: 1, arbitrary: compositionsOf(classes, depth, false) },
+  );
+}
+
+/** Compositions in which labels may be smoothed, or those in which a loss may read the weights of its targets. */
+function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.Arbitrary<Composition> {
   // At a share of 1 the gradient is the difference of two equal parts, and has no digits to compare.
-  const smoothing = named("labelSmoothing", numeric(0, 0.9).map(labelSmoothing));
+  const smoothing = named(
+    "labelSmoothing",
+    fc
+      .tuple(numeric(0, 0.9), fc.constantFrom<"uniform" | "t5x">("uniform", "t5x"))
+      .map(([e, form]) => labelSmoothing(e, { form })),
+  );
   const modulators = fc.oneof(
     named("focal", fc.record({ gamma: numeric(0, 3), alpha: numeric(0.1, 2) }).map(focal)),
     named("poly", numeric(0, 2).map(poly)),
@@ -185,6 +241,15 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
     named(
       "logitAdjustment",
       numeric(0, 1).map((tau) => logitAdjustment(adjusted(classes), tau)),
+    ),
+    named("balancedSoftmax", fc.constant(balancedSoftmax(adjusted(classes)))),
+    named("dft", fc.constant(dft)),
+    named("mixCE", numeric(0, 1).map(mixCE)),
+    named("mile", fc.record({ gamma: numeric(0, 2) }).map(mile)),
+    named("superLoss", confidences.map(superLoss)),
+    named(
+      "superLoss of the batch's mean",
+      slow(40, 80).map((lambda) => superLoss({ lambda, tau: "batchMean" })),
     ),
   );
   const cooled = named(
@@ -209,12 +274,12 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   const addition =
     depth === 0
       ? taught
-      : compositions(classes, depth - 1).map((other) => ({
+      : compositionsOf(classes, depth - 1, smoothed).map((other) => ({
           name: `add(${other.steps.join(", ")})`,
           change: forget(add(other.loss as never)),
         }));
   const piece = fc.oneof(
-    smoothing.map((x) => [x]),
+    ...(smoothed ? [smoothing.map((x) => [x])] : []),
     weighing,
     modulators.map((x) => [x]),
     taught.map((x) => [x]),
@@ -224,18 +289,19 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   );
   return fc
     .tuple(
+      bases(classes, smoothed),
       fc.option(cooled),
       fc.option(capped),
       fc.array(piece, { maxLength: 4 }),
       fc.option(reductions),
       fc.array(anywhere(classes), { maxLength: 2 }),
     )
-    .map(([cool, cap, pieces, reduction, after]) => {
+    .map(([base, cool, cap, pieces, reduction, after]) => {
       const changes = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange, ...after].filter(
         (x) => x !== noChange,
       );
-      const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), crossEntropy);
-      return { steps: changes.map(({ name }) => name), loss };
+      const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), base.loss);
+      return { steps: [...base.steps, ...changes.map(({ name }) => name)], loss };
     });
 }
 
@@ -311,11 +377,31 @@ export interface Case {
   readonly batch: RandomBatch;
 }
 
-export const cases: fc.Arbitrary<Case> = fc
+export const casesOfLogits: fc.Arbitrary<Case> = fc
   .integer({ min: 2, max: 7 })
   .chain((classes) =>
     fc.record({ composition: compositions(classes), batch: batches(classes, within(-8, 8), { soft: true }) }),
   );
+
+/** One in eight with a batch of probabilities. */
+export const cases: fc.Arbitrary<Case> = fc
+  .tuple(casesOfLogits, fc.integer({ min: 1, max: 8 }))
+  .map(([one, n]) => (n === 1 ? withProbabilities(one) : one));
+
+function withProbabilities({ composition: { steps, loss }, batch }: Case): Case {
+  const logits = softmaxOfRows(batch.plain.logits, batch.shape.length) as PlainBatch["logits"];
+  return {
+    composition: { steps: [...steps, "fromProbabilities"], loss: forget(fromProbabilities)(loss) },
+    batch: { ...batch, plain: { ...batch.plain, logits } },
+  };
+}
+
+function softmaxOfRows(logits: unknown, rank: number): unknown {
+  if (rank > 0) return (logits as unknown[]).map((inner) => softmaxOfRows(inner, rank - 1));
+  const exponentials = (logits as number[]).map(Math.exp);
+  const total = exponentials.reduce((a, b) => a + b, 0);
+  return exponentials.map((x) => Math.fround(x / total));
+}
 
 /** Losses that keep one number a token. */
 export const perTokenCases: fc.Arbitrary<Case> = fc

@@ -8,17 +8,24 @@ import {
   compile,
   confidencePenalty,
   crossEntropy,
+  dft,
   distillation,
   focal,
   freqWeights,
   fromCounts,
+  fromProbabilities,
+  generalisedCrossEntropy,
   ignoreIndex,
+  klDivergence,
   LossError,
   labelSmoothing,
   language,
+  ldam,
   linear,
   logitAdjustment,
   mean,
+  mile,
+  mixCE,
   parameter,
   perToken,
   pipe,
@@ -26,6 +33,8 @@ import {
   ramp,
   scale,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
   temperature,
   zLoss,
 } from "lossmith";
@@ -192,6 +201,48 @@ export const features: Readonly<Record<string, () => Feature>> = {
     trained(lossOf(multiply(divide(nll, batchMean(nll)), plus(input("x"), overSequence(nll)))), () => ({
       inputs: { x: [1, 2] },
     })),
+
+  "robust losses, by the likelihood alone": () =>
+    trained(
+      pipe(
+        generalisedCrossEntropy(),
+        add(symmetricCrossEntropy({ alpha: 0.1, beta: 1 })),
+        add(ldam({ counts })),
+        mixCE(0.5),
+        dft,
+      ),
+    ),
+
+  "weights and confidences of the batch": () =>
+    trained(pipe(crossEntropy, mile(), superLoss({ tau: "batchMean" }), superLoss())),
+
+  "a divergence, with a gradient for the labels": () => {
+    const loss = compile(pipe(klDivergence, superLoss({ lambda: 2 })));
+    const z = logits();
+    const q = tf.tensor2d([0.2, 0.5, 0.3, 1, 0, 0], [2, 3]);
+    const both = tf.grads((x: tf.Tensor, y: tf.Tensor) => loss({ logits: x, labels: y }));
+    return {
+      step: () => tf.dispose(both([z, q])),
+      free: () => {
+        loss.dispose();
+        tf.dispose([z, q]);
+      },
+    };
+  },
+
+  "probabilities in place of logits": () => {
+    const loss = compile(pipe(crossEntropy, labelSmoothing(0.1), fromProbabilities));
+    const p = tf.tidy(() => tf.softmax(logits()));
+    return {
+      step: () => {
+        tf.grad((x: tf.Tensor) => loss({ logits: x, labels }))(p).dispose();
+      },
+      free: () => {
+        loss.dispose();
+        p.dispose();
+      },
+    };
+  },
 
   "a mask and ignored labels": () => {
     const masks = [
