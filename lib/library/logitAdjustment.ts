@@ -1,4 +1,4 @@
-import { type Frequencies, totalCount } from "../frequency/frequencies.ts";
+import { checkFrequencies, type Frequencies, totalCount } from "../frequency/frequencies.ts";
 import { type Keep, keep } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { add, atom, multiply, unary } from "../loss/expression.ts";
@@ -26,13 +26,7 @@ import type { BiasAtom } from "../loss/view.ts";
  * ```
  */
 export function logitAdjustment(frequencies: Frequencies, tau: Numeric = 1): Keep {
-  if (frequencies?.kind !== "frequencies") {
-    throw new LossError(
-      "logitAdjustment",
-      "got no Frequencies",
-      "Use fromCounts(counts) or countTokens(ids, { vocabSize })",
-    );
-  }
+  checkFrequencies(frequencies, "logitAdjustment");
   const unseen = frequencies.counts.indexOf(0);
   if (unseen >= 0) {
     throw new LossError(
