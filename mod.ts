@@ -19,6 +19,7 @@ export { type GoodTuringOptions, goodTuring } from "./lib/frequency/goodTuring.t
 export { type JelinekMercerOptions, jelinekMercer } from "./lib/frequency/jelinekMercer.ts";
 export { type KneserNeyOptions, kneserNey } from "./lib/frequency/kneserNey.ts";
 export { add } from "./lib/library/add.ts";
+export { balanced } from "./lib/library/balanced.ts";
 export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
@@ -35,17 +36,23 @@ export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
 export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
+export { face } from "./lib/library/face.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { fromFunction } from "./lib/library/fromFunction.ts";
+export { type GloveOptions, glove } from "./lib/library/glove.ts";
+export { type IdfOptions, idf } from "./lib/library/idf.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export type { Interpolation } from "./lib/library/interpolate.ts";
+export { inverseFrequency } from "./lib/library/inverseFrequency.ts";
 export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
 export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
 export { join } from "./lib/library/join.ts";
+export { keepProbability } from "./lib/library/keepProbability.ts";
 export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
 export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
+export { logarithmic } from "./lib/library/logarithmic.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
@@ -59,16 +66,24 @@ export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
 export { repeat } from "./lib/library/repeat.ts";
 export { scale } from "./lib/library/scale.ts";
 export { sgdr } from "./lib/library/sgdr.ts";
+export { sif } from "./lib/library/sif.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { sparsemax } from "./lib/library/sparsemax.ts";
+export {
+  type StretchedExponentialOptions,
+  stretchedExponential,
+} from "./lib/library/stretchedExponential.ts";
+export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
+export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {
   type DecayShape,
   type WarmupStableDecayOptions,
   warmupStableDecay,
 } from "./lib/library/warmupStableDecay.ts";
+export { type ZipfMandelbrotOptions, zipfMandelbrot } from "./lib/library/zipfMandelbrot.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
 export type { Nested } from "./lib/loss/batch.ts";
 export {

@@ -8,6 +8,7 @@
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
 import { byKind, type Kinds, kindsOf } from "./kinds.ts";
+import { medianOfSeen, ranksOf } from "./ranks.ts";
 import { at, isScheduled, type Schedule, type Step, stepValue } from "./schedule.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
@@ -25,6 +26,10 @@ export type VocabularyAtom =
   | { readonly kind: "value" }
   /** The raw count of the entry, whatever laws came before. */
   | { readonly kind: "count" }
+  /** The rank of the entry by its raw count: 1 for the most frequent, and the mean of their ranks for equal counts. */
+  | { readonly kind: "rank" }
+  /** The median of the raw counts of the entries that were seen. */
+  | { readonly kind: "medianCount" }
   /** `of`, but at some entries a weight of their own. */
   | {
       readonly kind: "overridden";
@@ -58,7 +63,7 @@ export interface Field {
 export function applyLaw(law: Law, field: Field): Field {
   const size = field.source.values.length;
   for (const a of atomsWithin(law.map)) {
-    if (a.kind === "count" && field.source.counts === null) {
+    if ((a.kind === "count" || a.kind === "rank" || a.kind === "medianCount") && field.source.counts === null) {
       throw new LossError(
         law.name,
         `it reads raw counts, and the field ${field.source.name} has none`,
@@ -212,6 +217,8 @@ interface Vocabulary {
   readonly size: number;
   readonly entries: number;
   readonly counts: Float64Array | null;
+  readonly ranks: () => Float64Array | null;
+  readonly medianCount: () => number;
   /** The place of an id among the entries. */
   readonly entryOf: (id: number) => number;
   readonly aggregate: (aggregate: "sum" | "max", entries: Entries) => number;
@@ -220,12 +227,19 @@ interface Vocabulary {
 function vocabularyOf({ source }: Field, kinds: Kinds | null): Vocabulary {
   const { counts, values } = source;
   const size = values.length;
+  const ranks = (): Float64Array | null => (counts === null ? null : ranksOf(counts));
+  const medianCount = (): number => (counts === null ? Number.NaN : medianOfSeen(counts));
   if (kinds === null) {
     const aggregate: Vocabulary["aggregate"] = (name, entries) => aggregateEntries(name, entries, size);
-    return { size, entries: size, counts, entryOf: (id) => id, aggregate };
+    return { size, entries: size, counts, ranks, medianCount, entryOf: (id) => id, aggregate };
   }
   return {
     size,
+    medianCount,
+    ranks: () => {
+      const all = ranks();
+      return all === null ? null : byKind(all, kinds);
+    },
     entries: kinds.first.length,
     counts: counts === null ? null : byKind(counts, kinds),
     entryOf: (id) => kinds.of[id],
@@ -249,6 +263,10 @@ function applyMap(law: Law, vocabulary: Vocabulary, before: Entries, atStep: num
         return before;
       case "count":
         return vocabulary.counts ?? Number.NaN;
+      case "rank":
+        return vocabulary.ranks() ?? Number.NaN;
+      case "medianCount":
+        return vocabulary.medianCount();
       case "overridden": {
         const base = evaluate(a.of);
         const result = typeof base === "number" ? new Float64Array(vocabulary.entries).fill(base) : base.slice();

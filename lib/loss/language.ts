@@ -5,7 +5,7 @@
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
- * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
+ * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
  *
  * @example
@@ -79,6 +79,15 @@ export const value: Expression<VocabularyAtom> = atom({ kind: "value" });
 
 /** In a law: the raw count of the entry. */
 export const count: Expression<VocabularyAtom> = atom({ kind: "count" });
+
+/**
+ * In a law: the rank of the entry by its raw count, 1 for the most frequent; entries of one count share the mean of
+ * their ranks.
+ */
+export const rank: Expression<VocabularyAtom> = atom({ kind: "rank" });
+
+/** In a law: the median of the raw counts of the entries that were seen. */
+export const medianCount: Expression<VocabularyAtom> = atom({ kind: "medianCount" });
 
 /** In a law or a loss: the number of entries of the vocabulary, V. */
 export const vocabularySize: Expression<VocabularyAtom & ClassAtom> = atom({ kind: "vocabularySize" });
