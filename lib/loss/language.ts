@@ -4,7 +4,8 @@
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
- * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
+ * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
+ *   `weighRows(name, weight)` weighs the rows.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
  *
@@ -30,7 +31,7 @@ import { type Keep, keep } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
+import { appendTerm, type ClassAtom, type ClassExpression, mapValues, weighTerms } from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -72,6 +73,14 @@ export function modulate(name: string, change: (value: ClassExpression) => Class
 /** The modifier that adds a term, which weights attached before do not reach; `name` is for error messages. */
 export function append(name: string, value: ClassExpression): Keep {
   return keep(name, (loss) => appendTerm(loss, value));
+}
+
+/**
+ * The modifier that weighs the rows of every term by a number of the row, of at least 0: in the value, and in what a
+ * weighted mean is divided by. `name` is for error messages.
+ */
+export function weighRows(name: string, weight: ClassExpression): Keep {
+  return keep(name, (loss) => weighTerms(loss, weight));
 }
 
 /** In a law: the weight of the entry before the law. */
