@@ -12,6 +12,7 @@ export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/freq
 export { addK } from "./lib/frequency/addK.ts";
 export { countContinuations } from "./lib/frequency/countContinuations.ts";
 export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
+export { type DecayedCounts, type DecayedCountsOptions, decayedCounts } from "./lib/frequency/decayedCounts.ts";
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { floor } from "./lib/frequency/floor.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
@@ -54,6 +55,7 @@ export { type LinearOptions, linear } from "./lib/library/linear.ts";
 export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
 export { logarithmic } from "./lib/library/logarithmic.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
+export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";

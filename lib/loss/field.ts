@@ -7,7 +7,7 @@
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
-import { byKind, type Kinds, kindsOf } from "./kinds.ts";
+import { byKind, eachAlone, type Kinds, kindsOf } from "./kinds.ts";
 import { medianOfSeen, ranksOf } from "./ranks.ts";
 import { at, isScheduled, type Schedule, type Step, stepValue } from "./schedule.ts";
 
@@ -18,6 +18,8 @@ export interface FieldSource {
   readonly name: string;
   readonly values: Float64Array;
   readonly counts: Float64Array | null;
+  /** Where the numbers change while training: goes up with each change. The arrays are never written in place. */
+  readonly version?: number;
 }
 
 export type VocabularyAtom =
@@ -80,6 +82,39 @@ export function applyLaw(law: Law, field: Field): Field {
     }
   }
   return { source: field.source, laws: [...field.laws, law] };
+}
+
+/**
+ * A source whose numbers are read anew whenever the version of what they are read from has changed.
+ */
+export function changingSource(
+  name: string,
+  from: { readonly version: number },
+  read: () => Pick<FieldSource, "values" | "counts">,
+): FieldSource {
+  let known: { readonly version: number; readonly numbers: Pick<FieldSource, "values" | "counts"> } | null = null;
+  const numbers = (): Pick<FieldSource, "values" | "counts"> => {
+    const { version } = from;
+    if (known === null || known.version !== version) known = { version, numbers: read() };
+    return known.numbers;
+  };
+  return {
+    name,
+    get values() {
+      return numbers().values;
+    },
+    get counts() {
+      return numbers().counts;
+    },
+    get version() {
+      return from.version;
+    },
+  };
+}
+
+/** Goes up with each change of the source's numbers. */
+export function fieldVersion({ source }: Field): number {
+  return source.version ?? 0;
 }
 
 function atomsWithin(e: Expression<VocabularyAtom>): readonly VocabularyAtom[] {
@@ -159,6 +194,8 @@ export function evaluateKinds(field: Field, atStep: number, kinds: Kinds): Float
 
 /** The kinds of entries that have the same weights in each of the fields at every step. */
 export function kindsOfEntries(fields: readonly Field[], size: number): Kinds {
+  // What is the same now will not be, and to tell it at each change takes longer than it saves.
+  if (fields.some(({ source }) => source.version !== undefined)) return eachAlone(size);
   const settled = fields.map(settle);
   const alone = settled.flatMap(({ rest }) => rest.flatMap(({ map }) => overriddenIds(map)));
   const columns = fields.flatMap(({ source }, i) => {
@@ -191,6 +228,7 @@ function evaluateEntries(field: Field, atStep: number, kinds: Kinds | null): Flo
 }
 
 interface SettledField {
+  readonly version: number;
   /** The values after the laws before the first that has a schedule. */
   readonly settled: Entries;
   readonly rest: readonly Law[];
@@ -198,15 +236,16 @@ interface SettledField {
 
 const settledFields = new WeakMap<Field, SettledField>();
 
-/** The part of a field that is the same at every step: it is computed once. */
+/** The part of a field that is the same at every step: it is computed once, or once for each change of its source. */
 function settle(field: Field): SettledField {
   const known = settledFields.get(field);
-  if (known !== undefined) return known;
+  const version = fieldVersion(field);
+  if (known !== undefined && known.version === version) return known;
   const first = field.laws.findIndex(isScheduledLaw);
   const constant = first < 0 ? field.laws : field.laws.slice(0, first);
   const vocabulary = vocabularyOf(field, null);
   const settled = constant.reduce<Entries>((before, law) => applyMap(law, vocabulary, before, 0), field.source.values);
-  const result = { settled, rest: first < 0 ? [] : field.laws.slice(first) };
+  const result = { version, settled, rest: first < 0 ? [] : field.laws.slice(first) };
   settledFields.set(field, result);
   return result;
 }
