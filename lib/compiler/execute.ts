@@ -11,7 +11,7 @@ import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
-import { listOf } from "./narrow.ts";
+import { listOf, type Narrow, narrowAtomsOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
 import { logitsOf, throughLog } from "./probabilities.ts";
@@ -51,12 +51,19 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
 /** The denominators of a batch, [terms], which do not look at the logits. */
 export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
   return constantOf(() => {
-    const integer = { ...loss.plan("integer"), look: loss.check };
-    refuseParts(integer, "denominators");
+    const whole = loss.plan("integer");
+    refuseParts(whole, "denominators");
+    const integer = { ...whole, look: loss.check, inputs: inputsOf(whole.denominators) };
     const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
     const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
     return denominators(loss, rows.targets === null ? integer : loss.plan("soft"), rows);
   });
+}
+
+/** The names of the inputs that expressions read. */
+function inputsOf(expressions: readonly Narrow[]): readonly string[] {
+  const names = expressions.flatMap(narrowAtomsOf).flatMap((a) => (a.kind === "input" ? [a.name] : []));
+  return [...new Set(names)];
 }
 
 /** The loss that parts make. */

@@ -50,7 +50,9 @@ function weightFields(planned: Plan): readonly Field[] {
 function explainField(field: Field, step: number): string {
   const weights = evaluateField(field, step);
   const { counts } = field.source;
-  const when = isScheduledField(field) ? ` at step ${step}` : "";
+  const { version } = field.source;
+  const updated = version === undefined ? "" : ` after ${version} updates`;
+  const when = `${isScheduledField(field) ? ` at step ${step}` : ""}${updated}`;
   const special = overriddenIds(field).filter((id, i, ids) => ids.indexOf(id) === i);
   const shown = special.slice(0, 8).map((id) => `${id}: ${showNumber(weights[id])}`);
   return [

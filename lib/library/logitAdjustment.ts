@@ -1,4 +1,4 @@
-import { type Frequencies, totalCount } from "../frequency/frequencies.ts";
+import { checkFrequencies, type Frequencies, totalCount } from "../frequency/frequencies.ts";
 import { type Keep, keep } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { add, atom, multiply, unary } from "../loss/expression.ts";
@@ -31,9 +31,7 @@ export function logitAdjustment(frequencies: Frequencies, tau: Numeric = 1): Kee
 
 /** The same under another name. */
 export function adjustByPriors(name: string, frequencies: Frequencies, tau: Numeric): Keep {
-  if (frequencies?.kind !== "frequencies") {
-    throw new LossError(name, "got no Frequencies", "Use fromCounts(counts) or countTokens(ids, { vocabSize })");
-  }
+  checkFrequencies(frequencies, name);
   const unseen = frequencies.counts.indexOf(0);
   if (unseen >= 0) {
     throw new LossError(name, `class ${unseen} was never counted`, "Smooth the counts first, with addK(1)");

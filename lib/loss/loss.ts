@@ -182,6 +182,15 @@ export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpressi
   return { ...loss, terms };
 }
 
+/** Weighs every term: its value, and what a weighted mean of it is divided by. */
+export function weighTerms<L extends Data>(loss: L, w: ClassExpression): L {
+  checkLoss(loss, "loss");
+  return {
+    ...loss,
+    terms: loss.terms.map((term) => ({ ...term, value: weigh(w, term.value), weight: multiply(w, term.weight) })),
+  };
+}
+
 /** Adds a term that no weight field has reached yet. */
 export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
   return { ...loss, terms: [...loss.terms, termOf(value)] };
@@ -233,17 +242,9 @@ export function closedTerms(loss: Data): readonly Term[] {
 
 /** Weighs class c of every term by w_c, and takes the field into focus. */
 export function attachField<I extends Input>(loss: Loss<I, Kind>, field: Field): Loss<I, "with a weight field"> {
-  const w: ClassExpression = atom({ kind: "weight", field: null });
-  return {
-    terms: closedTerms(loss).map((term) => ({
-      ...term,
-      value: weigh(w, term.value),
-      weight: multiply(w, term.weight),
-    })),
-    focus: field,
-    ignored: loss.ignored,
-    probabilities: loss.probabilities,
-  };
+  const { ignored, probabilities } = loss;
+  const closed = { terms: closedTerms(loss), focus: field, ignored, probabilities };
+  return weighTerms(closed, atom({ kind: "weight", field: null }));
 }
 
 /** Applies a law to the field in focus. */

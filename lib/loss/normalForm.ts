@@ -72,7 +72,9 @@ function normalAtom(a: unknown): string {
 
 function normalField({ source, laws }: Field): string {
   const counts = laws.length === 0 ? "" : ` counted ${normalAtom(source.counts)}`;
-  return `field ${normalAtom(source.values)}${counts} ${laws.map((law) => normal(law.map)).join(" then ")}`;
+  // Numbers that change are equal to themselves alone.
+  const values = source.version === undefined ? normalAtom(source.values) : `changing ${identityOf(source)}`;
+  return `field ${values}${source.version === undefined ? counts : ""} ${laws.map((law) => normal(law.map)).join(" then ")}`;
 }
 
 const kinds = new Set(["constant", "atom", "unary", "binary", "select", "stopGradient", "within", "named"]);

@@ -129,6 +129,10 @@ function showLaw(law: Law, before: string): string {
         return inner;
       case "count":
         return "count(c)";
+      case "rank":
+        return "rank(c)";
+      case "medianCount":
+        return "median count";
       case "overridden":
         return `${law.name} of ${showExpression(a.of, atomText)}`;
       case "vocabularySize":

@@ -8,6 +8,7 @@ import {
   compile,
   confidencePenalty,
   crossEntropy,
+  decayedCounts,
   dft,
   distillation,
   focal,
@@ -29,6 +30,7 @@ import {
   parameter,
   perToken,
   pipe,
+  positionWeights,
   powerLaw,
   ramp,
   scale,
@@ -135,6 +137,20 @@ export const features: Readonly<Record<string, () => Feature>> = {
       ),
       (t) => ({ step: t % 500 }),
     ),
+
+  "counts that are updated at each step": () => {
+    const lately = decayedCounts(counts, { decay: 0.9 });
+    const own = trained(
+      pipe(crossEntropy, freqWeights(lately), powerLaw(0.5), labelSmoothing(0.1), positionWeights(powerLaw(0.5))),
+    );
+    return {
+      step: (t) => {
+        lately.update([t % 3, 0]);
+        own.step(t);
+      },
+      free: own.free,
+    };
+  },
 
   "smoothing, focal, z-loss and confidence penalty": () =>
     trained(pipe(crossEntropy, labelSmoothing(0.1), focal({ gamma: 2 }), zLoss(0.1), confidencePenalty(0.1))),
