@@ -152,11 +152,9 @@ describe("goodTuring", () => {
     expect(Math.abs((10 * smoothed[counted.counts.indexOf(0)]) / 586 - 0.2047782)).toBeLessThanOrEqual(5e-8);
   });
 
-  test("uses the raw estimates up to the first that tells no more than the line", () => {
-    // The line is far from what the first three have.
-    const r = [1, 2, 3, 4, 5, 6];
-    const entries = [10_000, 2000, 1500, 200, 136, 90];
-    const [unseen, total] = [7, sum(r.map((count, i) => count * entries[i]))];
+  /** The raw and the line's estimates for a table, and goodTuring's result given those that it uses. */
+  function estimatesOf(r: readonly number[], entries: readonly number[]) {
+    const total = sum(r.map((count, i) => count * entries[i]));
     const points = r.map((count, i) => [
       Math.log(count),
       Math.log(entries[i] / (0.5 * ((r[i + 1] ?? 2 * count - r[i - 1]) - (r[i - 1] ?? 0)))),
@@ -164,38 +162,44 @@ describe("goodTuring", () => {
     const [meanX, meanY] = [0, 1].map((axis) => sum(points.map((point) => point[axis])) / points.length);
     const slope = sum(points.map(([x, y]) => (x - meanX) * (y - meanY))) / sum(points.map(([x]) => (x - meanX) ** 2));
     const line = r.map((count) => count * (1 + 1 / count) ** (slope + 1));
-    const raw = r.map((count, i) => ((count + 1) * (entries[i + 1] ?? 0)) / entries[i]);
-    const smoothed = (used: (i: number) => boolean): number[] => {
-      const estimates = r.map((_, i) => (used(i) ? raw[i] : line[i]));
+    const above = r.map((count) => entries[r.indexOf(count + 1)] ?? 0);
+    const raw = r.map((count, i) => ((count + 1) * above[i]) / entries[i]);
+    const deviations = r.map((count, i) => {
+      const deviation = Math.sqrt((count + 1) ** 2 * (above[i] / entries[i] ** 2) * (1 + above[i] / entries[i]));
+      return Math.abs(raw[i] - line[i]) / deviation;
+    });
+    const expected = (isRaw: (i: number) => boolean): number[] => {
+      const estimates = r.map((_, i) => (isRaw(i) ? raw[i] : line[i]));
       const scale = (total - entries[0]) / sum(estimates.map((x, i) => x * entries[i]));
       return estimates.map((x) => x * scale);
     };
     const actual = (confidence: number): number[] => {
-      const counted = table(r, entries, unseen);
+      const counted = table(r, entries, 7);
       const { counts } = goodTuring({ confidence })(counted);
       return r.map((count) => counts[counted.counts.indexOf(count)]);
     };
-    const deviations = r.map((count, i) => {
-      const above = entries[i + 1] ?? 0;
-      const deviation = Math.sqrt((count + 1) ** 2 * (above / entries[i] ** 2) * (1 + above / entries[i]));
-      return Math.abs(raw[i] - line[i]) / deviation;
-    });
-    // The first three differ by many deviations, the fourth does not.
+    return { deviations, expected, actual };
+  }
+
+  test("uses the raw estimates up to the first that tells no more than the line", () => {
+    // The line is far from what the first three have.
+    const { deviations, expected, actual } = estimatesOf([1, 2, 3, 4, 5, 6], [10_000, 2000, 1500, 200, 136, 90]);
     expect(Math.min(...deviations.slice(0, 3))).toBeGreaterThan(3);
     expect(deviations[3]).toBeLessThan(1.96);
-    expectCounts(
-      actual(1.96),
-      smoothed((i) => i < 3),
-    );
-    expectCounts(
-      actual(1e6),
-      smoothed(() => false),
-    );
+    const firstThree = expected((i) => i < 3);
+    expectCounts(actual(1.96), firstThree);
+    const none = expected(() => false);
+    expectCounts(actual(1e6), none);
     // No entry was seen 7 times, so the last is the line's whatever the confidence.
-    expectCounts(
-      actual(0),
-      smoothed((i) => i < 5),
-    );
+    const allButLast = expected((i) => i < 5);
+    expectCounts(actual(0), allButLast);
+  });
+
+  test("uses no raw estimate beyond a gap", () => {
+    const { deviations, expected, actual } = estimatesOf([1, 2, 4, 5, 6], [10_000, 2000, 900, 800, 40]);
+    expect(deviations[2]).toBeGreaterThan(1.96);
+    const first = expected((i) => i < 1);
+    expectCounts(actual(0), first);
   });
 
   test("gives the unseen N₁ / N, the same counts the same, and keeps the total", () => {
