@@ -128,6 +128,8 @@ export interface BadBatch {
   readonly loss: AnyLoss;
   readonly batch: PlainBatch;
   readonly parts: readonly string[];
+  /** Whether it is seen in the logits alone: where the host cannot look at them without waiting, the second row is NaN. */
+  readonly inLogits?: boolean;
 }
 
 export const good: PlainBatch = {
@@ -187,6 +189,7 @@ export const badBatches: readonly BadBatch[] = [
       ],
     },
     parts: ["logits", "class 1 in row 1", "-2.5", "softmax"],
+    inLogits: true,
   },
   { name: "ragged labels", loss: crossEntropy, batch: { ...good, labels: [[0], 2] }, parts: ["labels", "ragged"] },
   { name: "a mask of another shape", loss: crossEntropy, batch: { ...good, mask: [true] }, parts: ["mask", "[1]"] },
