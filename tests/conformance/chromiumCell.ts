@@ -1,15 +1,9 @@
 /** The suite in headless Chromium. */
 import type { BackendName } from "lossmith";
-import { findChromium, openPage } from "../browser/chromium.ts";
+import { compileOnce, findChromium, openPage } from "../browser/chromium.ts";
 import type * as page from "./page.ts";
 import type { CellResult } from "./runCell.ts";
 import type { SuiteOptions, Watch } from "./suite/suite.ts";
-
-/**
- * Before a program of WebGL is drawn with, ANGLE has its parts compiled for their own sake, and then compiles it as a whole:
- * where the GPU is a program that is half of the cell's time.
- */
-const compileOnce = "--disable-angle-features=warmUpPipelineCacheAtLink,supportsGraphicsPipelineLibrary";
 
 const flags: Partial<Record<BackendName, readonly string[]>> = {
   webgl: [compileOnce],

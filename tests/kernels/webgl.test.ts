@@ -1,7 +1,7 @@
 /** The WebGL row statistics in Chromium, against the same formulas in float64. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Report } from "../browser/checkKernel.ts";
-import { hasChromium, openPage, type Page } from "../browser/chromium.ts";
+import { compileOnce, hasChromium, openPage, type Page } from "../browser/chromium.ts";
 import type * as functions from "../browser/webglPage.ts";
 
 const tolerance = 2e-6;
@@ -11,7 +11,8 @@ const tolerance = 2e-6;
   let page: Page<typeof functions>;
 
   beforeAll(async () => {
-    page = await openPage({ module: new URL("../browser/webglPage.ts", import.meta.url), timeout: 100_000 });
+    const module = new URL("../browser/webglPage.ts", import.meta.url);
+    page = await openPage({ module, flags: [compileOnce], timeout: 100_000 });
   }, 60_000);
 
   afterAll(async () => {

@@ -16,13 +16,19 @@ export async function runCompiled(
   const compiled = compile(loss);
   const { logits: plain, ...rest } = batch;
   const logits = tf.tensor(plain as number[], [...shape], "float32");
+  const made: tf.Tensor[] = [logits, ...compiled.variables.values()];
   const of = (z: tf.Tensor): tf.Tensor => compiled({ ...(rest as Omit<Batch, "logits">), logits: z });
-  const value = of(logits);
-  // Not by tf.sum: it throws where there are no rows, on webgpu and webgl.
-  const ones = tf.ones(value.shape);
-  const gradient = tf.grad(of)(logits, ones);
-  const result = { value: [...(await value.data())], gradient: [...(await gradient.data())] };
-  compiled.dispose();
-  tf.dispose([logits, value, ones, gradient]);
-  return result;
+  try {
+    const value = of(logits);
+    made.push(value);
+    // Not by tf.sum: it throws where there are no rows, on webgpu and webgl.
+    const ones = tf.ones(value.shape);
+    made.push(ones);
+    const gradient = tf.grad(of)(logits, ones);
+    made.push(gradient);
+    return { value: [...(await value.data())], gradient: [...(await gradient.data())] };
+  } finally {
+    compiled.dispose();
+    tf.dispose(made);
+  }
 }
