@@ -79,5 +79,5 @@ describe("the demo as a process", () => {
     }
     expect(readFileSync(join(folder, "report.md"), "utf8")).toContain("](picture.svg)");
     expect(readFileSync(join(folder, "picture.svg"), "utf8")).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
-  }, 30_000);
+  }, 60_000);
 });
