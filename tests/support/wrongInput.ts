@@ -176,18 +176,6 @@ export const badBatches: readonly BadBatch[] = [
     batch: { ...good, labels: [0.5, 1] },
     parts: ["labels", "0.5", "integer"],
   },
-  {
-    name: "logits in place of probabilities",
-    loss: pipe(crossEntropy, fromProbabilities),
-    batch: {
-      ...good,
-      logits: [
-        [1, 2, 3],
-        [0.5, -2.5, 3],
-      ],
-    },
-    parts: ["logits", "class 1 in row 1", "-2.5", "softmax"],
-  },
   { name: "ragged labels", loss: crossEntropy, batch: { ...good, labels: [[0], 2] }, parts: ["labels", "ragged"] },
   { name: "a mask of another shape", loss: crossEntropy, batch: { ...good, mask: [true] }, parts: ["mask", "[1]"] },
   {
