@@ -109,6 +109,27 @@ for (const backend of backends) {
       expect(distance([...(await through(z).data())], [...(await direct(z).data())])).toBeLessThan(1e-6);
     });
 
+    test("logits in place of probabilities are refused, with the place of the first that is negative", async () => {
+      const loss = pipe(crossEntropy, fromProbabilities);
+      const rows = {
+        logits: [
+          [1, 2, 3],
+          [0.5, -2.5, 3],
+        ],
+        labels: [0, 2],
+      };
+      const message = "logits: the probability of class 1 in row 1 is -2.5. Give probabilities";
+      expect(() => evaluate(loss, rows)).toThrow(message);
+      const { numTensors } = tf.memory();
+      const compiled = compile(loss);
+      const logits = tf.tensor2d(rows.logits);
+      expect(() => compiled({ ...rows, logits })).toThrow(message);
+      logits.dispose();
+      expect(tf.memory().numTensors).toBe(numTensors);
+      const nested = { logits: [rows.logits], labels: [rows.labels] };
+      await expect(runCompiled(loss, nested, [1, 2, 3])).rejects.toThrow("row [0, 1] is -2.5");
+    });
+
     test("a NaN spoils its own row and no other, nothing matters in rows that are not valid", async () => {
       const loss = pipe(crossEntropy, fromProbabilities, perToken);
       const rows = {
