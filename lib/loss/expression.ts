@@ -11,7 +11,17 @@ import { LossError } from "./error.ts";
 // ---------------------------------------------------------------------------------------------------------- model
 
 /** `lambertW(x)` is the principal branch: the w ≥ −1 with w · exp(w) = x, for x ≥ −1/e. */
-export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin" | "floor" | "lambertW";
+export type UnaryOperator =
+  | "exp"
+  | "log"
+  | "log1p"
+  | "softplus"
+  | "sigmoid"
+  | "cos"
+  | "sin"
+  | "floor"
+  | "abs"
+  | "lambertW";
 
 /** `weigh(w, x)` is w · x, and 0 where w is 0, whatever x is: a weight of 0 switches off even an infinite loss. */
 export type BinaryOperator = "add" | "subtract" | "multiply" | "divide" | "pow" | "min" | "max" | "weigh";
@@ -208,10 +218,14 @@ export const unaryNumber: Readonly<Record<UnaryOperator, (x: number) => number>>
   log: Math.log,
   log1p: Math.log1p,
   softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
-  sigmoid: (x) => (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x))),
+  sigmoid: (x) => {
+    const e = Math.exp(-Math.abs(x));
+    return (x < 0 ? e : 1) / (1 + e);
+  },
   cos: Math.cos,
   sin: Math.sin,
   floor: Math.floor,
+  abs: Math.abs,
   lambertW,
 };
 
