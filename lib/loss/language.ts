@@ -26,11 +26,11 @@
  *
  * @module
  */
-import { type Keep, keep } from "./combinator.ts";
+import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
+import { appendTerm, type ClassAtom, type ClassExpression, type ColumnAtom, mapValues } from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -51,18 +51,26 @@ export {
   within,
 } from "./expression.ts";
 export type { VocabularyAtom } from "./field.ts";
-export { type ClassAtom, type ClassExpression, lossOf } from "./loss.ts";
+export {
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  type ColumnExpression,
+  lossOf,
+  lossOfValues,
+} from "./loss.ts";
 export { complement, entropy, logOdds, logsumexp, nll, probability } from "./probability.ts";
 export { lift, step } from "./schedule.ts";
+export { overColumns, prediction, target } from "./values.ts";
 
 /** The modifier that changes the value of every term of a loss; `name` is for error messages. */
-export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): Keep {
-  return keep(name, (loss) => mapValues(loss, change));
+export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): KeepRows {
+  return keepRows(name, (loss) => mapValues(loss, change));
 }
 
 /** The modifier that adds a term, which weights attached before do not reach; `name` is for error messages. */
-export function append(name: string, value: ClassExpression): Keep {
-  return keep(name, (loss) => appendTerm(loss, value));
+export function append(name: string, value: ClassExpression): KeepRows {
+  return keepRows(name, (loss) => appendTerm(loss, value));
 }
 
 /** In a law: the weight of the entry before the law. */
@@ -84,7 +92,7 @@ export function overVocabulary(aggregate: "sum" | "max", body: Expression<Vocabu
  *
  * @throws LossError for an empty name.
  */
-export function input(name: string): ClassExpression {
+export function input(name: string): Expression<ClassAtom & ColumnAtom> {
   if (typeof name !== "string" || name === "") {
     throw new LossError("input(name)", `got ${JSON.stringify(name)}`, "Give the input a name");
   }
@@ -92,7 +100,7 @@ export function input(name: string): ClassExpression {
 }
 
 /** In a loss: the row's place in its sequence, 0 at the first along the last axis of the labels. */
-export const position: ClassExpression = atom({ kind: "position" });
+export const position: Expression<ClassAtom & ColumnAtom> = atom({ kind: "position" });
 
 /**
  * In a loss: the sum of an expression, at each row's targets, over the valid rows of the row's sequence: the last axis of

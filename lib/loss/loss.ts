@@ -9,6 +9,9 @@
  * field is null: attaching a field fills the hole with the field in focus so far and opens a new one; a law changes
  * the field in focus; everything else leaves the focus alone.
  *
+ * A loss over values has no classes: a row's value is one number, made of numbers over the columns of its predictions and
+ * targets.
+ *
  * Laws, tested to 1e-12 relative in `evaluate`:
  * - losses are a commutative monoid under `addLosses` with `emptyLoss`;
  * - with W a field and its laws: W(a + b) = W(a) + W(b) and W(s · a) = s · W(a).
@@ -36,7 +39,32 @@ export type ClassAtom =
   | { readonly kind: "input"; readonly name: string }
   /** The row's place in its sequence: 0 at the first along the last axis of the labels. */
   | { readonly kind: "position" }
+  | ColumnsAtom
   | AggregateAtom;
+
+/**
+ * A number of a row of values: the sum, the mean or the maximum of `body` over the columns. The gradient of a maximum is
+ * shared evenly by the columns that have it.
+ */
+export interface ColumnsAtom {
+  readonly kind: "overColumns";
+  readonly aggregate: ColumnAggregate;
+  readonly body: ColumnExpression;
+}
+
+export type ColumnAggregate = "sum" | "mean" | "max";
+
+/** What the atoms of an expression over the columns mean for one column of a row; what is not of the column is of the row. */
+export type ColumnAtom =
+  | Step
+  | ParameterAtom
+  | { readonly kind: "prediction" }
+  | { readonly kind: "target" }
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "position" }
+  | ColumnsAtom;
+
+export type ColumnExpression = Expression<ColumnAtom>;
 
 /**
  * A number that rows share. Of `body`, summed over the classes by the targets: the sum over the valid rows of the row's
@@ -64,8 +92,11 @@ export type ClassExpression = Expression<ClassAtom>;
 export type Reduction = "sum" | "mean" | "weightedMean" | "perToken";
 
 export interface Term {
-  /** What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. */
-  readonly targets: "labels" | View;
+  /**
+   * What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. "values" is a
+   * term over values, which has one number a row.
+   */
+  readonly targets: "labels" | "values" | View;
   readonly value: ClassExpression;
   readonly weight: ClassExpression;
   readonly reduction: Reduction | null;
@@ -75,7 +106,7 @@ export interface ReducedTerm extends Term {
   readonly reduction: Reduction;
 }
 
-/** What a loss is a function of: logits, or plain values. */
+/** What a loss is a function of: logits and labels, or predictions and targets of one shape. */
 export type Input = "logits" | "values";
 
 /** What may still be done to a loss; the text is what a type error shows. */
@@ -117,7 +148,14 @@ export function lossOf(
   value: ClassExpression,
   targets: Term["targets"] = "labels",
 ): Loss<"logits", "without a weight field"> {
-  return { terms: [termOf(value, targets)], focus: null, ignored: [] };
+  const loss: Loss<"logits", "without a weight field"> = { terms: [termOf(value, targets)], focus: null, ignored: [] };
+  return checkReads(loss, "lossOf(value)");
+}
+
+/** A loss over values, of one term: its value for a row. */
+export function lossOfValues(value: ClassExpression): Loss<"values", "without a weight field"> {
+  const loss: Loss<"values", "without a weight field"> = { terms: [termOf(value, "values")], focus: null, ignored: [] };
+  return checkReads(loss, "lossOfValues(value)");
 }
 
 function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
@@ -125,6 +163,44 @@ function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Te
 }
 
 export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], focus: null, ignored: [] };
+
+// ----------------------------------------------------------------------------------------------------------- input
+
+/** What a loss is a function of. A loss without a term is taken for one over logits. */
+export function inputOf({ terms }: Pick<AnyLoss, "terms">): Input {
+  return terms[0]?.targets === "values" ? "values" : "logits";
+}
+
+const readsLogits: ReadonlySet<ClassAtom["kind"]> = new Set<ClassAtom["kind"]>([
+  ...(["nll", "logOdds", "logsumexp", "entropy"] as const),
+  ...(["weight", "classSum", "vocabularySize"] as const),
+]);
+
+/** `loss`, or a LossError where a term over one input reads the other. */
+export function checkReads<L extends Pick<AnyLoss, "terms">>(loss: L, where: string): L {
+  for (const { targets, value } of loss.terms) {
+    const found = atomsWithinRow(value).find(({ kind }) =>
+      targets === "values" ? readsLogits.has(kind) : kind === "overColumns",
+    );
+    if (found === undefined) continue;
+    const values = targets === "values";
+    throw new LossError(
+      where,
+      values ? `it reads ${found.kind} of the logits in a loss over values` : "it reads values in a loss over logits",
+      values
+        ? "Read overColumns(…) of prediction and target, position, input(name) and what rows share"
+        : "Make a loss over predictions and targets with lossOfValues",
+    );
+  }
+  return loss;
+}
+
+/** The atoms of a per-class expression, those that aggregates are over too. */
+function atomsWithinRow(e: ClassExpression): readonly ClassAtom[] {
+  return atomsOf(e).flatMap((a) =>
+    a.kind === "classSum" || a.kind === "aggregate" ? [a, ...atomsWithinRow(a.body)] : [a],
+  );
+}
 
 // ----------------------------------------------------------------------------------------------------- combinators
 
@@ -151,7 +227,7 @@ function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression 
 function ownView(value: ClassExpression): View | null {
   for (const a of atomsOf(value)) {
     if ("view" in a && a.view.of === "logits") return a.view;
-    const inner = "body" in a ? ownView(a.body) : null;
+    const inner = a.kind === "classSum" || a.kind === "aggregate" ? ownView(a.body) : null;
     if (inner !== null) return inner;
   }
   return null;
@@ -165,7 +241,8 @@ export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpressi
 
 /** Adds a term that no weight field has reached yet. */
 export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
-  return { ...loss, terms: [...loss.terms, termOf(value)] };
+  const targets = inputOf(loss) === "values" ? "values" : "labels";
+  return { ...loss, terms: [...loss.terms, termOf(value, targets)] };
 }
 
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
@@ -235,6 +312,13 @@ export function scaleLoss<L extends Data>(loss: L, factor: Expression<Step | Par
 
 /** The sum of two losses: all terms of both. The focus stays `loss`'s. */
 export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, other: AnyLoss): Loss<I, K> {
+  if (loss.terms.length > 0 && other.terms.length > 0 && inputOf(loss) !== inputOf(other)) {
+    throw new LossError(
+      "add(other)",
+      `a loss over ${inputOf(other)} cannot be added to a loss over ${inputOf(loss)}: no batch fits both`,
+      "Compile each and add their values",
+    );
+  }
   return {
     ...loss,
     terms: [...loss.terms, ...closedTerms(other)],

@@ -4,7 +4,15 @@
  */
 import type { BinaryOperator, Expression } from "./expression.ts";
 import type { Field, Law, VocabularyAtom } from "./field.ts";
-import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import {
+  type AnyLoss,
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  type ColumnsAtom,
+  closedTerms,
+  type Term,
+} from "./loss.ts";
 import type { ParameterAtom, Trainable } from "./parameter.ts";
 import type { Step } from "./schedule.ts";
 import type { BiasAtom, View } from "./view.ts";
@@ -40,6 +48,9 @@ export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string):
         const level = precedence[node.operator];
         if (level === undefined) return `${node.operator}(${show(node.left, 0)}, ${show(node.right, 0)})`;
         if (isZero(node.left) && node.operator === "subtract") return `−${show(node.right, 3)}`;
+        if (node.operator === "multiply" && node.left === node.right) {
+          return outer > 3 ? `(${show(node.left, 4)}^2)` : `${show(node.left, 4)}^2`;
+        }
         const associative = node.operator === "add" || node.operator === "multiply" || node.operator === "weigh";
         const left = show(node.left, node.operator === "pow" ? 4 : level);
         const text = `${left}${symbol[node.operator]}${show(node.right, associative ? level : level + 1)}`;
@@ -189,6 +200,8 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return a.name;
         case "position":
           return "position";
+        case "overColumns":
+          return showColumns(a);
         case "aggregate":
           return `${a.over === "sequence" ? "Σ_sequence" : "mean_batch"}(${at(a.body, c)})`;
         case "vocabularySize":
@@ -197,7 +210,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
     });
   const { targets } = term;
   const summed = (e: ClassExpression): string => {
-    if (targets === "labels") return at(e, "y");
+    if (typeof targets === "string") return at(e, "y");
     return e.kind === "constant" ? at(e, "c") : `Σ_c softmax(${showViewed(targets)})_c · ${bracket(at(e, "c"))}`;
   };
   const value = summed(term.value);
@@ -214,6 +227,23 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
       return weight === "1" ? `Σ_i ${bracket(value)} / N` : `Σ_i ${bracket(value)} / Σ_i ${bracket(weight)}`;
     }
   }
+}
+
+function showColumns({ aggregate, body }: ColumnsAtom): string {
+  const inner = showExpression(body, (a: ColumnAtom): string => {
+    switch (a.kind) {
+      case "step":
+        return showStep(a);
+      case "parameter":
+      case "input":
+        return a.name;
+      case "overColumns":
+        return showColumns(a);
+      default:
+        return a.kind;
+    }
+  });
+  return `${aggregate === "sum" ? "Σ" : aggregate}_j(${inner})`;
 }
 
 function bracket(text: string): string {

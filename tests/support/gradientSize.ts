@@ -1,4 +1,4 @@
-import type { AnyLoss, PlainBatch } from "lossmith";
+import type { AnyLoss, Input, PlainBatches } from "lossmith";
 import { differentiate } from "../../lib/loss/differentiate.ts";
 import { atom, atomsOf } from "../../lib/loss/expression.ts";
 import type { Entries } from "../../lib/loss/field.ts";
@@ -6,13 +6,14 @@ import { type ClassExpression, finalTerms } from "../../lib/loss/loss.ts";
 import { classMeaning, type TargetsOf, targetsOf } from "../../lib/reference/classes.ts";
 import { evaluate } from "../../lib/reference/evaluate.ts";
 import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.ts";
+import { columnsSize, columnsSlope } from "./columnsSize.ts";
 
 /**
  * A twentieth of the size of the parts that a row's gradient is the sum of, the largest over the rows: what a tolerance
  * of 2e-5 is taken relative to where a gradient is small. There its parts cancel, and the error that is allowed is a
  * millionth of them, some sixteen roundings of float32.
  */
-export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
+export function gradientSize(loss: AnyLoss, batch: PlainBatches[Input]): number {
   return 0.05 * rowSizes(loss, batch, partsOf).reduce((a, b) => Math.max(a, b), 0);
 }
 
@@ -20,13 +21,13 @@ export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
  * The same for values: it matters where a value is the small difference of its parts, such as a divergence of two near
  * distributions, or a loss less a penalty that is nearly as large.
  */
-export function valueSize(loss: AnyLoss, batch: PlainBatch): number {
+export function valueSize(loss: AnyLoss, batch: PlainBatches[Input]): number {
   return 0.05 * rowSizes(loss, batch, valueParts).reduce((a, b) => a + b, 0);
 }
 
 type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf) => number;
 
-function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly number[] {
+function rowSizes(loss: AnyLoss, batch: PlainBatches[Input], parts: Parts): readonly number[] {
   const rows = readPlainBatch(loss, batch);
   const shares = finalTerms(loss).map((term) => {
     // The denominator of a weighted mean is the sum of the term whose value is its weight.
@@ -53,9 +54,17 @@ function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly numb
 function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf): number {
   const meaning = classMeaning(rows, row, targets);
   return atomsOf(e)
-    .filter((a) => "view" in a || a.kind === "aggregate")
-    .map((a) => weighedSum(seed, meaning(differentiate(e, (b) => b === a)), meaning(atom(a)), rows.classes))
+    .filter((a) => "view" in a || a.kind === "aggregate" || a.kind === "overColumns")
+    .map((a) => {
+      const value = a.kind === "overColumns" ? columnsSize(a, rows, row) : meaning(atom(a));
+      return weighedSum(seed, meaning(differentiate(e, (b) => b === a)), value, widthOf(seed, rows));
+    })
     .reduce((x, y) => x + y, 0);
+}
+
+/** How many classes a row's expression has: one where it is over values. */
+function widthOf(seed: Entries, { classes }: PlainRows): number {
+  return typeof seed === "number" ? classes : seed.length;
 }
 
 function weighedSum(seed: Entries, derivative: Entries, value: Entries, classes: number): number {
@@ -74,8 +83,9 @@ function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number
   for (const a of atomsOf(e)) {
     if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
     const derivative = classMeaning(rows, row, targets)(differentiate(e, (b) => b === a));
-    const total = weighedSum(seed, derivative, 1, rows.classes);
-    if (a.kind === "classSum") parts += partsOf(a.body, total, rows, row, targets);
+    const total = weighedSum(seed, derivative, 1, widthOf(seed, rows));
+    if (a.kind === "overColumns") parts += total * columnsSlope(a, rows, row);
+    else if (a.kind === "classSum") parts += partsOf(a.body, total, rows, row, targets);
     else if (a.kind === "aggregate") {
       // Each row that shares in it, as if all were in one sequence: an upper bound.
       for (const member of rows.indices) {
