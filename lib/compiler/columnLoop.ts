@@ -1,7 +1,7 @@
 /**
- * Expressions over the columns of values as one loop over typed arrays, for backends whose memory the host reads without waiting. The
- * loop is generated as source; where a content security policy forbids that, the expressions are interpreted column by column.
- * Arithmetic is in float64, from float32 values to a float32 result.
+ * Expressions over the columns of values as one loop over typed arrays, for backends whose memory the host reads
+ * without waiting. The loop is generated as source; where a content security policy forbids that, the expressions are
+ * interpreted column by column. Arithmetic is in float64, from float32 values to a float32 result.
  */
 import * as tf from "@tensorflow/tfjs";
 import { atomsOf, type Expression, interpreter } from "../loss/expression.ts";

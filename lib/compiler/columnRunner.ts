@@ -1,6 +1,6 @@
 /**
- * Runs a plan's numbers over the columns of values, and their gradients: where the host reads tensors without waiting as one generated
- * loop a pass, elsewhere as ordinary ops over [N, D].
+ * Runs a plan's numbers over the columns of values, and their gradients: where the host reads tensors without waiting
+ * as one generated loop a pass, elsewhere as ordinary ops over [N, D].
  */
 import * as tf from "@tensorflow/tfjs";
 import { total } from "../kernels/sums.ts";
@@ -51,7 +51,10 @@ export function columnNumbers(plan: ColumnPlan, given: Omit<ColumnState, "number
   return numbers;
 }
 
-/** The state with what reaches each number, given what reaches it directly: with what comes through the numbers that read it. */
+/**
+ * The state with what reaches each number, given what reaches it directly: with what comes through the numbers that
+ * read it.
+ */
 export function withCotangents(
   plan: ColumnPlan,
   known: Omit<ColumnState, "cotangents">,

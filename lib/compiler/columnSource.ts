@@ -1,6 +1,6 @@
 /**
- * Expressions over the columns as the source of one loop. What is the same in all columns of a row is computed once for it; what is
- * used once stands where it is used, so that the branch of a choice that is not taken costs nothing.
+ * Expressions over the columns as the source of one loop. What is the same in all columns of a row is computed once for
+ * it; what is used once stands where it is used, so that the branch of a choice that is not taken costs nothing.
  */
 import {
   type BinaryOperator,

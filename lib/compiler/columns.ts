@@ -1,6 +1,6 @@
 /**
- * The numbers of a row of values as a plan: what is made of the columns forward, and what the symbolic derivatives make of the
- * cotangents backward. Plain data; columnRunner.ts runs it.
+ * The numbers of a row of values as a plan: what is made of the columns forward, and what the symbolic derivatives make
+ * of the cotangents backward. Plain data; columnRunner.ts runs it.
  *
  * The derivative of a sum over the columns is the body's derivative in each column, of a mean that over D, of a maximum
  * that over the number of columns that have it, and 0 in the others.
@@ -60,8 +60,8 @@ export interface ColumnPlan {
 }
 
 /**
- * Plans the numbers over the columns among some statistics, and their derivatives; `direct` has the keys of the statistics that
- * something reaches beside what comes through other numbers.
+ * Plans the numbers over the columns among some statistics, and their derivatives; `direct` has the keys of the
+ * statistics that something reaches beside what comes through other numbers.
  */
 export function planColumns(
   statistics: Iterable<Statistic>,

@@ -28,7 +28,8 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor, I extends Inp
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
   /**
-   * What each term's numerator is divided by, [terms], from labels or targets, mask and weights alone; 0 for a term that is a sum.
+   * What each term's numerator is divided by, [terms], from labels or targets, mask and weights alone; 0 for a term
+   * that is a sum.
    * Add these over the micro-batches of a step and give the sums to each call as `denominators`: the losses and the
    * gradients of the micro-batches then add up to those of the whole batch. Soft labels are given as a tensor, or with
    * the batch's logits, since nested arrays without logits are integer labels. The result is a constant to gradients.

@@ -23,7 +23,7 @@ import {
   valid,
 } from "./narrow.ts";
 
-/** What a batch's targets are: one class a row, or a weight for each class; or it has predictions and targets that are values. */
+/** What a batch's targets are: one class a row, a weight for each class, or values. */
 export type Targets = "integer" | "soft" | "values";
 
 export interface PlannedTerm {

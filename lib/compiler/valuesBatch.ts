@@ -17,8 +17,8 @@ import { checkTensor, describe } from "./entries.ts";
 /** What a compiled loss over values is called with. */
 export interface ValuesBatch extends RowEntries {
   /**
-   * Predictions [..., D], float32; a row is what is left without the last axis. [N] are N rows of one column, for a loss
-   * that only averages over its columns.
+   * Predictions [..., D], float32; a row is what is left without the last axis. [N] are N rows of one column, for a
+   * loss that only averages over its columns.
    */
   readonly predictions: tf.Tensor;
   /** Targets in the shape of the predictions: a tensor, a typed array or nested arrays. */

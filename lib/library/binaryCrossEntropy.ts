@@ -14,16 +14,17 @@ export interface BinaryCrossEntropyOptions {
 /**
  * Binary cross entropy: each column is a decision of its own, as in multi-label classification.
  *
- * Formula, for a row: mean over its columns of −t log p − (1 − t) log(1 − p), in nats, with p the prediction or, from logits, its sigmoid, and
- * t = (1 − labelSmoothing) · target + ½ labelSmoothing. From logits it is t softplus(−z) + (1 − t) softplus(z), which keeps its digits for
- * confident predictions. From probabilities p is taken for one in [1e−7, 1 − 1e−7].
- * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`. Targets are 0, 1 or
- * between.
+ * Formula, for a row: mean over its columns of −t log p − (1 − t) log(1 − p), in nats, with p the prediction or, from
+ * logits, its sigmoid, and t = (1 − labelSmoothing) · target + ½ labelSmoothing. From logits it is t softplus(−z) + (1
+ * − t) softplus(z), which keeps its digits for confident predictions. From probabilities p is taken for one in [1e−7, 1
+ * − 1e−7].
+ * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`. Targets are 0, 1
+ * or between.
  *
  * @throws LossError where `from` is neither, or labelSmoothing is outside [0, 1].
  *
- * Source: as in Keras 3 (`BinaryCrossentropy`), whose default is from probabilities, and PyTorch: `BCEWithLogitsLoss`, and
- * `BCELoss`, which keeps the logarithms at or above −100 instead.
+ * Source: as in Keras 3 (`BinaryCrossentropy`), whose default is from probabilities, and PyTorch: `BCEWithLogitsLoss`,
+ * and `BCELoss`, which keeps the logarithms at or above −100 instead.
  *
  * @example
  * ```ts

@@ -10,7 +10,9 @@ export interface BinaryFocalOptions {
   readonly from: BinaryForm;
   /** How strongly easy decisions fade, at least 0; 2 by default, and 0 is binary cross entropy. */
   readonly gamma?: Numeric;
-  /** The weight of a target of 1, from 0 to 1, beside 1 − alpha for one of 0; without it both weigh 1. 0.25 is usual. */
+  /**
+   * The weight of a target of 1, from 0 to 1, beside 1 − alpha for one of 0; without it both weigh 1. 0.25 is usual.
+   */
   readonly alpha?: Numeric;
   /** The share of each target that is moved to ½, from 0 to 1; 0 by default. */
   readonly labelSmoothing?: Numeric;
@@ -19,9 +21,10 @@ export interface BinaryFocalOptions {
 /**
  * Binary focal loss: binary cross entropy in which decisions that the model already gets right fade.
  *
- * Formula, for a row: mean over its columns of a (1 − pt)^gamma · binary cross entropy, with t the target, p the prediction or, from logits, its sigmoid,
- * 1 − pt = t (1 − p) + (1 − t) p, and a = alpha t + (1 − alpha) (1 − t).
- * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError` and `binaryCrossEntropy`.
+ * Formula, for a row: mean over its columns of a (1 − pt)^gamma · binary cross entropy, with t the target, p the
+ * prediction or, from logits, its sigmoid, 1 − pt = t (1 − p) + (1 − t) p, and a = alpha t + (1 − alpha) (1 − t).
+ * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError` and
+ * `binaryCrossEntropy`.
  *
  * @throws LossError where `from` is neither, gamma is negative, or alpha or labelSmoothing is outside [0, 1].
  *

@@ -14,15 +14,15 @@ const lengths = pow(multiply(square(p), square(t)), constant(0.5));
 const smaller = min(sizes.prediction, sizes.target);
 
 /**
- * The cosine of the angle between predictions and targets, with the sign turned: −1 where they point the same way, 1 where they
- * point in opposite ones. Add 1 for the cosine distance.
+ * The cosine of the angle between predictions and targets, with the sign turned: −1 where they point the same way, 1
+ * where they point in opposite ones. Add 1 for the cosine distance.
  *
- * Formula, for a row: −Σ prediction · target / (‖prediction‖ ‖target‖), with Euclidean lengths, for any length. A row of zeros has the value
- * 0 and no gradient.
+ * Formula, for a row: −Σ prediction · target / (‖prediction‖ ‖target‖), with Euclidean lengths, for any length. A row
+ * of zeros has the value 0 and no gradient.
  * Shapes: predictions and targets [..., D].
  *
- * Source: as in Keras 3 (`CosineSimilarity`), which takes lengths for at least 1e−7. PyTorch's `CosineEmbeddingLoss` for pairs that
- * belong together is 1 plus this.
+ * Source: as in Keras 3 (`CosineSimilarity`), which takes lengths for at least 1e−7. PyTorch's `CosineEmbeddingLoss`
+ * for pairs that belong together is 1 plus this.
  *
  * @example
  * ```ts

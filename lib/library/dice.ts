@@ -5,23 +5,26 @@ import { overlap } from "./tversky.ts";
 
 /** Options of `dice` and `jaccard`. */
 export interface OverlapOptions {
-  /** Added to numerator and denominator, at least 0; 0 by default. With it a row without a target and without a prediction is 0. */
+  /**
+   * Added to numerator and denominator, at least 0; 0 by default. With it a row without a target and without a
+   * prediction is 0.
+   */
   readonly smooth?: Numeric;
 }
 
 /**
- * Dice loss: one minus the Dice coefficient, the overlap of two sets relative to their mean size. It does not mind how many columns
- * are 0 in both, so that it suits segmentation where positives are few.
+ * Dice loss: one minus the Dice coefficient, the overlap of two sets relative to their mean size. It does not mind how
+ * many columns are 0 in both, so that it suits segmentation where positives are few.
  *
- * Formula, for a row: 1 − (I + smooth) / (½ Σ prediction + ½ Σ target + smooth + 1e−7), with I = Σ prediction · target over its columns;
- * `tversky` at alpha = beta = ½.
- * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets: give an image as
- * [batch, height · width].
+ * Formula, for a row: 1 − (I + smooth) / (½ Σ prediction + ½ Σ target + smooth + 1e−7), with I = Σ prediction · target
+ * over its columns; `tversky` at alpha = beta = ½.
+ * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets:
+ * give an image as [batch, height · width].
  *
  * @throws LossError where smooth is negative or not finite.
  *
- * Source: Milletari et al., arXiv 1606.04797, with plain sums in place of squares in the denominator; as in Keras 3 (`Dice`), which takes
- * the whole batch for one row unless it is given an axis. PyTorch has none.
+ * Source: Milletari et al., arXiv 1606.04797, with plain sums in place of squares in the denominator; as in Keras 3
+ * (`Dice`), which takes the whole batch for one row unless it is given an axis. PyTorch has none.
  *
  * @example
  * ```ts

@@ -17,8 +17,8 @@ function signOfTarget(): ColumnExpression {
 /**
  * Hinge loss: what support vector machines are trained with. A score on the right side of its margin costs nothing.
  *
- * Formula, for a row: mean over its columns of max(0, 1 − target · prediction). Targets are −1 or 1; a target of 0 is read as −1,
- * so that 0 and 1 do as well.
+ * Formula, for a row: mean over its columns of max(0, 1 − target · prediction). Targets are −1 or 1; a target of 0 is
+ * read as −1, so that 0 and 1 do as well.
  * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`.
  *
  * Source: as in Keras 3 (`Hinge`), which reads 0 as −1 only where a whole batch holds nothing but 0 and 1. PyTorch's

@@ -13,8 +13,9 @@ export interface HuberOptions {
 /**
  * Huber loss: a square near the target and straight beyond, so that outliers pull with a bounded force.
  *
- * Formula, for a row with x = prediction − target: mean over its columns of ½ x² where |x| ≤ delta, and of delta (|x| − ½ delta)
- * elsewhere. Its limits are half the squared error for a large delta, and delta times the absolute one for a small.
+ * Formula, for a row with x = prediction − target: mean over its columns of ½ x² where |x| ≤ delta, and of delta (|x| −
+ * ½ delta) elsewhere. Its limits are half the squared error for a large delta, and delta times the absolute one for a
+ * small.
  * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`.
  *
  * @throws LossError where delta is not above 0 or not finite.

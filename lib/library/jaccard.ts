@@ -5,10 +5,10 @@ import { overlap } from "./tversky.ts";
 /**
  * Jaccard loss: one minus the intersection over the union of two sets.
  *
- * Formula, for a row: 1 − (I + smooth) / (Σ prediction + Σ target − I + smooth + 1e−7), with I = Σ prediction · target over its columns;
- * `tversky` at alpha = beta = 1.
- * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets: give an image as
- * [batch, height · width].
+ * Formula, for a row: 1 − (I + smooth) / (Σ prediction + Σ target − I + smooth + 1e−7), with I = Σ prediction · target
+ * over its columns; `tversky` at alpha = beta = 1.
+ * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets:
+ * give an image as [batch, height · width].
  *
  * @throws LossError where smooth is negative or not finite.
  *

@@ -5,8 +5,8 @@ import { clamp, epsilon, overColumns, prediction, target } from "../loss/values.
 /**
  * The Kullback–Leibler divergence of predicted probabilities from target probabilities, KL(target ‖ prediction).
  *
- * Formula, for a row: Σ over its columns of target · log(target / prediction), in nats. Targets and predictions are taken for numbers in
- * [1e−7, 1] within the logarithm, and a target of 0 adds 0.
+ * Formula, for a row: Σ over its columns of target · log(target / prediction), in nats. Targets and predictions are
+ * taken for numbers in [1e−7, 1] within the logarithm, and a target of 0 adds 0.
  * Shapes: predictions and targets [..., D], D ≥ 1 numbers that sum to 1 in each row; no softmax is taken.
  *
  * Source: as in Keras 3 (`KLDivergence`), which takes a target of 0 for 1e−7, so that it adds up to −1.7e−6. PyTorch's

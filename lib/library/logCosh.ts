@@ -6,8 +6,8 @@ import { error, overColumns } from "../loss/values.ts";
  * The logarithm of the hyperbolic cosine of the error: like half the squared error near the target and like the
  * absolute error less log 2 far from it, smooth everywhere.
  *
- * Formula, for a row: mean over its columns of log cosh(prediction − target). It does not overflow, and keeps its digits for small
- * errors.
+ * Formula, for a row: mean over its columns of log cosh(prediction − target). It does not overflow, and keeps its
+ * digits for small errors.
  * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`.
  *
  * Source: as in Keras 3 (`LogCosh`); PyTorch has none.

@@ -5,8 +5,8 @@ import { error, overColumns } from "../loss/values.ts";
 /**
  * Mean absolute error of predictions and targets: what makes the median of the targets the best prediction.
  *
- * Formula, for a row: mean over its columns of |prediction − target|, in the targets' unit. The gradient is 0 where they are
- * equal.
+ * Formula, for a row: mean over its columns of |prediction − target|, in the targets' unit. The gradient is 0 where
+ * they are equal.
  * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`.
  *
  * Source: as in Keras 3 (`MeanAbsoluteError`) and PyTorch (`L1Loss`).

@@ -7,8 +7,8 @@ import { error, overColumns } from "../loss/values.ts";
  *
  * Formula, for a row: mean over its columns of (prediction − target)², in the square of the targets' unit.
  * Shapes: predictions and targets [..., D], of one shape: neither is stretched to fit the other. A row is what is left
- * without the last axis; [N] are N rows of one column. Masks and sample weights are one for each row. To mask or weigh single
- * numbers make each a row: [..., 1].
+ * without the last axis; [N] are N rows of one column. Masks and sample weights are one for each row. To mask or weigh
+ * single numbers make each a row: [..., 1].
  * Reduction: none of its own. The default `weightedMean` is, without weights, the mean over all numbers: PyTorch's
  * `MSELoss()`. With sample weights Keras's default is `mean`, which divides by the number of rows.
  *

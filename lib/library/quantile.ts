@@ -4,12 +4,13 @@ import { lift, type Numeric } from "../loss/schedule.ts";
 import { overColumns, prediction, target } from "../loss/values.ts";
 
 /**
- * Quantile loss, also called pinball loss: what makes the tau-quantile of the targets the best prediction. At tau = ½ it is half
- * the absolute error.
+ * Quantile loss, also called pinball loss: what makes the tau-quantile of the targets the best prediction. At tau = ½
+ * it is half the absolute error.
  *
- * Formula, for a row with x = target − prediction: mean over its columns of max(tau x, (tau − 1) x), in the targets' unit.
- * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`. Several quantiles of one target
- * are several losses, added.
+ * Formula, for a row with x = target − prediction: mean over its columns of max(tau x, (tau − 1) x), in the targets'
+ * unit.
+ * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`. Several quantiles
+ * of one target are several losses, added.
  *
  * @param tau the quantile, a number from 0 to 1 or a schedule.
  * @throws LossError where tau is outside [0, 1].

@@ -6,7 +6,8 @@ import { hingeOfColumn } from "./hinge.ts";
 /**
  * Squared hinge loss: as `hinge`, with a gradient that fades at the margin.
  *
- * Formula, for a row: mean over its columns of max(0, 1 − target · prediction)². Targets are −1 or 1; a target of 0 is read as −1.
+ * Formula, for a row: mean over its columns of max(0, 1 − target · prediction)². Targets are −1 or 1; a target of 0 is
+ * read as −1.
  * Shapes: predictions and targets [..., D], or [N] for N rows of one column; see `meanSquaredError`.
  *
  * Source: as in Keras 3 (`SquaredHinge`).

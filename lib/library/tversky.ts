@@ -10,22 +10,27 @@ export interface TverskyOptions {
   readonly alpha: Numeric;
   /** What false negatives cost: targets that are not predicted. At least 0. */
   readonly beta: Numeric;
-  /** Added to numerator and denominator, at least 0; 0 by default. With it a row without a target and without a prediction is 0. */
+  /**
+   * Added to numerator and denominator, at least 0; 0 by default. With it a row without a target and without a
+   * prediction is 0.
+   */
   readonly smooth?: Numeric;
 }
 
 /**
- * Tversky loss: one minus an overlap of two sets, in which false positives and false negatives cost differently. At alpha = beta = ½ it
- * is the `dice` loss, at 1 the `jaccard` loss.
+ * Tversky loss: one minus an overlap of two sets, in which false positives and false negatives cost differently. At
+ * alpha = beta = ½ it is the `dice` loss, at 1 the `jaccard` loss.
  *
- * Formula, for a row: 1 − (I + smooth) / (I + alpha FP + beta FN + smooth + 1e−7), with sums over its columns I = Σ prediction · target,
- * FP = Σ prediction · (1 − target) and FN = Σ (1 − prediction) · target.
- * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets: give an image as [batch, height · width].
+ * Formula, for a row: 1 − (I + smooth) / (I + alpha FP + beta FN + smooth + 1e−7), with sums over its columns I = Σ
+ * prediction · target, FP = Σ prediction · (1 − target) and FN = Σ (1 − prediction) · target.
+ * Shapes: predictions and targets [..., D], probabilities and what is true of each, 0 or 1. A row is one pair of sets:
+ * give an image as [batch, height · width].
  *
  * @throws LossError where alpha, beta or smooth is negative or not finite.
  *
- * Source: Salehi et al., arXiv 1706.05721, which recommends beta above alpha where positives are few. Keras 3 (`Tversky`)
- * has the two the other way round, alpha for false negatives, and takes the whole batch for one row unless it is given an axis.
+ * Source: Salehi et al., arXiv 1706.05721, which recommends beta above alpha where positives are few. Keras 3
+ * (`Tversky`) has the two the other way round, alpha for false negatives, and takes the whole batch for one row unless
+ * it is given an axis.
  *
  * @example
  * ```ts

@@ -4,6 +4,7 @@
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.

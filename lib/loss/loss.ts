@@ -54,7 +54,7 @@ export interface ColumnsAtom {
 
 export type ColumnAggregate = "sum" | "mean" | "max";
 
-/** What the atoms of an expression over the columns mean for one column of a row; what is not of the column is of the row. */
+/** What the atoms of an expression over the columns mean for a column of a row; what is not of the column is of the row. */
 export type ColumnAtom =
   | Step
   | ParameterAtom

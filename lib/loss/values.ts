@@ -16,8 +16,8 @@ export const target: ColumnExpression = atom({ kind: "target" });
 export const error: ColumnExpression = subtract(prediction, target);
 
 /**
- * In a loss over values: the sum, the mean or the maximum of an expression over the columns of the row. The gradient of a
- * maximum is shared evenly by the columns that have it.
+ * In a loss over values: the sum, the mean or the maximum of an expression over the columns of the row. The gradient of
+ * a maximum is shared evenly by the columns that have it.
  */
 export function overColumns(aggregate: ColumnAggregate, body: ColumnExpression): Expression<ClassAtom & ColumnAtom> {
   if (aggregate !== "sum" && aggregate !== "mean" && aggregate !== "max") {

@@ -233,6 +233,20 @@ everywhere("losses over values", (each) => {
     expectClose([...(await combined.data())], [...whole], 1e-6);
   });
 
+  each("steps leave no tensor behind", async () => {
+    const inputs = [tf.tensor2d(predictions), tf.tensor2d(targets)];
+    for (const { loss } of losses) {
+      const compiled = compile(loss);
+      const gradients = tf.grads((p: tf.Tensor, t: tf.Tensor) => compiled({ predictions: p, targets: t, step: 0 }));
+      tf.dispose(gradients(inputs));
+      const before = tf.memory().numTensors;
+      for (let i = 0; i < 5; i++) tf.dispose(gradients(inputs));
+      expect(tf.memory().numTensors).toBe(before);
+      compiled.dispose();
+    }
+    tf.dispose(inputs);
+  });
+
   each("long rows agree with the reference", async () => {
     const [rows, columns] = [3, 1000];
     const numbers = (seed: number): number[][] =>

@@ -2,13 +2,19 @@
 import {
   add,
   classWeights,
+  compile,
   compose,
   crossEntropy,
+  evaluate,
+  evaluateGradient,
   flow,
   freqWeights,
   fromCounts,
+  ignoreIndex,
   labelSmoothing,
+  language,
   mean,
+  meanSquaredError,
   perToken,
   pipe,
   powerLaw,
@@ -76,3 +82,45 @@ compose(...([mean, sum] as (typeof mean)[]));
 
 // error: 'Frequencies'
 freqWeights([3, 2, 1]);
+
+const values = { predictions: [[1]], targets: [[1]] };
+const tokens = { logits: [[1]], labels: [0] };
+
+// error: "values" | "logits"
+field(meanSquaredError);
+
+// error: "values" | "logits"
+pipe(meanSquaredError, labelSmoothing(0.1));
+
+// error: "values" | "logits"
+ignoreIndex(0)(meanSquaredError);
+
+// error: "values" | "logits"
+pipe(crossEntropy, add(meanSquaredError));
+
+// error: "logits" | "values"
+pipe(meanSquaredError, mean, add(mean(crossEntropy)));
+
+// error: "values" | "logits"
+compose(mean, field)(meanSquaredError);
+
+// error: 'ValuesBatch' | predictions, targets
+compile(meanSquaredError)(tokens);
+
+// error: 'Batch' | logits, labels
+compile(crossEntropy)(values);
+
+// error: 'ValuesBatch'
+compile(meanSquaredError).parts(tokens);
+
+// error: PlainValuesBatch
+evaluate(meanSquaredError, tokens);
+
+// error: PlainBatch
+evaluate(crossEntropy, values);
+
+// error: 'PlainValuesBatch'
+evaluateGradient(meanSquaredError, tokens);
+
+// error: 'ClassExpression' | 'ColumnExpression'
+language.overColumns("sum", language.nll);

@@ -1,6 +1,16 @@
 /** Wrong input gets a LossError with what was wrong, where, and what would be right, and leaves no tensor behind. */
 import * as tf from "@tensorflow/tfjs";
-import { type Batch, classWeights, compile, crossEntropy, evaluate, LossError, perToken, pipe } from "lossmith";
+import {
+  type Batch,
+  classWeights,
+  compile,
+  crossEntropy,
+  evaluate,
+  LossError,
+  meanSquaredError,
+  perToken,
+  pipe,
+} from "lossmith";
 import {
   badBatches,
   badParameters,
@@ -10,6 +20,7 @@ import {
   mixed,
   z,
 } from "../../support/wrongInput.ts";
+import { badValueParameters, badValueTensors, mixedInputs } from "../../support/wrongValues.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
 export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
@@ -21,6 +32,10 @@ export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
   };
 
   for (const [name, run, ...parts] of [...badParameters, ...illKinded]) refuses(name, run, parts);
+  for (const [name, run, ...parts] of [...badValueParameters, ...mixedInputs]) refuses(name, run, parts);
+  for (const [name, batch, ...parts] of badValueTensors) {
+    refuses(name, () => tf.tidy(() => compile(meanSquaredError)(batch())), parts);
+  }
   refuses("a sum of two kinds", () => compile(mixed), ["one number a token"]);
   for (const { name, loss, batch, parts } of badBatches) {
     refuses(`${name}, in the reference`, () => evaluate(loss as typeof crossEntropy, batch), parts);
