@@ -32,7 +32,7 @@ export function classwiseSum(body: ClassExpression, context: ClasswiseContext): 
 /** f_c for each row and class, [N, V]. */
 export function classValues(body: ClassExpression, context: ClasswiseContext): tf.Tensor2D {
   const meaning = (a: ClassAtom): RowValues => {
-    const value = "view" in a ? logitsAtomValue(a, context) : context.constantOf(a);
+    const value = "view" in a && a.kind !== "wholeRow" ? logitsAtomValue(a, context) : context.constantOf(a);
     return value as RowValues;
   };
   return interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D;
@@ -59,7 +59,7 @@ export function classwiseGradient(
 
 /** The atoms of the model's logits in a class-wise expression. */
 export function logitsAtomsOf(body: ClassExpression): readonly LogitsAtom[] {
-  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a && a.view.of === "logits");
+  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a && a.kind !== "wholeRow" && a.view.of === "logits");
 }
 
 /** nll_c or logOdds_c for each row and class, [N, V]. */

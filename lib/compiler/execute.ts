@@ -9,6 +9,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { LossError } from "../loss/error.ts";
+import { evaluateField } from "../loss/field.ts";
 import type { Input } from "../loss/loss.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import {
@@ -18,11 +19,12 @@ import {
   sampleWeightGradient,
   targetsGradient,
 } from "./gradients.ts";
-import { listOf } from "./narrow.ts";
+import { listOf, type Narrow, narrowAtomsOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
 import type { Plan } from "./plan.ts";
+import { logitsOf, throughLog } from "./probabilities.ts";
 import { detachTensors } from "./saved.ts";
-import { bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
+import { type Bound, bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { combineTerms, narrowRunner, type Reached, sharesOf } from "./values.ts";
 import { checkPredictions, readValues, readValuesWithoutPredictions, type ValuesBatch } from "./valuesBatch.ts";
@@ -68,8 +70,9 @@ export function executeParts(loss: Executable, batch: AnyBatch): Parts {
 /** The denominators of a batch, [terms], which do not look at the logits. */
 export function executeDenominators(loss: Executable, batch: WithoutInput[Input]): tf.Tensor1D {
   return constantOf(() => {
-    const integer = { ...loss.plan("integer"), look: loss.check };
-    refuseParts(integer, "denominators");
+    const whole = loss.plan("integer");
+    refuseParts(whole, "denominators");
+    const integer = { ...whole, look: loss.check, inputs: inputsOf(whole.denominators) };
     if (loss.input === "values") {
       const withPredictions = (batch as ValuesBatch | null)?.predictions instanceof tf.Tensor;
       const values = batch as ValuesBatch;
@@ -83,6 +86,12 @@ export function executeDenominators(loss: Executable, batch: WithoutInput[Input]
     const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch as Batch);
     return denominators(loss, rows.targets === null ? integer : loss.plan("soft"), rows);
   });
+}
+
+/** The names of the inputs that expressions read. */
+function inputsOf(expressions: readonly Narrow[]): readonly string[] {
+  const names = expressions.flatMap(narrowAtomsOf).flatMap((a) => (a.kind === "input" ? [a.name] : []));
+  return [...new Set(names)];
 }
 
 /** The loss that parts make. */
@@ -141,8 +150,18 @@ function refuseParts(plan: Plan, name: string): void {
 }
 
 function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
-  const bound = bindBatch(plan, rows, loss.tables, loss.variables);
+  const bound = bind(loss, plan, rows, loss.variables);
   return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
+}
+
+/** Of several fields whose weights cannot be, the loss's first is told, whichever table is folded first. */
+function bind(loss: Executable, plan: Plan, rows: Rows, parameters: ParameterValues): Bound {
+  try {
+    return bindBatch(plan, rows, loss.tables, parameters);
+  } catch (error) {
+    if (error instanceof LossError) for (const field of plan.fields) evaluateField(field, rows.step);
+    throw error;
+  }
 }
 
 type Output = "loss" | "perToken" | "numerators";
@@ -150,6 +169,8 @@ type Output = "loss" | "perToken" | "numerators";
 /** What a backward pass needs. */
 interface Saved {
   readonly state: State;
+  /** [N, V], where the batch gives them in place of logits. */
+  readonly probabilities: tf.Tensor2D | null;
   /** [terms]; what each term's numerator is multiplied by in a loss. */
   readonly shares: tf.Tensor1D;
   readonly numerators: tf.Tensor1D;
@@ -161,7 +182,7 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
   const value: tf.Tensor = tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const [logits] = inputs as tf.Tensor[];
-    const bound = bindBatch(plan, readRows(loss, plan, batch), loss.tables, loss.variables);
+    const bound = bind(loss, plan, readRows(loss, plan, batch), loss.variables);
     const forward = runForward(plan, bound, logits, readDenominators(plan, batch), output);
     const { tensors, attach } = detachTensors(forward.saved);
     save(tensors);
@@ -169,7 +190,9 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
       refuseSecondOrder();
       const again = attach(saved);
       const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
-      const dLogits = inputGradient(plan, again.state, reached).reshape(logits.shape);
+      const gradient = inputGradient(plan, again.state, reached);
+      const { probabilities } = again;
+      const dLogits = (probabilities === null ? gradient : throughLog(probabilities, gradient)).reshape(logits.shape);
       return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, reached, name))];
     };
     return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
@@ -190,23 +213,25 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
 
 function runForward(
   plan: Plan,
-  bound: ReturnType<typeof bindBatch>,
+  bound: Bound,
   logits: tf.Tensor,
-  given: tf.Tensor1D | null,
+  givenDenominators: tf.Tensor1D | null,
   output: Output,
 ): { readonly value: tf.Tensor; readonly saved: Saved } {
   const { rows } = bound;
-  const state = forwardState(plan, bound, logits.reshape([rows.count, rows.classes]));
+  const given = logits.reshape<tf.Tensor2D>([rows.count, rows.classes]);
+  const probabilities = plan.probabilities ? given : null;
+  const state = forwardState(plan, bound, probabilities === null ? given : logitsOf(probabilities, rows));
   const runner = narrowRunner(plan, state);
   if (output === "perToken") {
     const ones = tf.ones<tf.Rank.R1>([plan.terms.length]);
     const [value] = runner.rows(listOf(plan.rowLoss));
-    return { value: value.reshape([...rows.shape]), saved: { state, shares: ones, numerators: ones } };
+    return { value: value.reshape([...rows.shape]), saved: { state, probabilities, shares: ones, numerators: ones } };
   }
   const numerators = runner.totals(plan.numerators);
-  const shares = sharesOf(plan, given ?? runner.totals(plan.denominators));
+  const shares = sharesOf(plan, givenDenominators ?? runner.totals(plan.denominators));
   const value = output === "loss" ? combineTerms(numerators, shares) : tf.clone(numerators);
-  return { value, saved: { state, shares, numerators } };
+  return { value, saved: { state, probabilities, shares, numerators } };
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */
@@ -247,7 +272,7 @@ function carryGradient(
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
       refuseSecondOrder();
       const again = attach(saved);
-      const bound = bindBatch(plan, again.rows, loss.tables, again.parameters);
+      const bound = bind(loss, plan, again.rows, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
       const numerators = reachedNumerators(plan, output, forward, dy);
       const denominators = reachedDenominators(plan, divided, forward, numerators);

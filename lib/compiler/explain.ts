@@ -51,7 +51,9 @@ function weightFields(planned: Plan): readonly Field[] {
 function explainField(field: Field, step: number): string {
   const weights = evaluateField(field, step);
   const { counts } = field.source;
-  const when = isScheduledField(field) ? ` at step ${step}` : "";
+  const { version } = field.source;
+  const updated = version === undefined ? "" : ` after ${version} updates`;
+  const when = `${isScheduledField(field) ? ` at step ${step}` : ""}${updated}`;
   const special = overriddenIds(field).filter((id, i, ids) => ids.indexOf(id) === i);
   const shown = special.slice(0, 8).map((id) => `${id}: ${showNumber(weights[id])}`);
   return [
@@ -157,7 +159,7 @@ function keptBytes(planned: Plan): number {
   const sumsOfOthers = read.flatMap(({ dots }) => dots.filter(({ times }) => times === "nll")).length;
   const state = 4 * sumsOfOthers + views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
   const others = [...statistics.values()].filter(
-    (s) => s.kind === "classwise" || (s.kind === "targetSum" && s.weighting === "targets"),
+    (s) => s.kind === "classwise" || s.kind === "wholeRow" || (s.kind === "targetSum" && s.weighting === "targets"),
   );
   return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + 1);
 }
@@ -170,6 +172,7 @@ function explainLogits(planned: Plan): readonly string[] {
   const statistics = [...planned.statistics.values()];
   const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
   const portable = statistics.filter((s) => s.kind === "classwise").length;
+  const wholeRows = statistics.flatMap((s) => (s.kind === "wholeRow" ? [s.of.kind] : []));
   return [
     `  views of the logits: ${planned.views.size}`,
     `  statistics of the logits: ${names.join(", ") || "none"}`,
@@ -178,6 +181,7 @@ function explainLogits(planned: Plan): readonly string[] {
     ...(portable === 0
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
+    ...listed("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
     `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
   ];
 }
@@ -200,9 +204,12 @@ function explainValues({ columns, inputs }: Plan): readonly string[] {
   ];
 }
 
+/** A line with a list, if there is anything in it. */
+function listed(label: string, items: readonly (string | number)[]): readonly string[] {
+  return items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
+}
+
 function explainPlan(planned: Plan): string {
-  const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
-    items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
     "plan",
     ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
@@ -212,10 +219,11 @@ function explainPlan(planned: Plan): string {
       : planned.aggregates
         ? ["  rows share: sums over their sequence"]
         : []),
-    ...list("inputs", planned.inputs),
+    ...listed("inputs", planned.inputs),
     ...(planned.teacher ? ["  reads a teacher's logits beside the model's own"] : []),
-    ...list("trainable parameters", [...planned.parameters.keys()]),
-    ...list("ignored labels", planned.ignored),
+    ...(planned.probabilities ? ["  reads probabilities, whose logarithm [N, V] is formed first and kept"] : []),
+    ...listed("trainable parameters", [...planned.parameters.keys()]),
+    ...listed("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),
   ].join("\n");
 }

@@ -55,6 +55,7 @@ function lowerAtLabel(e: ClassExpression): Narrow {
     (a) => {
       if (a.kind === "nll") return of("n", a.view);
       if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
+      if (a.kind === "target") return constant(1);
       return lowerRowAtom(a, "label");
     },
     (node) => {
@@ -205,6 +206,7 @@ function sumOfTable(table: Table, weighting: Weighting): Narrow {
 const rowAtomKinds = new Set<ClassAtom["kind"]>([
   "logsumexp",
   "entropy",
+  "wholeRow",
   "classSum",
   "parameter",
   "input",
@@ -258,11 +260,17 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
       return add(of("m", a.view), of("s", a.view));
     case "entropy":
       return of("e", a.view);
+    case "wholeRow": {
+      const value = statistic({ kind: "wholeRow", of: a.of, view: a.view });
+      return a.of.kind === "entmax" ? subtract(value, of("s", a.view)) : value;
+    }
     case "classSum":
       return lowerSum(a.body, "ones", by);
     case "overColumns":
       return statistic(columnsStatistic(a));
     case "aggregate":
+      // Integer labels want no gradient, which is what a row's own number is kept apart for.
+      if (a.over === "row" && by === "label") return lower(a.body, by);
       return atom({ kind: "aggregate", over: a.over, body: weigh(valid, lower(a.body, by)), classes: a.body });
     case "step":
     case "vocabularySize":

@@ -3,7 +3,17 @@
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
 import { differentiate } from "../loss/differentiate.ts";
-import { add, atom, atomsOf, constant, multiply, subtract, weigh } from "../loss/expression.ts";
+import {
+  add,
+  atom,
+  atomsOf,
+  constant,
+  type Expression,
+  multiply,
+  select,
+  subtract,
+  weigh,
+} from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { comparesColumns, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
@@ -83,6 +93,8 @@ export interface Plan {
   readonly fields: readonly Field[];
   readonly parameters: ReadonlyMap<string, ParameterAtom>;
   readonly ignored: readonly number[];
+  /** Whether a batch's logits are probabilities. */
+  readonly probabilities: boolean;
   readonly scheduled: boolean;
   /** Whether a batch needs a teacher's logits. */
   readonly teacher: boolean;
@@ -139,11 +151,12 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
     fields: fieldsOf(loss),
     parameters,
     ignored: loss.ignored,
+    probabilities: loss.probabilities,
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
     inputs: inputsOf(loss),
     comparesColumns: comparesColumns(loss),
-    aggregates: aggregates.length > 0,
+    aggregates: aggregates.some(({ over }) => over !== "row"),
     coupled: aggregates.some(({ over }) => over === "batch"),
   };
 }
@@ -217,6 +230,7 @@ function reachedExpressions(terms: readonly PlannedTerm[]): readonly Reached[] {
     const aggregates = atomsOf(of.e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
     const inner = aggregates.flatMap((a) => {
       const slope = differentiate(of.e, (b) => b === a);
+      if (isZero(slope)) return [];
       // The map from rows to what they share is its own transpose.
       const body = weigh(of.weight, multiply(of.g, slope));
       const g: Narrow = atom({ kind: "aggregate", over: a.over, body, classes: constant(0) });
@@ -250,15 +264,26 @@ function labelsPartsOf(terms: readonly PlannedTerm[]): LabelsParts {
     if (by !== "targets") return [];
     const denominator = subtract(constant(0), reached("reachedDenominator", i));
     return [
-      { row: weigh(rowWeight, reached("reachedNumerator", i)), classes: classes.value },
+      { row: weigh(rowWeight, reached("reachedNumerator", i)), classes: slopeForTargets(classes.value) },
       { row: weigh(rowWeight, denominator), classes: classes.weight },
     ];
   });
   const ofAggregates = reachedExpressions(terms).flatMap(({ g, weight, classes, by }) =>
-    classes === null || by !== "targets" ? [] : [{ row: weigh(weight, g), classes }],
+    classes === null || by !== "targets" ? [] : [{ row: weigh(weight, g), classes: slopeForTargets(classes) }],
   );
   const parts = [...ofTerms, ...ofAggregates];
   return { rows: parts.map(({ row }) => row), classes: parts.map(({ classes }) => classes) };
+}
+
+/**
+ * ∂(Σ_k q_k e_k) / ∂q_c. What reads the targets themselves may have an infinite slope at q_c = 0, as q log q has: a class that is
+ * no target stays none.
+ */
+function slopeForTargets(e: ClassExpression): ClassExpression {
+  const slope = differentiate(e, (a) => a.kind === "target");
+  if (isZero(slope)) return e;
+  const target: ClassExpression = atom({ kind: "target" });
+  return select(constant(0), target, add(e, multiply(target, slope)), constant(0));
 }
 
 /** The derivatives that are not 0, by the name of the variable. */
@@ -268,5 +293,9 @@ function derivatives(
   nameOf: (a: NarrowAtom) => string | null,
 ): ReadonlyMap<string, Narrow> {
   const all = [...names].map((name) => [name, differentiate(value, (a) => nameOf(a) === name)] as const);
-  return new Map(all.filter(([, derivative]) => derivative.kind !== "constant" || derivative.value !== 0));
+  return new Map(all.filter(([, derivative]) => !isZero(derivative)));
+}
+
+function isZero(e: Expression<unknown>): boolean {
+  return e.kind === "constant" && e.value === 0;
 }

@@ -21,6 +21,7 @@ import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import type { Tables } from "./tables.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+import { type ViewedRows, type WholeRowState, wholeRowForward } from "./wholeRow.ts";
 
 /** The values of a loss's trainable parameters, by name. */
 export type ParameterValues = ReadonlyMap<string, tf.Scalar>;
@@ -40,11 +41,12 @@ export interface State {
   readonly classwise: ReadonlyMap<string, tf.Tensor1D>;
   /** The numbers over the columns of values. */
   readonly columns: NumbersByKey;
+  readonly wholeRows: ReadonlyMap<string, WholeRowState>;
   /** Every table that is needed as a whole, on the device. */
   readonly tables: ReadonlyMap<string, DotTable>;
 }
 
-export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "columns">;
+export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "wholeRows" | "columns">;
 
 /** Everything that looks at no logits. */
 export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: ParameterValues): Bound {
@@ -99,18 +101,25 @@ function checkScale(view: View, step: number, parameters: ParameterValues): void
 export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): State {
   const columns = columnNumbers(plan.columns, { rows: bound.rows, predictions: logits, parameters: bound.parameters });
   const statistics = plan.targets === "values" ? new Map() : statisticsOf(plan, bound, logits);
-  const state: State = { ...bound, logits, statistics, columns, classwise: new Map() };
+  const state: State = { ...bound, logits, statistics, columns, classwise: new Map(), wholeRows: new Map() };
   const sum = ({ body, weighting }: OfKind<"classwise">): tf.Tensor1D =>
     bound.rows.count === 0 ? tf.tensor1d([]) : classwiseSum(body, classwiseContext(state, weighting));
-  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum) };
+  const wholeRows = mapEntries(
+    ofKind(plan, "wholeRow"),
+    ({ of, view }): WholeRowState =>
+      bound.rows.count === 0
+        ? { value: tf.tensor1d([]), kept: [] }
+        : wholeRowForward(of, viewedRows(state, view), bound.rows.step),
+  );
+  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum), wholeRows };
 }
 
 /** What the denominators of a batch need: a state without the model's logits. */
 export function stateWithoutLogits(plan: Plan, bound: Bound): State {
   const reads = plan.terms.some(({ weight }) => atomsOf(weight).some((a) => a.kind === "statistic"));
   const statistics = plan.teacher && reads ? statisticsOf(plan, bound, null) : new Map();
-  const nothing = new Map();
-  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, columns: nothing, classwise: nothing };
+  const nothing = { columns: new Map(), classwise: new Map(), wholeRows: new Map() };
+  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, ...nothing };
 }
 
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
@@ -176,6 +185,10 @@ function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   for (const s of plan.statistics.values()) {
     if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
     if (s.kind === "columns") continue;
+    if (s.kind === "wholeRow") {
+      if (keyOf(s.view) === view) wanted.add("m").add("s");
+      continue;
+    }
     if (keyOf(s.view) === view) wanted.add(s.kind);
   }
   // Class-wise sums, and the gradient of soft labels, need each class's probability.
@@ -191,29 +204,37 @@ export function ofKind<K extends Statistic["kind"]>(plan: Plan, kind: K): Readon
   return new Map(entries);
 }
 
+/** Rows of logits as a view shows them, with rows that are not valid replaced. */
+export function viewedRows(
+  { rows, logits, views, statistics }: State,
+  view: View,
+): ViewedRows & { readonly s: tf.Tensor1D } {
+  const key = keyOf(view);
+  const { m, s } = lookUp(statistics, key);
+  const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
+  const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
+  // A cap is rounded otherwise here than in the kernel: relative to the kernel's m, nll would fall below 0.
+  const highest = view.cap === null ? tensorOf(m as RowNumbers) : (tf.max(shown, 1) as tf.Tensor1D);
+  return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
+}
+
 /** What class-wise expressions read of a state; the soft targets, a teacher's softmax, or 1, as weights. */
 export function classwiseContext(state: State, weighting: Weighting): ClasswiseContext {
-  const { rows, logits, views, statistics, tables } = state;
-  const viewed: ClasswiseContext["viewed"] = ({ view }) => {
-    const key = keyOf(view);
-    const { m, s } = lookUp(statistics, key);
-    const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
-    const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
-    // A cap is rounded otherwise here than in the kernel: relative to the kernel's m, nll would fall below 0.
-    const highest = view.cap === null ? tensorOf(m as RowNumbers) : (tf.max(shown, 1) as tf.Tensor1D);
-    return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
-  };
+  const { rows, tables } = state;
+  const viewed: ClasswiseContext["viewed"] = ({ view }) => viewedRows(state, view);
   const weightsOf = (): tf.Tensor2D | null => {
     if (weighting === "ones") return null;
     if (weighting === "targets") return withoutInvalidRows(rows.targets as tf.Tensor2D, rows.read);
     return tf.exp(tf.neg(logitsAtomValue({ kind: "nll", view: weighting }, { viewed })));
   };
+  const weights = weightsOf();
   return {
-    weights: weightsOf(),
+    weights,
     viewed,
     constantOf: (a) => {
       if (a.kind === "step") return stepValue(a, rows.step);
       if (a.kind === "vocabularySize") return rows.classes;
+      if (a.kind === "target" && weights !== null) return weights;
       if (a.kind === "weight" && a.field !== null)
         return lookUp(tables, keyOf(atom({ kind: "weight", field: a.field }))).tensor;
       throw new Error(`unreachable: ${a.kind} in a class-wise sum`);

@@ -163,9 +163,12 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
   }
 }
 
-/** The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid. */
+/**
+ * Each row's own number, the sum of its sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are
+ * not valid.
+ */
 function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  if (rows.count === 0) return values;
+  if (over === "row" || rows.count === 0) return values;
   const ones = tf.ones<tf.Rank.R1>([rows.count]);
   if (over === "batch") {
     const count = tf.maximum(total(rows.validWeight ?? ones), 1);
@@ -182,6 +185,7 @@ function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers
   const key = keyOf(statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
   if (statistic.kind === "columns") return lookUp(state.columns, key);
+  if (statistic.kind === "wholeRow") return lookUp(state.wholeRows, key).value;
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);

@@ -57,8 +57,7 @@ export function readValuesWithoutPredictions(facts: Facts, batch: Omit<ValuesBat
     );
   }
   const shape = targets instanceof tf.Tensor ? targets.shape : flatten(targets, "targets", isNumber, "numbers").shape;
-  // Denominators do not look at the inputs.
-  return readRows({ ...facts, inputs: [] }, batch, valuesShape(shape, facts.comparesColumns));
+  return readRows(facts, batch, valuesShape(shape, facts.comparesColumns));
 }
 
 function readRows(facts: Facts, batch: Omit<ValuesBatch, "predictions">, values: ValuesShape): Rows {

@@ -17,7 +17,7 @@ import type {
 } from "./rowStatistics.ts";
 import { labelsOf } from "./rowStatistics.ts";
 import { rowSums } from "./sums.ts";
-import { throughNll } from "./throughSoftmax.ts";
+import { opsThroughNll, throughNll } from "./throughSoftmax.ts";
 import { applyView, throughView, type WideView } from "./views.ts";
 
 export const portableRowStatistics: RowStatisticsKernel = {
@@ -42,7 +42,7 @@ export function portablePasses(views: readonly ViewInput[]): { readonly forward:
     if (view.of === "teacher") return 0;
     const dots = view.dots.map((dot) => {
       if (dot.weights === "ones") return dot.table === null ? 1 : 2;
-      return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 17;
+      return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 1 + opsThroughNll();
     });
     const through = (view.scale === 1 ? 0 : 1) + (view.cap === null ? 0 : 6);
     return viewPasses(view) + (isLabelled(view) ? 6 : 4) + (view.wanted.has("e") ? 9 : 0) + sum(dots) + through;

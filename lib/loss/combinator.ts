@@ -66,6 +66,7 @@ function refuseReduced(loss: AnyLoss, name: string): void {
 
 /** Throws where a loss is over values, for the combinator `name`. */
 export function refuseValues(loss: AnyLoss, name: string): void {
+  checkLoss(loss, name);
   if (inputOf(loss) === "logits") return;
   throw new LossError(
     name,
@@ -113,14 +114,15 @@ export function law(data: Law): LawCombinator {
 }
 
 export function reduce(reduction: Exclude<Reduction, "perToken">): Reduce {
-  return (loss) => ({ terms: reduceTerms(loss, reduction), focus: loss.focus, ignored: loss.ignored });
+  return (loss) => ({ ...rest(loss), terms: reduceTerms(loss, reduction) });
 }
 
-export const reducePerToken: ReducePerToken = (loss) => ({
-  terms: reduceTerms(loss, "perToken"),
-  focus: loss.focus,
-  ignored: loss.ignored,
-});
+export const reducePerToken: ReducePerToken = (loss) => ({ ...rest(loss), terms: reduceTerms(loss, "perToken") });
+
+/** What a reduction leaves as it is. */
+function rest({ focus, ignored, probabilities }: AnyLoss): Pick<AnyLoss, "focus" | "ignored" | "probabilities"> {
+  return { focus, ignored, probabilities };
+}
 
 // ---------------------------------------------------------------------------------------------------- composition
 

@@ -21,7 +21,9 @@ function atomsWithin(e: ClassExpression): readonly (ClassAtom | ColumnAtom)[] {
   return atomsOf(e).flatMap((a): readonly (ClassAtom | ColumnAtom)[] => {
     if (a.kind === "overColumns") return [a, ...columnAtomsOf(a.body)];
     if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
-    return "view" in a ? [a, ...atomsOfView(a.view)] : [a];
+    if (!("view" in a)) return [a];
+    const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];
+    return [a, ...own, ...atomsOfView(a.view)];
   });
 }
 

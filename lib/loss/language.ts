@@ -3,10 +3,12 @@
  * built from these pieces shows, evaluates, compiles, differentiates and explains itself like a built-in one.
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
- *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
+ *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
  * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`.
- * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
- * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
+ * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
+ *   `weighRows(name, weight)` weighs the rows.
+ * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
  *
  * @example
@@ -31,7 +33,15 @@ import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, type ColumnAtom, mapValues } from "./loss.ts";
+import {
+  appendTerm,
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  mapValues,
+  overAllClasses,
+  weighTerms,
+} from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -60,7 +70,16 @@ export {
   lossOf,
   lossOfValues,
 } from "./loss.ts";
-export { complement, entropy, logOdds, logsumexp, nll, probability } from "./probability.ts";
+export {
+  complement,
+  entmaxExcess,
+  entropy,
+  logOdds,
+  logsumexp,
+  nll,
+  probability,
+  topEntropy,
+} from "./probability.ts";
 export { lift, step } from "./schedule.ts";
 export { overColumns, prediction, target } from "./values.ts";
 
@@ -74,11 +93,28 @@ export function append(name: string, value: ClassExpression): KeepRows {
   return keepRows(name, (loss) => appendTerm(loss, value));
 }
 
+/**
+ * The modifier that weighs the rows of every term by a number of the row, of at least 0: in the value, and in what a
+ * weighted mean is divided by. `name` is for error messages.
+ */
+export function weighRows(name: string, weight: ClassExpression): KeepRows {
+  return keepRows(name, (loss) => weighTerms(loss, weight));
+}
+
 /** In a law: the weight of the entry before the law. */
 export const value: Expression<VocabularyAtom> = atom({ kind: "value" });
 
 /** In a law: the raw count of the entry. */
 export const count: Expression<VocabularyAtom> = atom({ kind: "count" });
+
+/**
+ * In a law: the rank of the entry by its raw count, 1 for the most frequent; entries of one count share the mean of
+ * their ranks.
+ */
+export const rank: Expression<VocabularyAtom> = atom({ kind: "rank" });
+
+/** In a law: the median of the raw counts of the entries that were seen. */
+export const medianCount: Expression<VocabularyAtom> = atom({ kind: "medianCount" });
 
 /** In a law or a loss: the number of entries of the vocabulary, V. */
 export const vocabularySize: Expression<VocabularyAtom & ClassAtom> = atom({ kind: "vocabularySize" });
@@ -104,6 +140,14 @@ export function input(name: string): Expression<ClassAtom & ColumnAtom> {
 export const position: Expression<ClassAtom & ColumnAtom> = atom({ kind: "position" });
 
 /**
+ * In a loss: the sum of an expression over the row's targets, which is its value at an integer label. A function of a row's
+ * whole loss is one of this.
+ */
+export function overTargets(body: ClassExpression): ClassExpression {
+  return atom({ kind: "aggregate", over: "row", body });
+}
+
+/**
  * In a loss: the sum of an expression, at each row's targets, over the valid rows of the row's sequence: the last axis of
  * the labels.
  */
@@ -119,7 +163,11 @@ export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
 }
 
-/** In a loss: the sum of an expression over all classes. */
+/**
+ * In a loss: the sum of an expression over all classes.
+ *
+ * @throws LossError where the expression reads `target`.
+ */
 export function overClasses(body: ClassExpression): ClassExpression {
-  return atom({ kind: "classSum", body });
+  return overAllClasses(body, "overClasses");
 }

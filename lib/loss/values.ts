@@ -9,8 +9,11 @@ import type { ClassAtom, ColumnAggregate, ColumnAtom, ColumnExpression } from ".
 /** Over columns: the prediction in the column. */
 export const prediction: ColumnExpression = atom({ kind: "prediction" });
 
-/** Over columns: the target in the column. */
-export const target: ColumnExpression = atom({ kind: "target" });
+/**
+ * Over the columns of values: the target in the column. In a loss over logits: the weight of the class among the row's targets, 1
+ * at an integer label, where there are no others. Such a loss is not linear in soft labels, and has no value at the other classes.
+ */
+export const target: Expression<ClassAtom & ColumnAtom> = atom({ kind: "target" });
 
 /** prediction − target. */
 export const error: ColumnExpression = subtract(prediction, target);

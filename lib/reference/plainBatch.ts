@@ -33,6 +33,7 @@ import {
 } from "../loss/inventory.ts";
 import { type AnyLoss, inputOf } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
+import { checkProbabilities, logOfProbability } from "../loss/probabilities.ts";
 
 /** What a batch of plain nested arrays may have for losses of any input. */
 export interface PlainEntries {
@@ -82,6 +83,8 @@ export interface PlainRows {
   readonly indices: readonly number[];
   /** Empty where the loss is over values. */
   readonly logits: readonly (readonly number[])[];
+  /** The batch's own where they are the logits' source; null where the batch gives logits. */
+  readonly probabilities: readonly (readonly number[])[] | null;
   /** Empty where the loss reads no teacher. */
   readonly teacher: readonly (readonly number[])[];
   /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
@@ -124,18 +127,20 @@ function readLogits(loss: AnyLoss, batch: PlainBatch): PlainRows {
   const targets = depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, shape, classes) : null;
   const labels = targets === null ? reader.read(batch.labels, "labels", isNumber, "integer labels", 0) : [];
   const validRows = (mask: readonly boolean[]): readonly boolean[] => {
-    if (targets !== null) return mask;
-    const valid = mask.map((isMasked, row) => isMasked && !loss.ignored.includes(labels[row]));
-    checkLabels(labels, classes, shape, (row) => valid[row]);
+    const valid = mask.map((isGiven, row) => isGiven && !(targets === null && loss.ignored.includes(labels[row])));
+    if (targets === null) checkLabels(labels, classes, shape, (row) => valid[row]);
+    if (loss.probabilities) checkProbabilities(logits.values, shape, classes, (row) => valid[row]);
     return valid;
   };
+  const ofRows = (values: readonly number[]): readonly (readonly number[])[] => byRow(values, reader.indices, classes);
   return {
     ...readEntries(loss, batch, reader, validRows),
     shape,
     inputShape: [...shape, classes],
     classes,
-    logits: byRow(logits.values, reader.indices, classes),
-    teacher: hasTeacher(loss) ? byRow(readTeacher(batch.teacher, shape, classes), reader.indices, classes) : [],
+    logits: ofRows(loss.probabilities ? logits.values.map(logOfProbability) : logits.values),
+    probabilities: loss.probabilities ? ofRows(logits.values) : null,
+    teacher: hasTeacher(loss) ? ofRows(readTeacher(batch.teacher, shape, classes)) : [],
     predictions: [],
     targetValues: [],
     targets: (row) =>
@@ -161,6 +166,7 @@ function readValues(loss: AnyLoss, batch: PlainValuesBatch): PlainRows {
     inputShape: beside.shape,
     classes: columns,
     logits: [],
+    probabilities: null,
     teacher: [],
     targets: () => new Float64Array(columns),
     predictions: byRow(predictions.values, reader.indices, columns),

@@ -28,6 +28,12 @@ export interface PageOptions {
   readonly watch?: (line: string) => void;
 }
 
+/**
+ * Before a program of WebGL is drawn with, ANGLE compiles its parts, and then the whole program anew. With this flag it is
+ * compiled once, which takes a fifth off the time of many programs on a software driver.
+ */
+export const compileOnce = "--disable-angle-features=warmUpPipelineCacheAtLink,supportsGraphicsPipelineLibrary";
+
 const candidates = [
   process.env.CHROMIUM_PATH,
   "/usr/bin/chromium",

@@ -1,96 +1,106 @@
 /**
- * Rows in which one entry is far above the rest: each number of them must be right relative to itself, and the gradient
- * relative to the row's largest entry, however small that is.
+ * Rows that have nearly all of their probability in one place, where targets or a teacher have it too: the gradients of entropy
+ * and cross entropy are small numbers between numbers near 1.
  */
-import type { Outcome, Report } from "./checkKernel.ts";
-import { type DotCase, expectedRow, filled, namesOf, plainView, type RowCase, type RowValues } from "./rowCases.ts";
+import type { Outcome } from "./checkKernel.ts";
+import {
+  type DotCase,
+  expectedRow,
+  filled,
+  normal,
+  plainView,
+  type RowCase,
+  type RowValues,
+  randomNumbers,
+  type ViewCase,
+} from "./rowCases.ts";
 
-export const gaps: readonly number[] = [5, 8, 12, 20, 30];
+/** By how much the highest entry is above the others. */
+export const gaps = [5, 8, 12, 20, 30] as const;
 
-const tops = [0, 1, 2, 3];
-
-function confidentLogits(classes: number, gap: number, random: () => number): Float32Array {
-  return filled(tops.length * classes, (i) => (i % classes === topOf(i, classes) ? 1.25 : 1.25 - gap - random()));
+interface ConfidentRows extends Pick<RowCase, "rows" | "classes" | "logits"> {
+  readonly teacher: Float32Array;
+  readonly targets: Float32Array;
+  readonly highest: Int32Array;
 }
 
-/** The highest column of the row of an entry. */
-function topOf(i: number, classes: number): number {
-  return tops[Math.floor(i / classes)] % classes;
-}
-
-/** Soft targets with so much for the entries that are not the highest: all but one-hot, or one-hot. */
-function confidentTargets(classes: number, rest: number, random: () => number): Float32Array {
-  return filled(tops.length * classes, (i) =>
-    i % classes === topOf(i, classes) ? 1 - rest : (rest * (0.5 + random())) / (classes - 1),
+/** Rows with a teacher that is surer of the highest entry, and soft targets that are entirely sure, surer or less sure. */
+export function confidentRows(rows: number, classes: number, gap: number, random: () => number): ConfidentRows {
+  const highest = Int32Array.from({ length: rows }, (_, row) =>
+    row === 0 ? 0 : row === 1 ? classes - 1 : Math.floor(classes * random()),
   );
+  const [logits, teacher, targets] = [0, 1, 2].map(() => new Float32Array(rows * classes));
+  highest.forEach((top, row) => {
+    const height = normal(random);
+    const rest = Math.min(0.5, [0, 0.001, 0.03, 20][row % 4] * classes * Math.exp(-gap - 1));
+    for (let j = 0; j < classes; j++) {
+      const at = row * classes + j;
+      logits[at] = height + (j === top ? gap : -2 * random());
+      teacher[at] = height + (j === top ? gap + 2 : -2 * random());
+      targets[at] = j === top ? 1 - rest : (2 * rest * random()) / classes;
+    }
+  });
+  return { rows, classes, logits, teacher, targets, highest };
 }
 
 export interface ConfidentCase {
+  readonly what: string;
   readonly given: RowCase;
   readonly cotangents: RowValues;
 }
 
-/** Entropy, and cross entropies against soft targets and a teacher: without labels, and beside labels, right or wrong. */
-export function confidentCases(classes: number, gap: number, random: () => number): readonly ConfidentCase[] {
-  const rows = tops.length;
-  const g = filled(rows, (row) => [1, -0.7, 0.3, 1e-3][row]);
-  const absent = { rows, classes, valid: null, targets: null, teacher: null };
-  const right = Int32Array.from(tops, (top) => top % classes);
-  const wrong = right.map((top) => (top + 1) % classes);
-  return [null, right, wrong].flatMap((labels): readonly ConfidentCase[] => {
-    const shared = { ...absent, labels, logits: confidentLogits(classes, gap, random) };
-    const wanted = labels === null ? (["e"] as const) : (["n", "e"] as const);
-    const through = (dot: DotCase, own: Partial<RowCase>): ConfidentCase => {
-      const isTeacher = typeof dot.weights === "number";
-      const views = [
-        { ...plainView, wanted, dots: [dot] },
-        ...(isTeacher ? [{ ...plainView, of: "teacher", wanted: ["m", "s"] } as const] : []),
+const names = ["e", "dot 0", "dot 1", "dot 2", "dot 3"];
+const rowsOfEach = 4;
+
+/** Each statistic alone, in rows of its own; in several views, with the label left out there and in the teacher's or not. */
+export function confidentCases(classes: number, gap: number): readonly ConfidentCase[] {
+  const random = randomNumbers(gap);
+  const rows = rowsOfEach * names.length;
+  const ofEach = names.map((_, i) => filled(rows, (row) => (Math.floor(row / rowsOfEach) === i ? 1 : 0)));
+  const cotangents = [Object.fromEntries(names.map((name, i) => [name, ofEach[i]])), {}];
+  const table = filled(classes, () => 0.3 + random());
+  const dots = (["targets", 1] as const).flatMap((weights) =>
+    [null, table].map((table): DotCase => ({ weights, table, times: "nll" })),
+  );
+  const warps: readonly Partial<ViewCase>[] = [
+    {},
+    { scale: 0.75, scaleOnDevice: true },
+    { scale: 1.25, cap: 400, bias: filled(classes, () => 0.1 * normal(random)) },
+  ];
+  return warps.flatMap((warp) => {
+    const { highest, logits, teacher, ...given } = confidentRows(rows, classes, gap, random);
+    const unscaled = (z: number): number => z / (warp.scale ?? 1);
+    const of = ([wanted, ofTeacher]: readonly ["n" | "s", "n" | "s"]): ConfidentCase => {
+      const views: ViewCase[] = [
+        { ...plainView, ...warp, wanted: [wanted, "e"], dots },
+        { ...plainView, ...warp, of: "teacher", wanted: [ofTeacher] },
       ];
-      return { given: { ...shared, ...own, views }, cotangents: [{ "dot 0": g }, ...(isTeacher ? [{}] : [])] };
+      const labels = wanted === "n" ? highest : null;
+      return {
+        what: `V ${classes}, gap ${gap}, ${wanted}, ${ofTeacher} of the teacher, ${Object.keys(warp)}`,
+        given: { ...given, logits: logits.map(unscaled), teacher: teacher.map(unscaled), labels, valid: null, views },
+        cotangents,
+      };
     };
-    const table = filled(classes, () => 0.5 + random());
-    return [
-      { given: { ...shared, views: [{ ...plainView, wanted }] }, cotangents: [{ e: g }] },
-      ...[0, 1e-12, 1e-7, 1e-3].flatMap((rest) => {
-        const targets = confidentTargets(classes, rest, random);
-        const dot = { weights: "targets", times: "nll" } as const;
-        return [through({ ...dot, table: null }, { targets }), through({ ...dot, table }, { targets })];
-      }),
-      ...[gap / 2, gap + 3].map((gapOfTeacher) =>
-        through({ weights: 1, table: null, times: "nll" }, { teacher: confidentLogits(classes, gapOfTeacher, random) }),
-      ),
-    ];
+    return [of(["n", "n"]), of(["n", "s"]), of(["s", "s"])];
   });
 }
 
-/** Measures an outcome by what is measured itself. */
-export function compareConfident(
-  { values, gradient }: Outcome,
-  { given, cotangents }: ConfidentCase,
-  report: Report,
+/** What is wrong with a gradient whose error is to be below `tolerance` of the row's largest entry; null if nothing is. */
+export function gradientFault(
+  { what, given, cotangents }: ConfidentCase,
+  { gradient }: Outcome,
   tolerance: number,
-): void {
-  const { rows, classes } = given;
-  report.cases += 1;
-  const measure = (name: string, row: number, actual: number, expected: number, unit: number): void => {
-    const error = Math.abs(actual - expected) / unit;
-    if (error <= tolerance) report.worst[name] = Math.max(report.worst[name] ?? 0, error);
-    else if (report.failures.length < 20) {
-      const where = `case ${report.cases}, V ${classes}, row ${row}, label ${given.labels?.[row]}`;
-      report.failures.push(`${where}: ${name} is ${actual} and should be ${expected}; an error of ${error}`);
-    }
-  };
+): string | null {
+  const { rows, classes, views } = given;
   for (let row = 0; row < rows; row++) {
-    const [view] = given.views;
-    const expected = expectedRow(given, row, view);
-    for (const name of namesOf(view)) {
-      measure(name, row, values[0][name][row], expected.values[name], expected.values[name]);
-    }
-    const { entries } = expected.gradient((name) => cotangents[0][name]?.[row] ?? 0);
-    const largest = entries.reduce((size, x) => Math.max(size, Math.abs(x)), 0);
-    const [through] = Object.keys(cotangents[0]);
-    entries.forEach((x, j) => {
-      measure(`gradient through ${through}`, row, gradient[row * classes + j], x, largest);
-    });
+    const exact = expectedRow(given, row, views[0]).gradient((name) => cotangents[0][name]?.[row] ?? 0).entries;
+    const largest = exact.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const errors = exact.map((x, j) => Math.abs(gradient[row * classes + j] - x) / largest);
+    const worst = errors.findIndex((error) => !(error <= tolerance));
+    if (worst < 0) continue;
+    const name = names[Math.floor(row / rowsOfEach)];
+    return `${what}: through ${name} entry ${worst} of row ${row} has an error of ${errors[worst]}`;
   }
+  return null;
 }

@@ -249,6 +249,9 @@ function logOthers(z: Float64Array, y: number): number {
   return highest + Math.log(z.reduce((sum, x, j) => (j === y ? sum : sum + Math.exp(x - highest)), 0));
 }
 
+/** Probabilities below it are 0 in float32, so that even −∞ adds nothing there. */
+const lowestNormal = 1.2e-38;
+
 export interface RowGradient {
   readonly entries: Float64Array;
   /** The size of what is added up for each entry: cotangents of opposite signs cancel. */
@@ -287,7 +290,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         ? null
         : weighting === "targets"
           ? (targets as Float64Array)
-          : entriesOf(given, row, given.views[weighting]).p;
+          : entriesOf(given, row, given.views[weighting]).p.map((p) => (p < lowestNormal ? 0 : p));
     return z.map((_, j) => (q === null ? 1 : q[j]) * (table === null ? 1 : table[j]));
   });
   view.dots.forEach(({ times }, i) => {
@@ -298,11 +301,13 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
   });
   if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
 
-  const sums = weights.map((w) => w.reduce((total, x) => total + x, 0));
-  const sumsOfOthers = weights.map((w) => w.reduce((total, x, k) => (k === h ? total : total + x), 0));
-  const throughDot = (i: number, w: Float64Array, j: number): readonly number[] => {
+  const weightOfOthers = weights.map((w) => w.reduce((total, x, k) => (k === h ? total : total + x), 0));
+  const throughDot = (i: number, j: number): readonly number[] => {
+    const w = weights[i];
     if (view.dots[i].times === "logits") return [w[j]];
-    return j === h ? [sumsOfOthers[i], -sums[i] * othersOfHighest] : [sums[i] * p[j], -w[j]];
+    const sum = weightOfOthers[i] + w[h];
+    // Only where h has most of p are the terms of the other form larger than what comes of them.
+    return j === h && p[h] > 0.5 ? [weightOfOthers[i], -sum * othersOfHighest] : [sum * p[j], -w[j]];
   };
   const sizeAtHighest = (g: (name: string) => number): number =>
     view.dots.reduce(
@@ -331,9 +336,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         g("r") * among,
         probability > 0 ? g("e") * probability * (s - (entry - m)) : 0,
         -g("e") * probability * e,
-        ...weights.flatMap((w, i) =>
-          g(`dot ${i}`) === 0 ? [] : throughDot(i, w, j).map((part) => g(`dot ${i}`) * part),
-        ),
+        ...weights.flatMap((_, i) => (g(`dot ${i}`) === 0 ? [] : throughDot(i, j).map((part) => g(`dot ${i}`) * part))),
       ];
       sizes[j] = slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0);
       // Where a label is left out that is not the highest entry, the digits of 1 − p are lost there.
@@ -362,44 +365,6 @@ export function everyKindOfRow(classes: number, each: number, random: () => numb
     { ...shared, labels, views: [{ ...plainView, wanted: statistics }] },
     { ...shared, labels: null, views: [{ ...plainView, wanted: ["m", "s", "e"] }] },
   ];
-}
-
-/** Rows with one entry above the others, and soft targets and a teacher that are nearly or wholly as sure of it. */
-export function confidentRows(classes: number, random: () => number): readonly RowCase[] {
-  const gaps = [2, 5, 8, 12, 20, 30];
-  const rests = [0, 1e-12, 1e-7, 1e-3];
-  const rows = gaps.length * rests.length;
-  const top = classes >> 1;
-  const sure = (gapOf: (row: number) => number): Float32Array =>
-    filled(rows * classes, (i) => (i % classes === top ? gapOf(Math.floor(i / classes)) : 0.5 * normal(random)));
-  const gapOf = (row: number): number => gaps[row % gaps.length];
-  const restOf = (row: number): number => rests[Math.floor(row / gaps.length)];
-  const shared = {
-    ...{ rows, classes, logits: sure(gapOf), valid: null },
-    teacher: sure((row) => gapOf(row) + 3 * random()),
-    targets: filled(rows * classes, (i) => {
-      const rest = restOf(Math.floor(i / classes));
-      return i % classes === top ? 1 - rest : rest * random();
-    }),
-  };
-  const table = filled(classes, () => 0.5 + random());
-  const teacher: ViewCase = { ...plainView, of: "teacher", wanted: ["m", "s"] };
-  const each: readonly (Pick<ViewCase, "wanted" | "dots"> & { readonly labels: Int32Array | null })[] = [
-    { labels: null, wanted: ["e"], dots: [] },
-    { labels: null, wanted: ["m"], dots: [{ weights: "targets", table: null, times: "nll" }] },
-    { labels: null, wanted: [], dots: [{ weights: "targets", table, times: "nll" }] },
-    { labels: null, wanted: ["s"], dots: [{ weights: 1, table: null, times: "nll" }] },
-    // A label that no statistic is of.
-    { labels: new Int32Array(rows), wanted: ["s"], dots: [{ weights: 1, table, times: "nll" }] },
-    { labels: new Int32Array(rows).fill(top), wanted: ["n", "e"], dots: [{ weights: 1, table: null, times: "nll" }] },
-  ];
-  return each.flatMap(({ labels, ...view }) => {
-    const [warped, own] = [
-      { ...plainView, ...view, scale: 0.8, bias: filled(classes, () => 0.1 * normal(random)) },
-      { ...plainView, ...view },
-    ];
-    return [own, warped].map((of) => ({ ...shared, labels, views: [of, teacher] }));
-  });
 }
 
 /** Three rows of a whole vocabulary: one as they come, one of equal logits, one that rises. */

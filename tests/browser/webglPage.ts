@@ -20,7 +20,7 @@ import { cases } from "../support/arbitraries.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { checkKernel, newReport, type Report, runKernel } from "./checkKernel.ts";
-import { compareConfident, confidentCases, gaps } from "./confidentRows.ts";
+import { confidentCases, gaps, gradientFault } from "./confidentRows.ts";
 import {
   type DotCase,
   everyKindOfRow,
@@ -72,19 +72,25 @@ export async function everyKind({ tolerance }: { tolerance: number }): Promise<R
   return report;
 }
 
-/** What the kernel makes of rows in which one entry is far above the rest, measured by the largest entry of the gradient. */
-export async function confidentRows({ tolerance }: { tolerance: number }): Promise<Report> {
+/** What is wrong with the gradients of confident rows. Of the cases some will do: a browser is slow to compile their programs. */
+export async function confidentGradients({ tolerance }: { tolerance: number }): Promise<readonly string[]> {
   await tf.setBackend("webgl");
-  const report = newReport();
-  for (const classes of [2, 9, 600]) {
+  const faults: string[] = [];
+  for (const classes of [3, 600]) {
     for (const gap of gaps) {
-      for (const confident of confidentCases(classes, gap, randomNumbers(classes + gap))) {
+      for (const confident of confidentCases(classes, gap)) {
+        const { views } = confident.given;
+        // A cap rounds the entries as the random cases allow, which is more than this allows.
+        if (views.some(({ cap }) => cap !== null)) continue;
         const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
-        compareConfident(outcome, confident, report, tolerance);
+        // A scale rounds the gap, whose exponential the probabilities of the others are multiples of.
+        const isPlain = views.every(({ scale }) => scale === 1);
+        const fault = gradientFault(confident, outcome, isPlain ? tolerance : 2 * tolerance);
+        if (fault !== null) faults.push(fault);
       }
     }
   }
-  return report;
+  return faults;
 }
 
 /** Weights of entries without probability, however small: a cross entropy is ∞ or −∞ by their sign; 0 adds nothing. */

@@ -16,6 +16,7 @@ import {
   language,
   linear,
   mean,
+  normalise,
   override,
   parameter,
   perToken,
@@ -278,6 +279,17 @@ for (const backend of backends) {
       const withLogits = { labels, logits: tf.zeros([2, 3]) };
       expect([...(await loss.denominators(withLogits).data())]).toEqual([2]);
       expect(() => loss.denominators({ labels: new Float32Array(6) })).toThrow(LossError);
+    });
+
+    test("of two fields without weights the same one is told as in the reference", () => {
+      const none = classWeights([0, 0], { counts: [1, 1] });
+      const loss = pipe(crossEntropy, none, normalise("tokenMean"), none, normalise("typeMean"));
+      const logits = [[1, 2]];
+      for (const labels of [[0], [[0.5, 0.5]]]) {
+        const told = 'normalise("typeMean") ∘ classWeights: the weight of id 0 is NaN';
+        expect(() => evaluate(loss, { logits, labels })).toThrow(told);
+        expect(() => tf.tidy(() => compile(loss)({ logits: tf.tensor2d(logits), labels }))).toThrow(told);
+      }
     });
 
     test("a logit of +infinity makes its row NaN, in the reference too", async () => {

@@ -20,6 +20,22 @@ export function nameOf({ runtime, backend }: Cell): string {
   return `${runtime.toLowerCase()}/${backend}`;
 }
 
+/** The cells of that name, of a runtime or of a backend; none where there is no such thing. */
+export function cellsOf(name: string): readonly Cell[] {
+  return cells.filter((cell) => [nameOf(cell), ...nameOf(cell).split("/")].includes(name));
+}
+
+/** Each cell draws from a seed of its own, so that together they see more; a soak takes the hundreds after it too. */
+export function seedOf(cell: Cell): number {
+  return 1 + 1000 * cells.indexOf(cell);
+}
+
+/** For a start: a device that compiles programs takes longest. */
+export function longestFirst(chosen: readonly Cell[]): readonly Cell[] {
+  const isGPU = ({ backend }: Cell): boolean => backend === "webgpu" || backend === "webgl";
+  return [...chosen.filter(isGPU), ...chosen.filter((cell) => !isGPU(cell))];
+}
+
 type Amount = Pick<SuiteOptions, "compositions" | "edges" | "steps">;
 
 /** Row lengths on both sides of each change of way in the kernels. */
@@ -44,8 +60,8 @@ const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>>
     edges: { classes: [1, 4, 7, 17, 257, 1000], random: 10, vocabularies: [50_257] },
   },
   webgpu: {
-    ...{ compositions: 25, soak: 1000, steps: 12 },
-    edges: { classes: [1, 7, 257, 4097], random: 8, vocabularies: [50_257] },
+    ...{ compositions: 10, soak: 1000, steps: 12 },
+    edges: { classes: [1, 7, 257, 4097], random: 3, vocabularies: [50_257] },
   },
 };
 

@@ -1,8 +1,14 @@
 /** The suite in headless Chromium. */
-import { findChromium, openPage } from "../browser/chromium.ts";
+import type { BackendName } from "lossmith";
+import { compileOnce, findChromium, openPage } from "../browser/chromium.ts";
 import type * as page from "./page.ts";
 import type { CellResult } from "./runCell.ts";
 import type { SuiteOptions, Watch } from "./suite/suite.ts";
+
+const flags: Partial<Record<BackendName, readonly string[]>> = {
+  webgl: [compileOnce],
+  webgpu: ["--enable-unsafe-webgpu"],
+};
 
 /** The result; or what is missing, and what to install. */
 export async function runInChromium(
@@ -15,7 +21,7 @@ export async function runInChromium(
   }
   const opened = await openPage<typeof page>({
     module: new URL("page.ts", import.meta.url),
-    flags: options.backend === "webgpu" ? ["--enable-unsafe-webgpu"] : [],
+    flags: flags[options.backend] ?? [],
     timeout,
     watch: (line) => {
       if (!line.startsWith("progress ")) return;

@@ -1,7 +1,7 @@
 /** The conformance matrix: the suite in each runtime on each backend. Its table goes to stdout and docs/support.md. */
 import { writeFileSync } from "node:fs";
 import process from "node:process";
-import { amountFor, type Cell, cells, nameOf } from "./cells.ts";
+import { amountFor, type Cell, longestFirst, nameOf, seedOf } from "./cells.ts";
 import { defaultTolerance, type Options, parseOptions, usage } from "./options.ts";
 import { progressOver } from "./progress.ts";
 import { failuresOf, page, summary, tableOf } from "./report.ts";
@@ -14,18 +14,19 @@ const support = new URL("../../docs/support.md", import.meta.url);
 function suiteOptions(cell: Cell, { seed, soak, draw, tolerance, compositions }: Options): SuiteOptions {
   const amount = amountFor(cell, soak);
   return {
-    ...{ ...amount, backend: cell.backend, seed, draw, tolerance },
+    ...{ ...amount, backend: cell.backend, seed: seed ?? seedOf(cell), draw, tolerance },
     compositions: compositions ?? amount.compositions,
     command: `npm run matrix -- --cell ${nameOf(cell)}${tolerance === defaultTolerance ? "" : ` --tolerance ${tolerance}`}`,
   };
 }
 
 /** Runs the cells, so many at a time. */
-async function outcomesOf(chosen: readonly Cell[], options: Options): Promise<readonly Outcome[]> {
+async function outcomesOf(options: Options): Promise<readonly Outcome[]> {
+  const chosen = options.cells;
   const runner = new CellRunner((options.soak ? 3600 : 300) * 1000);
   const progress = progressOver(chosen);
   const outcomes = new Map<Cell, Outcome>();
-  const waiting = [...chosen];
+  const waiting = [...longestFirst(chosen)];
   const work = async (): Promise<void> => {
     for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
       const own = cell;
@@ -46,15 +47,14 @@ async function outcomesOf(chosen: readonly Cell[], options: Options): Promise<re
 }
 
 async function main(options: Options): Promise<void> {
-  const chosen = options.cell === null ? cells : cells.filter((cell) => nameOf(cell) === options.cell);
-  const outcomes = await outcomesOf(chosen, options);
+  const outcomes = await outcomesOf(options);
   console.log(`${tableOf(outcomes)}\n`);
   for (const text of failuresOf(outcomes, isCI)) console.log(`${text}\n`);
   const { line, failed, skipped } = summary(outcomes, isCI);
-  console.log(`seed ${options.seed}\n${line}`);
+  console.log(line);
   if (failed > 0) process.exitCode = 1;
   // Of a machine that is set up for all cells, and of the standard run alone.
-  if (options.isStandard && !isCI && skipped === 0) writeFileSync(support, page(outcomes, options.seed));
+  if (options.isStandard && !isCI && skipped === 0) writeFileSync(support, page(outcomes));
 }
 
 let options: Options | null = null;

@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
-import { cells, nameOf } from "./cells.ts";
+import { type Cell, cells, cellsOf, nameOf } from "./cells.ts";
 
 export interface Options {
-  readonly cell: string | null;
-  readonly seed: number;
+  readonly cells: readonly Cell[];
+  /** Null for each cell's own. */
+  readonly seed: number | null;
   readonly soak: boolean;
   readonly jobs: number;
   readonly draw: number | null;
@@ -22,11 +23,11 @@ export const usage: string = `Usage: npm run matrix -- [options]
 Runs the conformance suite in Bun, Deno, Node and Chromium on cpu, wasm, webgl and webgpu, prints what passed and failed,
 and writes it to docs/support.md.
 
-  --cell <runtime/backend>  one cell, such as bun/wasm
-  --seed <n>                the seed of the random compositions (1)
+  --cell <name,...>         these cells alone: one, such as bun/wasm, or all of a runtime (bun) or of a backend (wasm)
+  --seed <n>                the seed of the random compositions and batches (each cell has its own)
   --soak                    100 000 compositions on cpu and wasm, 1000 on webgpu, 500 on webgl
   --compositions <n>        so many compositions in each cell
-  --draw <n>                only the n-th composition of the seed, to see a failure again; needs --cell
+  --draw <n>                only the n-th composition of the seed, to see a failure again; needs a cell
   --tolerance <x>           the largest relative error of a composition that passes (2e-5)
   --jobs <n>                cells that run at a time (2)
   --help
@@ -48,20 +49,27 @@ export function parseOptions(given: readonly string[]): Options {
     },
   });
   const { cell = null, soak, help } = values;
-  const names = cells.map(nameOf);
-  if (cell !== null && !names.includes(cell)) {
-    throw new TypeError(`there is no cell ${cell}; the cells are ${names.join(", ")}`);
-  }
+  const chosen = cell === null ? cells : chosenBy(cell);
   const draw = whole("draw", values.draw, null, 0);
-  if (draw !== null && cell === null) throw new TypeError("--draw needs --cell");
+  if (draw !== null && chosen.length !== 1) throw new TypeError("--draw needs --cell, with one cell");
   return {
-    ...{ cell, soak, help, draw },
-    seed: whole("seed", values.seed, 1, 0),
+    ...{ cells: chosen, soak, help, draw },
+    seed: whole("seed", values.seed, null, 0),
     jobs: whole("jobs", values.jobs, 2, 1),
     compositions: whole("compositions", values.compositions, null, 1),
     tolerance: positive("tolerance", values.tolerance, defaultTolerance),
     isStandard: Object.entries(values).every(([name, value]) => value === false || name === "jobs"),
   };
+}
+
+/** In the order of the matrix, each once. */
+function chosenBy(list: string): readonly Cell[] {
+  const chosen = list.split(",").flatMap((name) => {
+    const named = cellsOf(name);
+    if (named.length > 0) return named;
+    throw new TypeError(`there is no cell ${name}; the cells are ${cells.map(nameOf).join(", ")}`);
+  });
+  return cells.filter((cell) => chosen.includes(cell));
 }
 
 function whole<T extends number | null>(

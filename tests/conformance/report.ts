@@ -86,7 +86,7 @@ export function summary(outcomes: readonly Outcome[], isCI: boolean): Summary {
 }
 
 /** docs/support.md. */
-export function page(outcomes: readonly Outcome[], seed: number): string {
+export function page(outcomes: readonly Outcome[]): string {
   return `# What runs where
 
 Written by \`npm run matrix\`, which runs one conformance suite in each runtime on each backend. Bun, Deno and Chromium run
@@ -100,9 +100,9 @@ ${renderMarkdown(partTable(outcomes))}
 
 - _Golden numbers_ are published, or reproduced with PyTorch and optax. Each must agree to half a unit in its last digit, in
   the reference and compiled; the error is that of the compiled value against the float64 reference, 2e-6 at most.
-- _Random compositions_ on random batches, drawn from seed ${seed}: value and gradient agree with the float64 reference to 2e-5,
-  relative to the largest entry, or to a twentieth of the parts that cancel in it. What the reference refuses is refused in
-  the same words.
+- _Random compositions_ on random batches, others in each cell: value and gradient agree with the float64 reference to
+  2e-5, relative to the largest entry, or to a twentieth of the parts that cancel in it. What the reference refuses is refused
+  in the same words.
 - _Kernel edges_: the backend's own kernel on every kind of row (wide, equal, confident, with −∞, ∞ and NaN) of many lengths,
   random batches, real vocabularies, 70 000 rows and none, against float64: to 2e-6 of max(1, the size of a statistic) and
   of the largest part of a gradient; 4e-6 where a softcap rounds the logits once more.
@@ -111,9 +111,10 @@ ${renderMarkdown(partTable(outcomes))}
 - _Training_: an embedding and an output layer for 30 steps; the loss at each step is cpu's to 1e-5 (cpu's is that of the same
   run in float64).
 
-\`npm run matrix -- --cell bun/wasm\` runs one cell, \`--soak\` draws a hundred thousand compositions. On webgl and webgpu a
-program is compiled for each composition, so fewer are drawn. On a machine that lacks a driver the cell is skipped, with a line
-that says what to install; where CI is set that is a failure.
+\`npm run matrix -- --cell bun/wasm\` runs one cell, \`--cell bun\` those of a runtime, \`--cell webgpu,deno/cpu\` several. With
+\`--soak\` they draw a hundred thousand compositions each. On webgl and webgpu programs are compiled for each composition, so fewer
+are drawn. On a machine that lacks a driver the cell is skipped, with a line that says what to install; where CI is set that is
+a failure.
 `;
 }
 

@@ -8,9 +8,11 @@ import { chooseKernel } from "../../lib/kernels/choose.ts";
 import type { RowStatisticsKernel } from "../../lib/kernels/rowStatistics.ts";
 import { goldens } from "../support/goldens.ts";
 import { run } from "../support/runtimes.ts";
+import { amountFor, cells, nameOf, seedOf } from "./cells.ts";
+import { parseOptions } from "./options.ts";
 import { failuresOf, page, summary } from "./report.ts";
 import type { Outcome } from "./runCell.ts";
-import { compositions } from "./suite/compositions.ts";
+import { chunk, compositions } from "./suite/compositions.ts";
 import { edges } from "./suite/edges.ts";
 import { golden } from "./suite/golden.ts";
 import { leaks } from "./suite/leaks.ts";
@@ -54,6 +56,9 @@ function expectFailed({ failed, failures }: PartResult): void {
   expect(failures.length).toBe(Math.min(failed, 10));
 }
 
+/** The reference's, the backend's, and the two against each other. */
+const numbers = 3 * goldens.length;
+
 describe("a wrong kernel", () => {
   test("fails the golden numbers, the compositions and the training, and counts them", async () => {
     await withExp(
@@ -61,8 +66,8 @@ describe("a wrong kernel", () => {
       async () => {
         const published = await golden();
         expectFailed(published);
+        expect(published.passed + published.failed).toBe(numbers);
         // The reference's own are right.
-        expect(published.passed + published.failed).toBe(3 * goldens.length);
         expect(published.passed).toBeGreaterThanOrEqual(goldens.length);
         expect(published.maxError).toBeGreaterThan(1e-3);
 
@@ -92,7 +97,7 @@ describe("a wrong kernel", () => {
     await withExp(
       (x) => x,
       async () => {
-        expect(await golden()).toMatchObject({ passed: 3 * goldens.length, failed: 0, failures: [] });
+        expect(await golden()).toMatchObject({ passed: numbers, failed: 0, failures: [] });
         expect(await compositions(draws, noWatch)).toMatchObject({ passed: 30, failed: 0, failures: [] });
         expect(training(await trainedCurve(), exactCurve(), "in float64").failed).toBe(0);
       },
@@ -103,7 +108,7 @@ describe("a wrong kernel", () => {
     await withExp(
       (x) => x,
       async () => {
-        const found = await edges(fewEdges, noWatch);
+        const found = await edges(fewEdges, 1, noWatch);
         expectFailed(found);
         expect(found.failures[0]).toContain("the fused kernel of broken is not used");
       },
@@ -117,7 +122,7 @@ describe("on cpu", () => {
   });
 
   test("the edges pass", async () => {
-    const found = await edges(fewEdges, noWatch);
+    const found = await edges(fewEdges, 1, noWatch);
     expect(found.failures).toEqual([]);
     expect(found.passed).toBeGreaterThan(50);
   });
@@ -128,7 +133,7 @@ describe("on cpu", () => {
     kernel.forward = (input) =>
       forward(input).map((of) => ({ ...of, n: of.n === null ? null : (tf.mul(of.n, 1.00001) as tf.Tensor1D) }));
     try {
-      const found = await edges(fewEdges, noWatch);
+      const found = await edges(fewEdges, 1, noWatch);
       expectFailed(found);
       expect(found.failures[0]).toMatch(/every kind of row of 5 classes, n: .* n is .* and should be /);
     } finally {
@@ -169,8 +174,10 @@ describe("on cpu", () => {
       async () => {
         // The library cannot know that it may read this backend without waiting.
         const found = await wrongInput(true);
-        expect(found.failed).toBe(1);
-        expect(found.failures[0]).toContain('label tensor out of range: "no error" does not say row 1, 9');
+        expect(found.failed).toBe(3);
+        const text = found.failures.join();
+        expect(text).toContain('label tensor out of range: "no error" does not say row 1, 9');
+        expect(text).toContain('logits in place of probabilities, compiled: "no error" does not say logits');
         expect((await wrongInput(false)).failed).toBe(0);
       },
     );
@@ -233,7 +240,28 @@ describe("the report", () => {
       "bun/cpu FAILED, golden numbers: 1 more",
       "deno/wasm FAILED: it crashed",
     ]);
-    expect(page(outcomes, 1)).toContain("| 3 of 5, 1.0e-7 |");
+    expect(page(outcomes)).toContain("| 3 of 5, 1.0e-7 |");
+  });
+});
+
+describe("the command line", () => {
+  const named = (...given: string[]): readonly string[] => parseOptions(given).cells.map(nameOf);
+
+  test("takes cells by their names, by runtime and by backend, and all where none is named", () => {
+    expect(named("--cell", "node/wasm")).toEqual(["node/wasm"]);
+    expect(named("--cell", "deno/webgpu,bun/cpu,deno/webgpu")).toEqual(["bun/cpu", "deno/webgpu"]);
+    expect(named("--cell", "bun,webgl")).toEqual(["bun/cpu", "bun/wasm", "bun/webgpu", "chromium/webgl"]);
+    expect(named()).toEqual(cells.map(nameOf));
+    expect(() => named("--cell", "bun,gpu")).toThrow("there is no cell gpu; the cells are bun/cpu, bun/wasm,");
+    expect(() => named("--cell", "bun", "--draw", "3")).toThrow("--draw needs --cell, with one cell");
+  });
+
+  test("has each cell draw from seeds of its own, in a soak too", () => {
+    const seeds = cells.flatMap((cell) => {
+      const count = Math.ceil(amountFor(cell, true).compositions / chunk);
+      return Array.from({ length: count }, (_, i) => seedOf(cell) + i);
+    });
+    expect(new Set(seeds).size).toBe(seeds.length);
   });
 });
 
@@ -242,6 +270,22 @@ describe("the report", () => {
   const path = join(fileURLToPath(new URL(".", import.meta.url)), "main.ts");
   const matrix = (...more: string[]): ReturnType<typeof run> =>
     run({ runtime: "Bun", path, arguments: more, timeout: 100_000 });
+
+  test("skips a cell without its driver, in a line that says what to install, and fails where CI is set", async () => {
+    const withoutDriver = (CI: string): ReturnType<typeof run> =>
+      run({
+        ...{ runtime: "Bun", path, arguments: ["--cell", "deno/webgpu"], timeout: 20_000 },
+        ...{ driver: "/nonexistent", environment: { CI } },
+      });
+    const line = "no GPU and no software driver was found: Debian has one, apt-get install mesa-vulkan-drivers";
+    const [onMachine, onCI] = [await withoutDriver(""), await withoutDriver("true")];
+    expect(onMachine.code).toBe(0);
+    expect(onMachine.output).toContain(`deno/webgpu is skipped: ${line}\n`);
+    expect(onMachine.output).toContain("matrix: 0 cells passed, 0 failed, 1 skipped");
+    expect(onCI.code).toBe(1);
+    expect(onCI.output).toContain(`deno/webgpu FAILED: ${line}\n`);
+    expect(onCI.output).toContain("matrix: 0 cells passed, 1 failed, 0 skipped");
+  }, 50_000);
 
   test("ends with 1 where a check fails, and tells how to see it again", async () => {
     const cell = ["--cell", "bun/cpu", "--tolerance", "1e-12"];

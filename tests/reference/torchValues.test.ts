@@ -182,7 +182,9 @@ let answers: readonly TorchAnswer[] = [];
         const errors = [
           distance(value, expectedValue(oracleCase, answers[i]), atLeast(oracleCase)),
           distance(gradient, answers[i].gradient, atLeast(oracleCase)),
-          labelsGradient === null ? 0 : distance(await targetsGradient(loss, batch, shape), labelsGradient, 1),
+          labelsGradient === null
+            ? 0
+            : distance(await targetsGradient(loss, batch, shape), labelsGradient as readonly number[], 1),
         ];
         if (errors.some((error) => error > 2e-6)) {
           throw new Error(`off by ${errors}: ${JSON.stringify(torchCase(oracleCase))}`);

@@ -71,9 +71,7 @@ for (const backend of backends) {
 for (const backend of gpuBackends) {
   test(`${backend} agrees with the reference`, async () => {
     await startBackend(backend)();
-    // A sum of no number is nothing that webgpu has.
-    const some = valuesCases.filter(({ batch }) => !batch.inputShape.includes(0));
-    await fc.assert(fc.asyncProperty(some, expectAgreement), { numRuns: 40 });
+    await fc.assert(fc.asyncProperty(valuesCases, expectAgreement), { numRuns: 40 });
   });
 }
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BackendReport } from "lossmith/runtime";
 import { hasChromium, openPage } from "../browser/chromium.ts";
 import { build, type Installation, install } from "../support/install.ts";
 import { findDriver, programs, type Runtime, resultsOf, run } from "../support/runtimes.ts";
@@ -55,6 +56,7 @@ if ("Bun" in globalThis) {
           disposed: await page.run("disposed", null),
           onlyNullAdapter: await page.run("onlyNullAdapter", null),
           zeros: await page.run("zeros", null),
+          startedAgain: await page.run("startedAgain", null),
         };
       } finally {
         await page.close();
@@ -69,13 +71,32 @@ if ("Bun" in globalThis) {
       expect(await messageOf("Node", driver)).toMatch(
         /^LossError: useBackend\("webgpu"\): webgpu has no adapter: .*\. Install the GPU's driver .*VK_DRIVER_FILES/,
       );
-      const auto = await resultsOf<{ backend: string; passedOver: { backend: string; because: string }[] }>({
+      const auto = await resultsOf<BackendReport>({
         ...{ runtime: "Node", path: program("report"), arguments: ["auto"], driver },
       });
       expect(auto.backend).toBe("wasm");
       expect(auto.passedOver.map(({ backend }) => backend)).toEqual(["webgpu", "webgl"]);
       expect(auto.passedOver[0].because).toContain("webgpu has no adapter");
       expect(auto.passedOver[1].because).toContain("Node has no WebGL");
+    });
+
+    test("Deno is told what to install where its fallback to OpenGL is ruled out", async () => {
+      expect(await messageOf("Deno", driver)).toMatch(
+        /^LossError: useBackend\("webgpu"\): this runtime's own WebGPU has no adapter: .*\. Install the GPU's Vulkan driver, .*apt-get install mesa-vulkan-drivers/,
+      );
+    });
+
+    test("auto does not take Deno's fallback to OpenGL where that is a software one, and says so", async () => {
+      const environment = { DENO_WEBGPU_BACKEND: "opengl" };
+      const auto = await resultsOf<BackendReport>({
+        ...{ runtime: "Deno", path: program("report"), arguments: ["auto"], driver, environment },
+      });
+      // A machine with a GPU may have an OpenGL driver for it.
+      if (auto.backend === "webgpu") return expect(auto.adapter?.isSoftware).toBe(false);
+      expect(auto.backend).toBe("wasm");
+      expect(auto.passedOver[0].because).toMatch(
+        /the only adapter is a software one \(.*\), slower than wasm|has no adapter/,
+      );
     });
 
     test("Bun refuses the Null adapter that bun-webgpu gives", async () => {

@@ -16,11 +16,19 @@ export async function runCompiled(
   const compiled = compile(loss);
   const [name, plain] = "predictions" in batch ? ["predictions", batch.predictions] : ["logits", batch.logits];
   const input = tf.tensor(plain as number[], [...shape], "float32");
-  const on = (x: tf.Tensor): tf.Tensor => compiled({ ...batch, [name]: x } as unknown as Batches[Input]);
-  const value = on(input);
-  const gradient = tf.grad((x: tf.Tensor) => tf.sum(on(x)))(input);
-  const result = { value: [...(await value.data())], gradient: [...(await gradient.data())] };
-  compiled.dispose();
-  tf.dispose([input, value, gradient]);
-  return result;
+  const made: tf.Tensor[] = [input, ...compiled.variables.values()];
+  const of = (x: tf.Tensor): tf.Tensor => compiled({ ...batch, [name]: x } as unknown as Batches[Input]);
+  try {
+    const value = of(input);
+    made.push(value);
+    // Not by tf.sum: it throws where there are no rows, on webgpu and webgl.
+    const ones = tf.ones(value.shape);
+    made.push(ones);
+    const gradient = tf.grad(of)(input, ones);
+    made.push(gradient);
+    return { value: [...(await value.data())], gradient: [...(await gradient.data())] };
+  } finally {
+    compiled.dispose();
+    tf.dispose(made);
+  }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { denoAPIs } from "./denoAPIs.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -24,6 +25,8 @@ export interface Program {
   readonly arguments?: readonly string[];
   /** The description of a Vulkan driver that is used in place of the machine's own. */
   readonly driver?: string | null;
+  /** More of its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** How long it may take, in milliseconds. */
   readonly timeout?: number;
   /** Gets each line that it prints, as it prints it. */
@@ -39,10 +42,12 @@ export interface Ended {
 
 const runtimeFolder = mkdtempSync(join(tmpdir(), "lossmith-xdg-"));
 
-export function run({ runtime, path, arguments: more = [], driver, timeout = 60_000, watch }: Program): Promise<Ended> {
+export function run(program: Program): Promise<Ended> {
+  const { runtime, path, arguments: more = [], driver, timeout = 60_000, watch } = program;
   const [command, ...first] = commands[runtime];
   // Vulkan's loader warns of a missing XDG_RUNTIME_DIR.
-  const environment: NodeJS.ProcessEnv = { XDG_RUNTIME_DIR: runtimeFolder, ...process.env };
+  const shared = { XDG_RUNTIME_DIR: runtimeFolder, ...denoAPIs, ...process.env };
+  const environment: NodeJS.ProcessEnv = { ...shared, ...program.environment };
   if (driver) environment.VK_DRIVER_FILES = driver;
   const child = spawn(command, [...first, path, ...more], { cwd: root, env: environment, timeout });
   const chunks: string[] = [];
@@ -78,16 +83,16 @@ const swiftShaders = [
 /** A driver by which webgpu starts: undefined for the machine's own, else a software one's description. */
 export type Driver = { readonly driver: string | undefined } | { readonly missing: string };
 
-/** Dawn, which Bun and Node use, refuses Mesa's software driver and takes Chromium's. */
+/**
+ * Dawn, which Bun and Node use, refuses Mesa's software driver and takes Chromium's. A driver is one that has an adapter:
+ * if webgpu does not start by it, or computes wrong, that is a failure.
+ */
 export async function driverFor(runtime: Runtime): Promise<Driver> {
   const candidates = runtime === "Deno" ? [undefined] : [undefined, ...swiftShaders.filter((path) => existsSync(path))];
-  const path = join(programs, "report.mjs");
+  const path = join(programs, "adapter.mjs");
   for (const driver of candidates) {
-    const { backend } = await resultsOf<{ backend?: string }>({
-      ...{ runtime, path, arguments: ["webgpu"], timeout: 60_000 },
-      ...(driver === undefined ? {} : { driver }),
-    });
-    if (backend === "webgpu") return { driver };
+    const { adapter } = await resultsOf<{ adapter: string | null }>({ runtime, path, driver: driver ?? null });
+    if (adapter !== null) return { driver };
   }
   const missing =
     runtime === "Deno"

@@ -1,5 +1,10 @@
 /** Starts the webgpu backend of tensorflow.js by hand, where the runtime has a GPU or a software driver for one. */
+import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
+import { denoAPIs } from "./denoAPIs.ts";
+
+// Deno looks at it when an adapter is requested for the first time.
+for (const [name, value] of Object.entries(denoAPIs)) process.env[name] ??= value;
 
 /** Errors that the device reported since the last look. */
 const reported: string[] = [];

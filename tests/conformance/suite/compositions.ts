@@ -25,9 +25,14 @@ const drawn: fc.Arbitrary<Case | ValuesCase> = fc.oneof<fc.WeightedArbitrary<Cas
 );
 
 /** So many are drawn from one seed; the next ones are from the next. Drawn at once, 10⁵ would fill the memory. */
-const chunk = 500;
+export const chunk = 500;
 
-export async function compositions(draws: Draws, progress: (share: number) => void): Promise<PartResult> {
+/** `renew` is called before each seed but the first. */
+export async function compositions(
+  draws: Draws,
+  progress: (share: number) => void,
+  renew: () => Promise<void> = async () => {},
+): Promise<PartResult> {
   const tally = new Tally();
   if (draws.only !== null) {
     for (const one of fc.sample(drawn, { seed: draws.seed, path: String(draws.only), numRuns: 1 })) {
@@ -36,6 +41,7 @@ export async function compositions(draws: Draws, progress: (share: number) => vo
     return tally.result(name);
   }
   for (let from = 0; from < draws.count; from += chunk) {
+    if (from > 0) await renew();
     const seed = draws.seed + from / chunk;
     const drawnNow = fc.sample(drawn, { seed, numRuns: Math.min(chunk, draws.count - from) });
     for (const [i, one] of drawnNow.entries()) {

@@ -38,7 +38,7 @@ const tolerance = { plain: 2e-6, capped: 4e-6 } as const;
 
 const absent = { valid: null, targets: null, teacher: null };
 
-export async function edges(sizes: EdgeSizes, progress: (share: number) => void): Promise<PartResult> {
+export async function edges(sizes: EdgeSizes, seed: number, progress: (share: number) => void): Promise<PartResult> {
   const tally = new Tally();
   const backend = tf.getBackend();
   tally.check(
@@ -48,7 +48,7 @@ export async function edges(sizes: EdgeSizes, progress: (share: number) => void)
   const runs = [
     ...sizes.classes.map((classes) => () => everyKind(tally, classes)),
     ...sizes.vocabularies.map((classes) => () => vocabulary(tally, classes)),
-    ...Array.from({ length: sizes.random }, (_, seed) => () => randomBatch(tally, seed)),
+    ...Array.from({ length: sizes.random }, (_, i) => () => randomBatch(tally, seed + i)),
     ...[0, 70_000].map((rows) => () => manyRows(tally, rows)),
     () => spoiltTeacher(tally),
     () => ranks(tally),

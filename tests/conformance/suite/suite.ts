@@ -1,6 +1,6 @@
 /** The conformance suite: what holds on every backend in every runtime. It is plain functions of the current backend. */
 import type { BackendName } from "lossmith";
-import { type Adapter, useBackend } from "lossmith";
+import { type Adapter, disposeBackend, useBackend } from "lossmith";
 import { compositions } from "./compositions.ts";
 import { type EdgeSizes, edges } from "./edges.ts";
 import { golden } from "./golden.ts";
@@ -37,6 +37,12 @@ export type Watch = (part: string, share: number) => void;
 export async function runSuite(options: SuiteOptions, watch: Watch): Promise<SuiteResult> {
   const { backend, seed, draw, tolerance, command } = options;
   const readsAtOnce = backend === "cpu" || backend === "wasm";
+  // tensorflow.js keeps every program that it has compiled for a device: those of a soak would fill the memory.
+  const renew = async (): Promise<void> => {
+    if (readsAtOnce) return;
+    await disposeBackend(backend);
+    await useBackend(backend);
+  };
   const draws = { seed, count: options.compositions, only: draw, tolerance, command };
   if (draw !== null) {
     const { adapter } = await useBackend(backend, { report: true });
@@ -52,8 +58,8 @@ export async function runSuite(options: SuiteOptions, watch: Watch): Promise<Sui
   const published = await golden();
   watch("wrong input", 0);
   const wrong = await wrongInput(readsAtOnce);
-  const edge = await edges(options.edges, (share) => watch("kernel edges", share));
+  const edge = await edges(options.edges, seed, (share) => watch("kernel edges", share));
   const leaked = await leaks(options.steps, (share) => watch("leaks", share));
-  const composed = await compositions(draws, (share) => watch("random compositions", share));
+  const composed = await compositions(draws, (share) => watch("random compositions", share), renew);
   return { adapter, parts: [published, composed, edge, wrong, leaked, trained] };
 }

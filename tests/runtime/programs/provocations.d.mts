@@ -5,7 +5,8 @@ interface Provoked {
   readonly works: boolean;
 }
 
-interface Refused extends Provoked {
+interface Refused {
+  readonly message: string;
   /** The backend that was current before, and is still. */
   readonly remains: string;
 }
@@ -28,13 +29,12 @@ export function lostDevice(argument?: null): Promise<{
   readonly isNew: boolean;
   readonly works: boolean;
 }>;
-export function disposed(argument?: null): Promise<
-  Provoked & {
-    readonly reason: string;
-    readonly inFlight: boolean;
-    readonly isNew: boolean;
-  }
->;
+export function disposed(argument?: null): Promise<{
+  readonly message: string;
+  readonly reason: string;
+  readonly inFlight: boolean;
+}>;
 export function startedTwice(argument?: null): Promise<boolean>;
 export function onlyNullAdapter(argument?: null): Promise<Refused>;
 export function zeros(argument?: null): Promise<Refused>;
+export function startedAgain(argument?: null): Promise<{ readonly isNew: boolean; readonly works: boolean }>;

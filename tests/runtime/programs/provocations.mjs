@@ -1,6 +1,7 @@
 /**
  * What goes wrong in silence on tensorflow.js's webgpu backend, provoked: each function returns the message of the error
- * that says so, and leaves a working backend behind. Run by Bun, Deno, Node and Chromium.
+ * that says so. They are run one after the other, by Bun, Deno, Node and Chromium. Starting compiles many programs, so
+ * that those which need no backend follow each other, and the last one starts it again for all of them.
  */
 import * as tf from "@tensorflow/tfjs";
 import { disposeBackend, useBackend } from "lossmith/runtime";
@@ -114,9 +115,12 @@ export async function lostDevice() {
   return { ...results, isNew: tf.backend().device !== device, works: await works() };
 }
 
-/** The device is freed, its tensors say so, and the next start makes a new one. */
+let freedDevice = null;
+
+/** The device is freed, and its tensors say so. */
 export async function disposed() {
   const { device } = tf.backend();
+  freedDevice = device;
   const tensor = onDevice();
   const inFlight = tf.tidy(() => tf.add(onDevice(), 1)).data();
   await disposeBackend();
@@ -127,8 +131,7 @@ export async function disposed() {
     message: await messageOf(() => tensor.data()),
   };
   await disposeBackend("webgpu");
-  await useBackend("webgpu");
-  return { ...results, isNew: tf.backend().device !== device, works: await works() };
+  return results;
 }
 
 /** A backend that runs is kept, with its tensors. */
@@ -148,21 +151,18 @@ const nullAdapter = {
   features: new Set(),
 };
 
+/** Nothing runs when an adapter is looked for. */
 export async function onlyNullAdapter() {
-  await disposeBackend();
   await useBackend("cpu");
   const message = await withGpu({ requestAdapter: async () => nullAdapter }, () =>
     messageOf(() => useBackend("webgpu")),
   );
   // What was current remains so.
-  const remains = tf.getBackend();
-  await useBackend("webgpu");
-  return { message, remains, works: await works() };
+  return { message, remains: tf.getBackend() };
 }
 
 /** A device whose work never happens: all it computes is zeros. */
 export async function zeros() {
-  await disposeBackend();
   await useBackend("cpu");
   const gpu = await realGpu();
   const broken = {
@@ -183,6 +183,11 @@ export async function zeros() {
   const message = await withGpu(broken, () => messageOf(() => useBackend("webgpu")));
   const remains = tf.getBackend();
   await disposeBackend("webgpu");
+  return { message, remains };
+}
+
+/** After all of that the next start makes a new device. */
+export async function startedAgain() {
   await useBackend("webgpu");
-  return { message, remains, works: await works() };
+  return { isNew: tf.backend().device !== freedDevice, works: await works() };
 }
