@@ -4,10 +4,17 @@
  * @module
  */
 export { flow, pipe } from "fp-ts/lib/function.js";
-export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
-export { type CompiledLoss, type CompileOptions, compile, compileEither } from "./lib/compiler/compile.ts";
+export type { Batch, IntegerArray, RowEntries } from "./lib/compiler/batch.ts";
+export {
+  type Batches,
+  type CompiledLoss,
+  type CompileOptions,
+  compile,
+  compileEither,
+} from "./lib/compiler/compile.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
+export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
 export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { countContinuations } from "./lib/frequency/countContinuations.ts";
@@ -22,6 +29,10 @@ export { type KneserNeyOptions, kneserNey } from "./lib/frequency/kneserNey.ts";
 export { add } from "./lib/library/add.ts";
 export { balanced } from "./lib/library/balanced.ts";
 export { balancedSoftmax } from "./lib/library/balancedSoftmax.ts";
+export type { BinaryForm } from "./lib/library/binary.ts";
+export { type BinaryCrossEntropyOptions, binaryCrossEntropy } from "./lib/library/binaryCrossEntropy.ts";
+export { type BinaryFocalOptions, binaryFocal } from "./lib/library/binaryFocal.ts";
+export { categoricalHinge } from "./lib/library/categoricalHinge.ts";
 export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
@@ -30,10 +41,12 @@ export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
 export { type CosineOneCycleOptions, cosineOneCycle } from "./lib/library/cosineOneCycle.ts";
+export { cosineSimilarity } from "./lib/library/cosineSimilarity.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
 export { type CyclicalOptions, cyclical, type RampShape } from "./lib/library/cyclical.ts";
 export { delay } from "./lib/library/delay.ts";
 export { dft } from "./lib/library/dft.ts";
+export { dice, type OverlapOptions } from "./lib/library/dice.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
 export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
 export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
@@ -49,21 +62,28 @@ export {
   generalisedCrossEntropy,
 } from "./lib/library/generalisedCrossEntropy.ts";
 export { type GloveOptions, glove } from "./lib/library/glove.ts";
+export { hinge } from "./lib/library/hinge.ts";
+export { type HuberOptions, huber } from "./lib/library/huber.ts";
 export { type IdfOptions, idf } from "./lib/library/idf.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
 export type { Interpolation } from "./lib/library/interpolate.ts";
 export { inverseFrequency } from "./lib/library/inverseFrequency.ts";
 export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
 export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
+export { jaccard } from "./lib/library/jaccard.ts";
 export { join } from "./lib/library/join.ts";
 export { keepProbability } from "./lib/library/keepProbability.ts";
 export { klDivergence } from "./lib/library/klDivergence.ts";
+export { klDivergenceOfProbabilities } from "./lib/library/klDivergenceOfProbabilities.ts";
 export { type LabelSmoothingOptions, labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LdamOptions, ldam } from "./lib/library/ldam.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
 export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
 export { logarithmic } from "./lib/library/logarithmic.ts";
+export { logCosh } from "./lib/library/logCosh.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
+export { meanAbsoluteError } from "./lib/library/meanAbsoluteError.ts";
+export { meanSquaredError } from "./lib/library/meanSquaredError.ts";
 export { type MileOptions, mile } from "./lib/library/mile.ts";
 export { mixCE } from "./lib/library/mixCE.ts";
 export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
@@ -71,11 +91,13 @@ export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
 export { piecewiseInterpolate } from "./lib/library/piecewiseInterpolate.ts";
+export { poisson } from "./lib/library/poisson.ts";
 export { poly } from "./lib/library/poly.ts";
 export { type PolynomialOptions, polynomial } from "./lib/library/polynomial.ts";
 export { type PositionWeightsOptions, positionWeights } from "./lib/library/positionWeights.ts";
 export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
 export { type PromptWeightOptions, promptWeight } from "./lib/library/promptWeight.ts";
+export { quantile } from "./lib/library/quantile.ts";
 export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
 export { repeat } from "./lib/library/repeat.ts";
@@ -85,6 +107,7 @@ export { sif } from "./lib/library/sif.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { sparsemax } from "./lib/library/sparsemax.ts";
+export { squaredHinge } from "./lib/library/squaredHinge.ts";
 export {
   type StretchedExponentialOptions,
   stretchedExponential,
@@ -94,6 +117,7 @@ export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/
 export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
+export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {
   type DecayShape,
@@ -110,6 +134,7 @@ export {
   type Composed,
   compose,
   type Keep,
+  type KeepRows,
   type LawCombinator,
   type Reduce,
   type ReducePerToken,
@@ -133,7 +158,7 @@ export {
 } from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
-export type { PlainBatch } from "./lib/reference/plainBatch.ts";
+export type { PlainBatch, PlainBatches, PlainEntries, PlainValuesBatch } from "./lib/reference/plainBatch.ts";
 export {
   type Adapter,
   type BackendName,

@@ -8,9 +8,12 @@ import {
   compileEither,
   crossEntropy,
   evaluate,
+  evaluateGradient,
   LossError,
+  meanSquaredError,
   pipe,
   useBackend,
+  type ValuesBatch,
   weightedMean,
 } from "lossmith";
 import { backends, gpuBackends, startBackend } from "./support/backends.ts";
@@ -24,6 +27,7 @@ import {
   mixed,
   z,
 } from "./support/wrongInput.ts";
+import { badValueParameters, badValues, badValueTensors, mixedInputs, valuesForLogits } from "./support/wrongValues.ts";
 
 /** The message of the LossError that `run` throws. */
 function messageOf(run: () => unknown): string {
@@ -42,7 +46,7 @@ function messageOf(run: () => unknown): string {
 }
 
 describe("bad parameters are refused at composition", () => {
-  for (const [name, run, ...parts] of badParameters) {
+  for (const [name, run, ...parts] of [...badParameters, ...badValueParameters]) {
     test(name, () => {
       const message = messageOf(run);
       for (const part of parts) expect(message).toContain(part);
@@ -64,7 +68,30 @@ describe("ill-kinded compositions are refused at run time too", () => {
   });
 });
 
+describe("what reads the one input is refused over the other at run time too", () => {
+  for (const [name, run, ...parts] of mixedInputs) {
+    test(name, () => {
+      const message = messageOf(run);
+      for (const part of parts) expect(message).toContain(part);
+    });
+  }
+});
+
 describe("bad batches are refused by the reference", () => {
+  for (const { name, loss, batch, parts } of badValues) {
+    test(`of values: ${name}`, () => {
+      const message = messageOf(() => evaluate(loss as typeof meanSquaredError, batch));
+      for (const part of parts) expect(message).toContain(part);
+      expect(messageOf(() => evaluateGradient(loss as typeof meanSquaredError, batch))).toBe(message);
+    });
+  }
+
+  test("of values, for a loss over logits", () => {
+    const [loss, batch, ...parts] = valuesForLogits;
+    const message = messageOf(() => evaluate(loss as never, batch as never));
+    for (const part of parts) expect(message).toContain(part);
+  });
+
   for (const { name, loss, batch, parts } of badBatches) {
     test(name, () => {
       const message = messageOf(() => evaluate(loss as typeof crossEntropy, batch));
@@ -89,6 +116,37 @@ for (const backend of backends) {
         expect(tf.memory().numTensors).toBe(before);
       });
     }
+
+    for (const { name, loss, batch, parts } of badValues) {
+      test(`of values: ${name}`, () => {
+        const before = tf.memory().numTensors;
+        const compiled = compile(loss as typeof meanSquaredError);
+        const predictions = batch.predictions === undefined ? undefined : tf.tensor(batch.predictions as number[][]);
+        const message = messageOf(() => compiled({ ...batch, ...(predictions && { predictions }) } as ValuesBatch));
+        for (const part of parts) expect(message).toContain(part);
+        predictions?.dispose();
+        compiled.dispose();
+        expect(tf.memory().numTensors).toBe(before);
+      });
+    }
+
+    test("of values, for a loss over logits", () => {
+      const [loss, batch, ...parts] = valuesForLogits;
+      const message = messageOf(() => compile(loss)(batch as unknown as Batch));
+      for (const part of parts) expect(message).toContain(part);
+    });
+
+    for (const [name, batch, ...parts] of badValueTensors) {
+      test(`of values: ${name}`, () => {
+        const message = messageOf(() => tf.tidy(() => compile(meanSquaredError)(batch())));
+        for (const part of parts) expect(message).toContain(part);
+      });
+    }
+
+    test("the denominators of values in a typed array, which has no rows", () => {
+      const loss = compile(meanSquaredError);
+      expect(messageOf(() => loss.denominators({ targets: new Float32Array(4) }))).toContain("without the predictions");
+    });
 
     for (const [name, batch, ...parts] of [...badTensors, labelTensorOutOfRange]) {
       test(name, () => {

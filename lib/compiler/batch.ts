@@ -6,6 +6,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { ValidRows } from "../kernels/rowStatistics.ts";
 import {
+  checkBatchOf,
   checkLabels,
   checkSampleWeights,
   checkSoftLabels,
@@ -22,7 +23,7 @@ import {
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { checkVocabulary } from "../loss/inventory.ts";
-import { checkTensor, describe, type Reading, readLabels, readMask, readNumbers } from "./entries.ts";
+import { checkTensor, describe, type Entry, type Reading, readLabels, readMask, readNumbers } from "./entries.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -35,17 +36,8 @@ export type IntegerArray =
   | Int32Array
   | Uint32Array;
 
-/** What a compiled loss is called with. */
-export interface Batch {
-  /** Logits [..., V], float32. */
-  readonly logits: tf.Tensor;
-  /**
-   * Integer labels [...]: an int32 tensor, a typed array or nested arrays. Or soft labels [..., V], a weight for each
-   * class: a float32 tensor, a float array or nested arrays.
-   */
-  readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
-  /** A teacher's logits [..., V], for a loss that reads them: a float32 tensor, a float array or nested arrays. */
-  readonly teacher?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
+/** What a batch may have for compiled losses of any input. */
+export interface RowEntries {
   /** false marks a row that is not valid; [...]: a bool tensor, a Uint8Array of 0 and 1, or nested arrays. */
   readonly mask?: tf.Tensor | Uint8Array | Nested<boolean>;
   /** A weight of at least 0 for each row; [...]: a float32 tensor, a typed array, or nested arrays. */
@@ -61,15 +53,29 @@ export interface Batch {
   readonly denominators?: tf.Tensor1D | readonly number[];
 }
 
+/** What a compiled loss over logits is called with. */
+export interface Batch extends RowEntries {
+  /** Logits [..., V], float32. */
+  readonly logits: tf.Tensor;
+  /**
+   * Integer labels [...]: an int32 tensor, a typed array or nested arrays. Or soft labels [..., V], a weight for each
+   * class: a float32 tensor, a float array or nested arrays.
+   */
+  readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
+  /** A teacher's logits [..., V], for a loss that reads them: a float32 tensor, a float array or nested arrays. */
+  readonly teacher?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
+}
+
 /** A batch laid out by N rows. The tensors belong to the surrounding tidy. */
 export interface Rows {
   readonly shape: number[];
   readonly count: number;
+  /** V, or the D columns of values. */
   readonly classes: number;
   readonly step: number;
   /** [N], int32, within the vocabulary in every row; null where the labels are soft. */
   readonly labels: tf.Tensor1D | null;
-  /** Soft labels [N, V]; null where the labels are integers. */
+  /** Soft labels [N, V], or the targets [N, D] of a loss over values; null where the labels are integers. */
   readonly targets: tf.Tensor2D | null;
   /** [N] each, by name. */
   readonly inputs: ReadonlyMap<string, tf.Tensor1D>;
@@ -86,7 +92,10 @@ export interface Rows {
 }
 
 /** What a batch is checked against. */
-type Facts = Pick<Plan, "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates"> & {
+export type Facts = Pick<
+  Plan,
+  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates" | "comparesColumns"
+> & {
   /** Whether labels, mask and weights are looked at on the host even where that waits for the device. */
   readonly look: boolean;
 };
@@ -96,6 +105,7 @@ function checkLogits(batch: Batch): ReturnType<typeof logitsShape> {
   if (typeof batch !== "object" || batch === null) {
     throw new LossError("batch", `got ${describe(batch)}`, "Give { logits, labels }");
   }
+  checkBatchOf("logits", batch);
   const { logits } = batch;
   checkTensor("logits", logits, "Give a tensor [..., V]; evaluate takes plain arrays");
   if (logits.dtype !== "float32") {
@@ -148,11 +158,25 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
 }
 
 function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
-  const count = shape.reduce((product, size) => product * size, 1);
-  const step = checkStep(batch.step, plan.scheduled);
   const soft = isSoft(batch.labels, shape, classes);
   const reading: Reading = { shape, classes, look: plan.look };
-  const labels = soft ? null : readLabels(batch.labels, reading);
+  const entries = readEntries(plan, batch, reading, () => (soft ? null : readLabels(batch.labels, reading)));
+  const targets = soft ? readTargets(batch.labels, shape, classes) : null;
+  const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
+  return { ...entries, targets, teacher };
+}
+
+/** What a batch has for each row, of any input. */
+export function readEntries(
+  plan: Facts,
+  batch: RowEntries,
+  reading: Reading,
+  labelsOf: () => Entry | null,
+): Omit<Rows, "targets" | "teacher"> {
+  const { shape, classes } = reading;
+  const count = shape.reduce((product, size) => product * size, 1);
+  const step = checkStep(batch.step, plan.scheduled);
+  const labels = labelsOf();
   const mask = batch.mask === undefined ? null : readMask(batch.mask, reading);
   const weights = batch.sampleWeight === undefined ? null : readNumbers("sampleWeight", batch.sampleWeight, reading);
   if (weights?.host) checkSampleWeights(weights.host, shape);
@@ -162,13 +186,11 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
     (weights === null || weights.host !== null)
       ? hostRows(plan, labels?.host ?? null, mask?.host ?? null, weights?.host ?? null, shape, count, classes)
       : deviceRows(plan, labels?.tensor() ?? null, mask?.tensor() ?? null, weights?.tensor() ?? null, classes);
-  const targets = soft ? readTargets(batch.labels, shape, classes) : null;
-  const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
   const inputs = new Map(plan.inputs.map((name) => [name, readInput(batch, name, { ...reading, look: false })]));
-  return { shape: [...shape], count, classes, step, targets, teacher, inputs, ...chosen };
+  return { shape: [...shape], count, classes, step, inputs, ...chosen };
 }
 
-function readInput({ inputs }: Omit<Batch, "logits">, name: string, reading: Reading): tf.Tensor1D {
+function readInput({ inputs }: RowEntries, name: string, reading: Reading): tf.Tensor1D {
   const values = inputs?.[name];
   if (values === undefined) throw missingInput(name);
   return readNumbers(`inputs.${name}`, values, reading).tensor();

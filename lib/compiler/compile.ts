@@ -1,36 +1,45 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
-import type { AnyLoss, Input, Kind, Loss } from "../loss/loss.ts";
+import { type AnyLoss, type Input, inputOf, type Kind, type Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
-import { combineParts, executeDenominators, executeLoss, executeParts } from "./execute.ts";
+import { combineParts, executeDenominators, executeLoss, executeParts, type WithoutInput } from "./execute.ts";
 import type { Parts } from "./parts.ts";
-import { type Plan, plan, type Targets } from "./plan.ts";
+import { type Plan, plan } from "./plan.ts";
 import { Tables } from "./tables.ts";
+import type { ValuesBatch } from "./valuesBatch.ts";
 
-/** A loss as a function of a batch. */
-export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor> {
+/** The batch that a loss over an input is called with. */
+export interface Batches {
+  readonly logits: Batch;
+  readonly values: ValuesBatch;
+}
+
+/** A loss as a function of a batch: of logits and labels, or for a loss over values of predictions and targets. */
+export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor, I extends Input = "logits"> {
   /**
-   * The loss of a batch: a scalar, or a tensor in the shape of the labels for a loss that ends in `perToken`.
+   * The loss of a batch: a scalar, or a tensor in the shape of the rows for a loss that ends in `perToken`.
    * Differentiable by `tf.grad`, `tf.variableGrads` and `optimizer.minimize`, once, with respect to the logits, soft
-   * labels that are a tensor, sample weights that are a tensor, and the loss's own variables.
+   * labels that are a tensor, predictions, targets that are a float32 tensor, sample weights that are a tensor, and the
+   * loss's own variables.
    */
-  (batch: Batch): Value;
+  (batch: Batches[I]): Value;
   readonly plan: Plan;
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
   /**
-   * What each term's numerator is divided by, [terms], from labels, mask and weights alone; 0 for a term that is a sum.
+   * What each term's numerator is divided by, [terms], from labels or targets, mask and weights alone; 0 for a term
+   * that is a sum.
    * Add these over the micro-batches of a step and give the sums to each call as `denominators`: the losses and the
    * gradients of the micro-batches then add up to those of the whole batch. Soft labels are given as a tensor, or with
    * the batch's logits, since nested arrays without logits are integer labels. The result is a constant to gradients.
    */
-  denominators(batch: Omit<Batch, "logits">): tf.Tensor1D;
+  denominators(batch: WithoutInput[I]): tf.Tensor1D;
   /**
    * A numerator and a denominator for each term, [terms] each, that add up over shards of a batch. The numerators are
    * differentiable; the denominators are constants, also where sample weights or soft labels want a gradient.
    */
-  parts(batch: Batch): Parts;
+  parts(batch: Batches[I]): Parts;
   /** The loss that parts make: Σ over the terms of numerator / denominator. */
   combine(parts: Parts): tf.Scalar;
   /** Frees the tables that the loss keeps on the device; it can be called again afterwards. Variables stay. */
@@ -50,7 +59,8 @@ export interface CompileOptions {
 /**
  * Compiles a loss.
  *
- * Shapes: logits [..., V], labels [...]; the result is a scalar float32, or float32 [...] for `perToken`.
+ * Shapes: logits [..., V], labels [...]; or for a loss over values predictions and targets [..., D]. The result is a
+ * scalar float32, or float32 [...] for `perToken`.
  * A batch without a valid row, or without a row, gives 0 with zero gradient.
  *
  * @throws LossError, here for a loss that has no compiled form and in the call for a batch that does not fit the loss.
@@ -70,17 +80,18 @@ export interface CompileOptions {
 export function compile<I extends Input>(
   loss: Loss<I, Exclude<Kind, "already reduced per token">>,
   options?: CompileOptions,
-): CompiledLoss<tf.Scalar>;
-export function compile(loss: AnyLoss, options?: CompileOptions): CompiledLoss;
-export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLoss {
+): CompiledLoss<tf.Scalar, I>;
+export function compile<I extends Input>(loss: Loss<I, Kind>, options?: CompileOptions): CompiledLoss<tf.Tensor, I>;
+export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLoss<tf.Tensor, Input> {
   const { check = false } = options ?? {};
   if (typeof check !== "boolean") {
     throw new LossError("compile({ check })", `got ${String(check)}`, "Give true or false");
   }
   const integer = plan(loss);
+  const input = inputOf(loss);
   let soft: Plan | null = null;
-  const planFor = (targets: Targets): Plan => {
-    if (targets === "integer") return integer;
+  const planFor = (labels: "integer" | "soft"): Plan => {
+    if (labels === "integer" || input === "values") return integer;
     soft ??= plan(loss, "soft");
     return soft;
   };
@@ -90,13 +101,13 @@ export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLo
     ),
   );
   const tables = new Tables();
-  const executable = { plan: planFor, check, tables, variables };
-  const run = (batch: Batch): tf.Tensor => executeLoss(executable, batch);
+  const executable = { input, plan: planFor, check, tables, variables };
+  const run = (batch: Batches[Input]): tf.Tensor => executeLoss(executable, batch);
   return Object.assign(run, {
     plan: integer,
     variables,
-    denominators: (batch: Omit<Batch, "logits">) => executeDenominators(executable, batch),
-    parts: (batch: Batch) => executeParts(executable, batch),
+    denominators: (batch: WithoutInput[Input]) => executeDenominators(executable, batch),
+    parts: (batch: Batches[Input]) => executeParts(executable, batch),
     combine: (parts: Parts) => combineParts(integer, parts),
     dispose: () => tables.dispose(),
   });
@@ -114,7 +125,10 @@ export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLo
  * expect(isRight(compileEither(crossEntropy))).toBe(true);
  * ```
  */
-export function compileEither(loss: AnyLoss, options: CompileOptions = {}): Either<LossError, CompiledLoss> {
+export function compileEither<I extends Input>(
+  loss: Loss<I, Kind>,
+  options: CompileOptions = {},
+): Either<LossError, CompiledLoss<tf.Tensor, I>> {
   return tryCatch(
     () => compile(loss, options),
     (error) => {

@@ -1,8 +1,8 @@
 /** The entries of a batch that have one value for each row: labels, mask, sample weights. */
 import * as tf from "@tensorflow/tfjs";
-import { checkRowShape, flatten, isBoolean, isNumber } from "../loss/batch.ts";
+import { type Beside, checkRowShape, describeBeside, flatten, isBoolean, isNumber } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
-import type { Batch, IntegerArray } from "./batch.ts";
+import type { Batch, IntegerArray, RowEntries } from "./batch.ts";
 
 /** Backends whose tensors the host reads without waiting. */
 const hostBackends = new Set(["cpu", "wasm", "tensorflow"]);
@@ -29,6 +29,8 @@ export interface Reading {
   readonly shape: readonly number[];
   readonly classes: number;
   readonly look: boolean;
+  /** What the rows are those of: logits [..., V] where it is not said. */
+  readonly beside?: Beside;
 }
 
 function tensorEntry(where: string, tensor: tf.Tensor, look: boolean): Entry {
@@ -69,12 +71,12 @@ export function readLabels(labels: Batch["labels"], reading: Reading): Entry {
   return nestedEntry("labels", flatten(labels, "labels", isNumber, "integer labels"), reading, "int32");
 }
 
-export function readMask(mask: NonNullable<Batch["mask"]>, reading: Reading): Entry {
+export function readMask(mask: NonNullable<RowEntries["mask"]>, reading: Reading): Entry {
   const booleans = "Give a bool tensor, a Uint8Array of 0 and 1 or nested arrays of booleans, true for rows that count";
   if (mask instanceof tf.Tensor) {
     checkTensor("mask", mask, booleans);
     if (mask.dtype !== "bool") throw new LossError("mask", `it has dtype ${mask.dtype}`, booleans);
-    checkRowShape("mask", mask.shape, reading.shape, reading.classes);
+    checkRowShape("mask", mask.shape, reading.shape, reading.classes, reading.beside);
     return tensorEntry("mask", mask, reading.look);
   }
   if (mask instanceof Uint8Array) {
@@ -88,12 +90,12 @@ export function readMask(mask: NonNullable<Batch["mask"]>, reading: Reading): En
 }
 
 /** A number for each row: sample weights, inputs. */
-export function readNumbers(where: string, numbers: NonNullable<Batch["sampleWeight"]>, reading: Reading): Entry {
+export function readNumbers(where: string, numbers: NonNullable<RowEntries["sampleWeight"]>, reading: Reading): Entry {
   const remedy = "Give a float32 tensor, a Float32Array or nested arrays of numbers";
   if (numbers instanceof tf.Tensor) {
     checkTensor(where, numbers, remedy);
     if (numbers.dtype !== "float32") throw new LossError(where, `it has dtype ${numbers.dtype}`, remedy);
-    checkRowShape(where, numbers.shape, reading.shape, reading.classes);
+    checkRowShape(where, numbers.shape, reading.shape, reading.classes, reading.beside);
     return tensorEntry(where, numbers, reading.look);
   }
   if (numbers instanceof Float32Array || numbers instanceof Float64Array) {
@@ -115,14 +117,14 @@ export function describe(x: unknown): string {
 function typedEntry(
   where: string,
   values: ArrayLike<number>,
-  { shape, classes }: Reading,
+  { shape, classes, beside = { noun: "logits", shape: [...shape, classes] } }: Reading,
   dtype: "int32" | "bool" | "float32",
 ): Entry {
   const rows = shape.reduce((product, size) => product * size, 1);
   if (values.length !== rows) {
     throw new LossError(
       where,
-      `${values.length} values beside logits of shape [${[...shape, classes].join(", ")}]`,
+      `${values.length} values beside ${describeBeside(beside)}`,
       `Give one value for each of the ${rows} rows`,
     );
   }
@@ -132,10 +134,10 @@ function typedEntry(
 function nestedEntry(
   where: string,
   flat: { readonly shape: readonly number[]; readonly values: readonly number[] },
-  { shape, classes }: Reading,
+  { shape, classes, beside }: Reading,
   dtype: "int32" | "bool" | "float32",
 ): Entry {
   // An empty array does not show its inner dimensions.
-  if (flat.values.length > 0 || !shape.includes(0)) checkRowShape(where, flat.shape, shape, classes);
+  if (flat.values.length > 0 || !shape.includes(0)) checkRowShape(where, flat.shape, shape, classes, beside);
   return hostEntry(flat.values, dtype);
 }

@@ -1,28 +1,47 @@
 /**
  * Runs a plan on a batch: one wide pass over the logits forward, narrow arithmetic on one number a row, one wide pass
- * back. The gradient is symbolic, so only vectors [N] are kept for it beside the logits.
+ * back. The gradient is symbolic, so only vectors [N] are kept for it beside the logits. For a loss over values read
+ * predictions for logits.
  *
- * The core is differentiable with respect to the logits and the trainable parameters. Soft labels and sample weights
+ * The core is differentiable with respect to the logits and the trainable parameters. Soft labels, targets and sample weights
  * are added as terms that are 0 and carry their gradient: its work is done only if somebody asks for it.
  */
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
+import type { Input } from "../loss/loss.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
-import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
+import {
+  inputGradient,
+  labelsGradient,
+  parameterGradient,
+  sampleWeightGradient,
+  targetsGradient,
+} from "./gradients.ts";
 import { listOf, type Narrow, narrowAtomsOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
-import type { Plan, Targets } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { logitsOf, throughLog } from "./probabilities.ts";
 import { detachTensors } from "./saved.ts";
 import { type Bound, bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { combineTerms, narrowRunner, type Reached, sharesOf } from "./values.ts";
+import { checkPredictions, readValues, readValuesWithoutPredictions, type ValuesBatch } from "./valuesBatch.ts";
+
+type AnyBatch = Batch | ValuesBatch;
+
+/** A batch without its logits or predictions. */
+export interface WithoutInput {
+  readonly logits: Omit<Batch, "logits">;
+  readonly values: Omit<ValuesBatch, "predictions">;
+}
 
 /** A loss that is ready to run. */
 export interface Executable {
-  readonly plan: (targets: Targets) => Plan;
+  readonly input: Input;
+  /** The plan for labels of this kind; a loss over values has one. */
+  readonly plan: (labels: "integer" | "soft") => Plan;
   /** Whether batches are checked on the host even where that waits for the device. */
   readonly check: boolean;
   readonly tables: Tables;
@@ -30,7 +49,7 @@ export interface Executable {
 }
 
 /** The loss of a batch: a scalar, or one number for each row in the shape of the labels. */
-export function executeLoss(loss: Executable, batch: Batch): tf.Tensor {
+export function executeLoss(loss: Executable, batch: AnyBatch): tf.Tensor {
   return tf.tidy(() => {
     const plan = planOf(loss, batch);
     return differentiable(loss, plan, batch, plan.perToken ? "perToken" : "loss");
@@ -38,7 +57,7 @@ export function executeLoss(loss: Executable, batch: Batch): tf.Tensor {
 }
 
 /** The parts of a batch; the numerators are differentiable. */
-export function executeParts(loss: Executable, batch: Batch): Parts {
+export function executeParts(loss: Executable, batch: AnyBatch): Parts {
   const parts = tf.tidy(() => {
     const plan = planOf(loss, batch);
     refuseParts(plan, "parts");
@@ -49,13 +68,22 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
 }
 
 /** The denominators of a batch, [terms], which do not look at the logits. */
-export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
+export function executeDenominators(loss: Executable, batch: WithoutInput[Input]): tf.Tensor1D {
   return constantOf(() => {
     const whole = loss.plan("integer");
     refuseParts(whole, "denominators");
     const integer = { ...whole, look: loss.check, inputs: inputsOf(whole.denominators) };
+    if (loss.input === "values") {
+      const withPredictions = (batch as ValuesBatch | null)?.predictions instanceof tf.Tensor;
+      const values = batch as ValuesBatch;
+      return denominators(
+        loss,
+        integer,
+        withPredictions ? readValues(integer, values) : readValuesWithoutPredictions(integer, values),
+      );
+    }
     const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
-    const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
+    const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch as Batch);
     return denominators(loss, rows.targets === null ? integer : loss.plan("soft"), rows);
   });
 }
@@ -87,12 +115,22 @@ function constantOf<T extends tf.Tensor>(compute: () => T): T {
   });
 }
 
-function planOf(loss: Executable, batch: Batch): Plan {
-  return loss.plan(hasSoftLabels(batch) ? "soft" : "integer");
+/** The plan for a batch, whose logits or predictions are checked with it. */
+function planOf(loss: Executable, batch: AnyBatch): Plan {
+  if (loss.input === "logits") return loss.plan(hasSoftLabels(batch as Batch) ? "soft" : "integer");
+  const plan = loss.plan("integer");
+  checkPredictions(plan, batch as ValuesBatch);
+  return plan;
 }
 
-function readRows(loss: Executable, plan: Plan, batch: Batch): Rows {
-  return readBatch({ ...plan, look: loss.check }, batch);
+function readRows(loss: Executable, plan: Plan, batch: AnyBatch): Rows {
+  const facts = { ...plan, look: loss.check };
+  return loss.input === "values" ? readValues(facts, batch as ValuesBatch) : readBatch(facts, batch as Batch);
+}
+
+/** The logits or the predictions of a batch. */
+function inputOf(batch: AnyBatch): tf.Tensor {
+  return "predictions" in batch ? batch.predictions : batch.logits;
 }
 
 function refuseParts(plan: Plan, name: string): void {
@@ -139,7 +177,7 @@ interface Saved {
 }
 
 /** Reads the batch and runs the plan where no tape sees it, so that what is not saved is freed at once. */
-function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Output): tf.Tensor {
+function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: Output): tf.Tensor {
   const names = [...plan.parameters.keys()];
   const value: tf.Tensor = tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
@@ -152,19 +190,22 @@ function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Outp
       refuseSecondOrder();
       const again = attach(saved);
       const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
-      const gradient = logitsGradient(plan, again.state, reached);
+      const gradient = inputGradient(plan, again.state, reached);
       const { probabilities } = again;
       const dLogits = (probabilities === null ? gradient : throughLog(probabilities, gradient)).reshape(logits.shape);
       return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, reached, name))];
     };
     return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
-  })(batch.logits, ...names.map((name) => loss.variables.get(name) as tf.Variable));
-  const { labels, sampleWeight } = batch;
+  })(inputOf(batch), ...names.map((name) => loss.variables.get(name) as tf.Variable));
+  const { sampleWeight } = batch;
   const carried: tf.Tensor[] = [];
   const carry = (input: tf.Tensor, gradient: CarriedGradient, readsAll = false): void => {
     carried.push(carryGradient(loss, plan, batch, output, value.shape, input, gradient, readsAll));
   };
-  if (plan.targets === "soft" && labels instanceof tf.Tensor) carry(labels, labelsGradient);
+  if (plan.targets === "soft" && "labels" in batch && batch.labels instanceof tf.Tensor)
+    carry(batch.labels, labelsGradient);
+  if ("targets" in batch && batch.targets instanceof tf.Tensor && batch.targets.dtype === "float32")
+    carry(batch.targets, targetsGradient);
   // A row of weight 0 is not read otherwise, and has a gradient for its weight.
   if (sampleWeight instanceof tf.Tensor) carry(sampleWeight, sampleWeightGradient, true);
   return carried.reduce((sum, zero) => tf.add(sum, zero), value);
@@ -210,7 +251,7 @@ type CarriedGradient = (plan: Plan, state: State, reached: Reached) => tf.Tensor
 function carryGradient(
   loss: Executable,
   plan: Plan,
-  batch: Batch,
+  batch: AnyBatch,
   output: Output,
   shape: number[],
   input: tf.Tensor,
@@ -222,7 +263,7 @@ function carryGradient(
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const rows = readRows(loss, plan, batch);
     const { tensors, attach } = detachTensors({
-      logits: batch.logits,
+      logits: inputOf(batch),
       rows: readsAll ? { ...rows, read: rows.valid } : rows,
       given: readDenominators(plan, batch),
       parameters: loss.variables as ParameterValues,
@@ -256,7 +297,7 @@ function reachedDenominators(
   );
 }
 
-function readDenominators(plan: Plan, { denominators: given }: Batch): tf.Tensor1D | null {
+function readDenominators(plan: Plan, { denominators: given }: AnyBatch): tf.Tensor1D | null {
   if (given === undefined) return null;
   const count = plan.terms.length;
   const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;

@@ -10,6 +10,7 @@ import { evaluateField, type Field, isScheduledField } from "../loss/field.ts";
 import { type AnyLoss, checkLoss } from "../loss/loss.ts";
 import { finite } from "../loss/schedule.ts";
 import { show, showField, showNumber } from "../loss/show.ts";
+import { isHostBackend } from "./entries.ts";
 import { type Plan, plan } from "./plan.ts";
 import { viewInputs } from "./state.ts";
 
@@ -21,7 +22,7 @@ export interface ExplainOptions {
 
 /**
  * A loss in words: its formula; for each weight field its range, what unseen entries get and the effective sample size
- * of the counted tokens; and the plan, which says what is read from the logits.
+ * of the counted tokens; and the plan, which says what is read from the logits or values.
  *
  * @example
  * ```ts
@@ -166,16 +167,13 @@ function keptBytes(planned: Plan): number {
 const stateBytes = 16;
 const teacherStateBytes = 8;
 
-function explainPlan(planned: Plan): string {
+/** What a loss over logits does with them. */
+function explainLogits(planned: Plan): readonly string[] {
   const statistics = [...planned.statistics.values()];
   const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
   const portable = statistics.filter((s) => s.kind === "classwise").length;
   const wholeRows = statistics.flatMap((s) => (s.kind === "wholeRow" ? [s.of.kind] : []));
-  const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
-    items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
-    "plan",
-    ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
     `  views of the logits: ${planned.views.size}`,
     `  statistics of the logits: ${names.join(", ") || "none"}`,
     `  tables over the vocabulary: ${planned.lookups.size} looked up at the label, ${planned.totals.size} summed, ${planned.wholeTables.size} read whole`,
@@ -183,18 +181,49 @@ function explainPlan(planned: Plan): string {
     ...(portable === 0
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
-    ...list("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
+    ...listed("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
     `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
+  ];
+}
+
+/** What a loss over values does with their columns. */
+function explainValues({ columns, inputs }: Plan): readonly string[] {
+  const { forward, through } = columns;
+  const numbers = forward.flat();
+  const loops = `by one loop of float64 arithmetic a pass: ${forward.length} forward, ${through.length + 1} backward`;
+  const by =
+    tf.getBackend() === undefined
+      ? "by the backend, which is not started yet"
+      : isHostBackend()
+        ? loops
+        : "by ordinary ops over [N, D]";
+  return [
+    `  numbers over the columns of a row: ${numbers.map(({ aggregate }) => aggregate).join(", ") || "none"}`,
+    `  predictions and targets are read ${by}`,
+    `  kept for the backward pass: ${4 * (numbers.length + inputs.length + 1)} bytes a row, beside predictions and targets`,
+  ];
+}
+
+/** A line with a list, if there is anything in it. */
+function listed(label: string, items: readonly (string | number)[]): readonly string[] {
+  return items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
+}
+
+function explainPlan(planned: Plan): string {
+  return [
+    "plan",
+    ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
+    ...(planned.targets === "values" ? explainValues(planned) : explainLogits(planned)),
     ...(planned.coupled
       ? ["  rows share: a mean over the batch, so that it has no parts"]
       : planned.aggregates
         ? ["  rows share: sums over their sequence"]
         : []),
-    ...list("inputs", planned.inputs),
+    ...listed("inputs", planned.inputs),
     ...(planned.teacher ? ["  reads a teacher's logits beside the model's own"] : []),
     ...(planned.probabilities ? ["  reads probabilities, whose logarithm [N, V] is formed first and kept"] : []),
-    ...list("trainable parameters", [...planned.parameters.keys()]),
-    ...list("ignored labels", planned.ignored),
+    ...listed("trainable parameters", [...planned.parameters.keys()]),
+    ...listed("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),
   ].join("\n");
 }

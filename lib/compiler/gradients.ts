@@ -10,6 +10,8 @@ import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
 import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
+import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
+import type { RunExpression } from "./columns.ts";
 import { lowerRowAtom } from "./lower.ts";
 import { keyOf, listOf } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
@@ -18,9 +20,26 @@ import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 import { type NarrowRunner, narrowRunner, type Reached } from "./values.ts";
 import { wholeRowGradient } from "./wholeRow.ts";
 
-/** ∂loss/∂logits, [N, V]. */
-export function logitsGradient(plan: Plan, state: State, reached: Reached): tf.Tensor2D {
+/** ∂loss/∂logits, [N, V], or ∂loss/∂predictions, [N, D]. */
+export function inputGradient(plan: Plan, state: State, reached: Reached): tf.Tensor2D {
+  if (plan.targets === "values") return valuesGradient(plan, state, reached, plan.columns.predictions);
   return throughViews(plan, state, reached, ofModel(plan));
+}
+
+/** ∂loss/∂targets of a loss over values, [N, D]. */
+export function targetsGradient(plan: Plan, state: State, reached: Reached): tf.Tensor2D {
+  return valuesGradient(plan, state, reached, plan.columns.targets);
+}
+
+function valuesGradient(plan: Plan, state: State, reached: Reached, e: RunExpression): tf.Tensor2D {
+  return state.rows.count === 0 ? tf.zerosLike(state.logits) : columnValues(e, reachedColumns(plan, state, reached));
+}
+
+/** The columns of a batch with what reaches the numbers over them. */
+function reachedColumns(plan: Plan, state: State, reached: Reached): ColumnState {
+  const { rows, logits, parameters, columns } = state;
+  const direct = byStatistic(plan, narrowRunner(plan, state, reached).rows(plan.cotangents.expressions));
+  return withCotangents(plan.columns, { rows, predictions: logits, parameters, numbers: columns }, direct);
 }
 
 /** The keys of the views of the model's own logits. */
@@ -108,7 +127,7 @@ function wholeRowParts(
   });
 }
 
-/** ∂loss/∂parameter, a scalar: directly, and through the scales of views. */
+/** ∂loss/∂parameter, a scalar: directly, through the scales of views, and through numbers over the columns of values. */
 export function parameterGradient(plan: Plan, state: State, reached: Reached, name: string): tf.Scalar {
   if (state.rows.count === 0) return tf.scalar(0);
   const own = plan.parameterCotangents.get(name);
@@ -124,7 +143,9 @@ export function parameterGradient(plan: Plan, state: State, reached: Reached, na
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
     return [tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters))];
   });
-  const parts = [...direct, ...throughScales] as tf.Scalar[];
+  const ofColumns = plan.columns.parameters.get(name);
+  const throughColumns = ofColumns === undefined ? [] : [columnTotal(ofColumns, reachedColumns(plan, state, reached))];
+  const parts = [...direct, ...throughScales, ...throughColumns] as tf.Scalar[];
   return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);
 }
 

@@ -23,6 +23,7 @@ import {
 } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
+import { columnsStatistic } from "./columns.ts";
 import {
   type Narrow,
   type NarrowAtom,
@@ -36,7 +37,10 @@ import {
 const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
 const of = (kind: StatisticName, view: View): Narrow => statistic({ kind, view });
 
-/** What the classes of a term's rows are added by: the row's label alone, its soft targets, or a teacher's softmax. */
+/**
+ * What the classes of a term's rows are added by: the row's label alone, its soft targets, or a teacher's softmax. A term
+ * over values has one number a row, as at a label.
+ */
 export type By = "label" | Exclude<Weighting, "ones">;
 
 /** The value of a per-class expression, added over the classes by the targets. */
@@ -207,6 +211,7 @@ const rowAtomKinds = new Set<ClassAtom["kind"]>([
   "parameter",
   "input",
   "position",
+  "overColumns",
   "aggregate",
 ]);
 
@@ -261,6 +266,8 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     }
     case "classSum":
       return lowerSum(a.body, "ones", by);
+    case "overColumns":
+      return statistic(columnsStatistic(a));
     case "aggregate":
       // Integer labels want no gradient, which is what a row's own number is kept apart for.
       if (a.over === "row" && by === "label") return lower(a.body, by);

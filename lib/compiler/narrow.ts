@@ -5,7 +5,7 @@
 import type { StatisticName } from "../kernels/rowStatistics.ts";
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import type { AggregateAtom, ClassExpression } from "../loss/loss.ts";
+import type { AggregateAtom, ClassExpression, ColumnAggregate, ColumnExpression } from "../loss/loss.ts";
 import { identityOf } from "../loss/normalForm.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
@@ -39,7 +39,9 @@ export type Statistic =
   /** Σ_c q_c u_c, which does not look at the model's logits. */
   | { readonly kind: "targetSum"; readonly weighting: Exclude<Weighting, "ones">; readonly table: Table | null }
   /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */
-  | { readonly kind: "classwise"; readonly weighting: Weighting; readonly body: ClassExpression };
+  | { readonly kind: "classwise"; readonly weighting: Weighting; readonly body: ClassExpression }
+  /** Over the columns of a row of values. */
+  | { readonly kind: "columns"; readonly aggregate: ColumnAggregate; readonly body: ColumnExpression };
 
 export type NarrowAtom =
   | Step

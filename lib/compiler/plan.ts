@@ -15,10 +15,11 @@ import {
   weigh,
 } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
-import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
+import { comparesColumns, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { View } from "../loss/view.ts";
+import { type ColumnPlan, planColumns } from "./columns.ts";
 import { type By, lower } from "./lower.ts";
 import {
   distinct,
@@ -32,8 +33,8 @@ import {
   valid,
 } from "./narrow.ts";
 
-/** What a batch's labels are: one class a row, or a weight for each class. */
-export type Targets = "integer" | "soft";
+/** What a batch's targets are: one class a row, a weight for each class, or values. */
+export type Targets = "integer" | "soft" | "values";
 
 export interface PlannedTerm {
   readonly reduction: Reduction;
@@ -74,6 +75,10 @@ export interface Plan {
   /** ∂loss / ∂sampleWeight. */
   readonly sampleWeightCotangent: Narrow;
   readonly labelsParts: LabelsParts;
+  /** What a loss over values does with the columns of a row. */
+  readonly columns: ColumnPlan;
+  /** Whether a row's value is more than averages over its columns. */
+  readonly comparesColumns: boolean;
   readonly perToken: boolean;
   /** The views of the logits that are read, by key. */
   readonly views: ReadonlyMap<string, View>;
@@ -101,12 +106,15 @@ export interface Plan {
   readonly coupled: boolean;
 }
 
-/** Plans a loss. A term without a reduction gets the weighted mean. */
-export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
+/**
+ * Plans a loss, one over logits for labels that are integers or soft. A term without a reduction gets the weighted mean.
+ */
+export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Plan {
   checkLoss(loss, "compile");
+  const targets: Targets = inputOf(loss) === "values" ? "values" : labels;
   const lowered = finalTerms(loss).map((term) => {
     const { reduction, value, weight } = term;
-    const by: By = term.targets !== "labels" ? term.targets : targets === "integer" ? "label" : "targets";
+    const by: By = typeof term.targets === "object" ? term.targets : targets === "soft" ? "targets" : "label";
     return { reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
   });
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
@@ -133,6 +141,7 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
       ),
     ),
     labelsParts: labelsPartsOf(lowered),
+    columns: planColumns(statistics.values(), parameters.keys(), new Set(cotangents.keys())),
     perToken: lowered.some((term) => term.reduction === "perToken"),
     views: viewsOf(statistics.values()),
     statistics,
@@ -146,13 +155,15 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
     inputs: inputsOf(loss),
+    comparesColumns: comparesColumns(loss),
     aggregates: aggregates.some(({ over }) => over !== "row"),
     coupled: aggregates.some(({ over }) => over === "batch"),
   };
 }
 
-/** Whether a statistic looks at the model's logits: those of a teacher are constants. */
+/** Whether a statistic looks at the model's logits, or its predictions: a teacher's logits are constants. */
 function isOfModel(s: Statistic): boolean {
+  if (s.kind === "columns") return true;
   if (s.kind === "classwise") return atomsOf(s.body).some((a) => "view" in a && a.view.of === "logits");
   return "view" in s && s.view.of === "logits";
 }

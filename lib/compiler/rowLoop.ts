@@ -21,8 +21,13 @@ import type { Narrow, NarrowAtom } from "./narrow.ts";
 /** What an atom is for a batch: a number, or one for each row. */
 export type RowInput = number | Float32Array;
 
-/** An atom, or a part of an expression that is one number for the whole batch: a schedule is evaluated once. */
-export type LoopAtom = NarrowAtom | { readonly kind: "scalar"; readonly e: Narrow };
+/** A part of an expression that is one number for the whole batch: a schedule is evaluated once. */
+export interface Scalar<A> {
+  readonly kind: "scalar";
+  readonly e: Expression<A>;
+}
+
+export type LoopAtom = NarrowAtom | Scalar<NarrowAtom>;
 
 /** Evaluates some expressions for `count` rows, given the inputs of `atoms` in order. */
 export interface RowLoop {
@@ -54,18 +59,18 @@ export function rowLoop(expressions: readonly Narrow[], form: LoopForm = default
 }
 
 /** Makes one atom of each part that is one number for the batch, known to the host before the loop. */
-export function hoistScalars(
-  expressions: readonly Narrow[],
-  isKnown: (a: NarrowAtom) => boolean,
-): readonly Expression<LoopAtom>[] {
-  const known = new Map<Narrow, Expression<LoopAtom>>();
-  const hoist = (node: Narrow): Expression<LoopAtom> | null => {
+export function hoistScalars<A>(
+  expressions: readonly Expression<A>[],
+  isKnown: (a: A) => boolean,
+): readonly Expression<A | Scalar<A>>[] {
+  const known = new Map<Expression<A>, Expression<A | Scalar<A>>>();
+  const hoist = (node: Expression<A>): Expression<A | Scalar<A>> | null => {
     if (node.kind === "constant" || !atomsOf(node).every(isKnown)) return null;
-    const scalar = known.get(node) ?? atom<LoopAtom>({ kind: "scalar", e: node });
+    const scalar = known.get(node) ?? atom<A | Scalar<A>>({ kind: "scalar", e: node });
     known.set(node, scalar);
     return scalar;
   };
-  return expressions.map((e) => substitute<NarrowAtom, LoopAtom>(e, atom, hoist));
+  return expressions.map((e) => substitute<A, A | Scalar<A>>(e, atom, hoist));
 }
 
 function isScalar(a: NarrowAtom): boolean {
@@ -73,7 +78,7 @@ function isScalar(a: NarrowAtom): boolean {
 }
 
 /** The value of a part that is one number, given the values of its atoms. */
-export function scalarValue(e: Narrow, numberOf: (a: NarrowAtom) => number): number {
+export function scalarValue<A>(e: Expression<A>, numberOf: (a: A) => number): number {
   return interpreter(numberAlgebra(numberOf))(e);
 }
 
@@ -192,7 +197,8 @@ function generate(
   return new Function("inputs", "outputs", "count", "f", source) as Loop;
 }
 
-function numeral(value: number): string {
+/** A number as source. */
+export function numeral(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   return Number.isFinite(value) ? (Object.is(value, -0) ? "-0" : String(value)) : value > 0 ? "Infinity" : "-Infinity";
 }

@@ -24,6 +24,7 @@ const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
   cos: (x) => `cos(${x})`,
   sin: (x) => `sin(${x})`,
   floor: (x) => `floor(${x})`,
+  abs: (x) => `abs(${x})`,
   // Its iterations are ordinary ops.
   lambertW: null,
 };

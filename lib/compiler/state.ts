@@ -15,6 +15,7 @@ import { at, numberAlgebra, type Step, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { type ClasswiseContext, classwiseSum, logitsAtomValue } from "./classwise.ts";
+import { columnNumbers, type NumbersByKey } from "./columnRunner.ts";
 import { isHostBackend } from "./entries.ts";
 import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
@@ -27,7 +28,7 @@ export type ParameterValues = ReadonlyMap<string, tf.Scalar>;
 
 export interface State {
   readonly rows: Rows;
-  /** [N, V], as they came. */
+  /** [N, V], as they came; the predictions [N, D] of a loss over values. */
   readonly logits: tf.Tensor2D;
   readonly parameters: ParameterValues;
   readonly views: ReadonlyMap<string, WideView>;
@@ -38,12 +39,14 @@ export interface State {
   /** The sums over the soft targets. */
   readonly targetSums: ReadonlyMap<string, tf.Tensor1D>;
   readonly classwise: ReadonlyMap<string, tf.Tensor1D>;
+  /** The numbers over the columns of values. */
+  readonly columns: NumbersByKey;
   readonly wholeRows: ReadonlyMap<string, WholeRowState>;
   /** Every table that is needed as a whole, on the device. */
   readonly tables: ReadonlyMap<string, DotTable>;
 }
 
-export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "wholeRows">;
+export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "wholeRows" | "columns">;
 
 /** Everything that looks at no logits. */
 export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: ParameterValues): Bound {
@@ -96,8 +99,9 @@ function checkScale(view: View, step: number, parameters: ParameterValues): void
 
 /** The forward pass over the logits. */
 export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): State {
-  const statistics = statisticsOf(plan, bound, logits);
-  const state: State = { ...bound, logits, statistics, classwise: new Map(), wholeRows: new Map() };
+  const columns = columnNumbers(plan.columns, { rows: bound.rows, predictions: logits, parameters: bound.parameters });
+  const statistics = plan.targets === "values" ? new Map() : statisticsOf(plan, bound, logits);
+  const state: State = { ...bound, logits, statistics, columns, classwise: new Map(), wholeRows: new Map() };
   const sum = ({ body, weighting }: OfKind<"classwise">): tf.Tensor1D =>
     bound.rows.count === 0 ? tf.tensor1d([]) : classwiseSum(body, classwiseContext(state, weighting));
   const wholeRows = mapEntries(
@@ -114,7 +118,8 @@ export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): Sta
 export function stateWithoutLogits(plan: Plan, bound: Bound): State {
   const reads = plan.terms.some(({ weight }) => atomsOf(weight).some((a) => a.kind === "statistic"));
   const statistics = plan.teacher && reads ? statisticsOf(plan, bound, null) : new Map();
-  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, classwise: new Map(), wholeRows: new Map() };
+  const nothing = { columns: new Map(), classwise: new Map(), wholeRows: new Map() };
+  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, ...nothing };
 }
 
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
@@ -179,6 +184,7 @@ function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   const wanted = new Set<StatisticName>();
   for (const s of plan.statistics.values()) {
     if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
+    if (s.kind === "columns") continue;
     if (s.kind === "wholeRow") {
       if (keyOf(s.view) === view) wanted.add("m").add("s");
       continue;

@@ -38,6 +38,7 @@ const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
   cos: tf.cos,
   sin: tf.sin,
   floor: tf.floor,
+  abs: tf.abs,
   lambertW,
 };
 

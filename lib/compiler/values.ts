@@ -12,6 +12,7 @@ import type { Rows } from "./batch.ts";
 import { isHostBackend } from "./entries.ts";
 import { keyOf, listOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
+import { positions, sequenceLength } from "./positions.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
 import { rowProgram } from "./rowSource.ts";
 import { dotsOf, lookUp, type State } from "./state.ts";
@@ -75,7 +76,9 @@ function programRunner(plan: Plan, state: State, reached: Reached, ops: NarrowRu
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */
 function opsRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
-  const rows: NarrowRunner["rows"] = (expressions) => expressions.map((e) => fullRows(visit(e), state.rows));
+  // Some ops take an empty tensor beside a scalar for one number.
+  const rows: NarrowRunner["rows"] = (expressions) =>
+    expressions.map((e) => (state.rows.count === 0 ? tf.tensor1d([], "float32") : fullRows(visit(e), state.rows)));
   const visit = interpreter(
     tensorAlgebra((a: NarrowAtom) => {
       const value = atomValue(plan, state, reached, rows, a);
@@ -160,15 +163,6 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
   }
 }
 
-function sequenceLength({ shape }: Rows): number {
-  return shape[shape.length - 1] ?? 1;
-}
-
-function positions(rows: Rows): tf.Tensor1D {
-  const length = sequenceLength(rows);
-  return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
-}
-
 /**
  * Each row's own number, the sum of its sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are
  * not valid.
@@ -190,6 +184,7 @@ function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: R
 function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers {
   const key = keyOf(statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
+  if (statistic.kind === "columns") return lookUp(state.columns, key);
   if (statistic.kind === "wholeRow") return lookUp(state.wholeRows, key).value;
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);

@@ -1,4 +1,4 @@
-import type { Whole } from "../loss/combinator.ts";
+import { refuseValues, type Whole } from "../loss/combinator.ts";
 import { ofProbabilities } from "../loss/loss.ts";
 
 /**
@@ -26,4 +26,7 @@ import { ofProbabilities } from "../loss/loss.ts";
  * expect(second).toBeCloseTo(Math.log(10), 12);
  * ```
  */
-export const fromProbabilities: Whole<"logits"> = (loss) => ofProbabilities(loss);
+export const fromProbabilities: Whole<"logits"> = (loss) => {
+  refuseValues(loss, "fromProbabilities");
+  return ofProbabilities(loss);
+};

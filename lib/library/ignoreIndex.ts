@@ -1,4 +1,4 @@
-import type { Whole } from "../loss/combinator.ts";
+import { refuseValues, type Whole } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { ignoreLabel } from "../loss/loss.ts";
 
@@ -19,7 +19,10 @@ import { ignoreLabel } from "../loss/loss.ts";
  * expect(evaluate(loss, batch)).toBeCloseTo(0.41703, 5);
  * ```
  */
-export function ignoreIndex(label: number): Whole {
+export function ignoreIndex(label: number): Whole<"logits"> {
   if ((label | 0) !== label) throw new LossError("ignoreIndex", `got ${String(label)}`, "Give a 32-bit integer label");
-  return (loss) => ignoreLabel(loss, label);
+  return (loss) => {
+    refuseValues(loss, "ignoreIndex");
+    return ignoreLabel(loss, label);
+  };
 }

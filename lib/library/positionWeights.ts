@@ -1,4 +1,4 @@
-import type { Keep, LawCombinator } from "../loss/combinator.ts";
+import type { KeepRows, LawCombinator } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { add, atom, constant, substitute } from "../loss/expression.ts";
 import type { VocabularyAtom } from "../loss/field.ts";
@@ -32,7 +32,7 @@ export interface PositionWeightsOptions {
  * row.forEach((x, i) => expect(x).toBeCloseTo(Math.log(2) / (i + 1), 12));
  * ```
  */
-export function positionWeights(law: LawCombinator, options: PositionWeightsOptions = {}): Keep {
+export function positionWeights(law: LawCombinator, options: PositionWeightsOptions = {}): KeepRows {
   if (typeof law !== "function" || law.law === undefined) {
     throw new LossError("positionWeights(law)", `got ${String(law)}`, "Give a law, such as powerLaw(0.5)");
   }

@@ -1,4 +1,4 @@
-import type { Keep } from "../loss/combinator.ts";
+import type { KeepRows } from "../loss/combinator.ts";
 import { constant, select } from "../loss/expression.ts";
 import { input, weighRows } from "../loss/language.ts";
 import type { ClassAtom } from "../loss/loss.ts";
@@ -32,7 +32,7 @@ export interface PromptWeightOptions {
  * expect(evaluate(loss, batch)).toBeCloseTo((0.1 * Math.log1p(Math.exp(-1)) + Math.log(2)) / 1.1, 12);
  * ```
  */
-export function promptWeight(w: Numeric, options: PromptWeightOptions = {}): Keep {
+export function promptWeight(w: Numeric, options: PromptWeightOptions = {}): KeepRows {
   const { response = 1, input: name = "prompt" } = options ?? {};
   const ofPrompt = lift(w, "promptWeight(w)", { lowest: 0 });
   const ofResponse = lift(response, "promptWeight({ response })", { lowest: 0 });

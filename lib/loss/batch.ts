@@ -2,6 +2,7 @@
  * What every interpreter asks of a batch on the host: nested arrays, their shapes, labels within the vocabulary.
  */
 import { LossError } from "./error.ts";
+import type { Input } from "./loss.ts";
 
 /** Numbers in nested arrays of one shape; a plain number has rank 0. */
 export type Nested<T> = T | readonly Nested<T>[];
@@ -63,13 +64,30 @@ export function logitsShape(shape: readonly number[]): { readonly rows: readonly
   return { rows: shape.slice(0, -1), classes };
 }
 
+/** What the entries of a batch are beside: "logits", and their shape. */
+export interface Beside {
+  readonly noun: "logits" | "predictions";
+  readonly shape: readonly number[];
+}
+
+/** "logits of shape [2, 3]". */
+export function describeBeside({ noun, shape }: Beside): string {
+  return `${noun} of shape [${shape.join(", ")}]`;
+}
+
 /** Throws where a batch entry does not have one value for each row. */
-export function checkRowShape(where: string, shape: readonly number[], rows: readonly number[], classes: number): void {
+export function checkRowShape(
+  where: string,
+  shape: readonly number[],
+  rows: readonly number[],
+  classes: number,
+  beside: Beside = { noun: "logits", shape: [...rows, classes] },
+): void {
   if (shape.length === rows.length && shape.every((size, i) => size === rows[i])) return;
   throw new LossError(
     where,
-    `they have shape [${shape.join(", ")}] beside logits of shape [${[...rows, classes].join(", ")}]`,
-    `Give one value for each row of the logits: shape [${rows.join(", ")}]`,
+    `they have shape [${shape.join(", ")}] beside ${describeBeside(beside)}`,
+    `Give one value for each row of the ${beside.noun}: shape [${rows.join(", ")}]`,
   );
 }
 
@@ -103,6 +121,53 @@ export function showRow(row: number, rows: readonly number[]): string {
     rest = Math.floor(rest / size);
   }
   return `[${index.join(", ")}]`;
+}
+
+/** The rows and columns of predictions, and how the batch gave them. */
+export interface ValuesShape {
+  readonly rows: readonly number[];
+  readonly columns: number;
+  readonly beside: Beside;
+}
+
+/**
+ * The rows and columns of predictions [..., D]. Predictions [N] are N rows of one column for a loss that only averages
+ * over its columns; where it compares columns with each other they could as well be one row, and are refused.
+ */
+export function valuesShape(shape: readonly number[], comparesColumns: boolean): ValuesShape {
+  const beside: Beside = { noun: "predictions", shape };
+  if (shape.length === 1 && !comparesColumns) return { rows: shape, columns: 1, beside };
+  const columns = shape[shape.length - 1] ?? 0;
+  if (shape.length > 1 && columns > 0) return { rows: shape.slice(0, -1), columns, beside };
+  throw new LossError(
+    "predictions",
+    `they have shape [${shape.join(", ")}]`,
+    shape.length === 1 && columns > 0
+      ? `The loss compares the columns of a row: give [1, ${columns}] for one row, or [${columns}, 1] for rows of one column`
+      : "Give predictions [..., D] with at least one column",
+  );
+}
+
+/** Throws where targets do not have the shape of the predictions: one is never stretched to the other. */
+export function checkTargetsShape(shape: readonly number[], { beside }: ValuesShape): void {
+  if (shape.length === beside.shape.length && shape.every((size, i) => size === beside.shape[i])) return;
+  throw new LossError(
+    "targets",
+    `they have shape [${shape.join(", ")}] beside ${describeBeside(beside)}`,
+    `Give targets of the shape of the predictions: [${beside.shape.join(", ")}]`,
+  );
+}
+
+/** What to do where a batch is one for losses over the other input. */
+export function checkBatchOf(input: Input, batch: object): void {
+  const [mine, other] =
+    input === "values" ? (["predictions", "logits"] as const) : (["logits", "predictions"] as const);
+  if (mine in batch || !(other in batch)) return;
+  throw new LossError(
+    "batch",
+    `it has ${other}, and the loss is over ${input}`,
+    input === "values" ? "Give { predictions, targets }" : "Give { logits, labels }",
+  );
 }
 
 /** What to do where a loss reads an input and the batch has none of its name. */

@@ -9,7 +9,9 @@ import {
   type AnyLoss,
   attachField,
   checkLoss,
+  checkReads,
   type Input,
+  inputOf,
   isReduced,
   type Kind,
   type Loss,
@@ -30,6 +32,9 @@ export interface Combinator<Needs extends Kind, Gives extends Kind | "the same k
 
 /** Changes a loss whose rows are not reduced yet: labelSmoothing. */
 export type Keep = Combinator<Open, "the same kind", "logits">;
+
+/** Changes a loss over any input whose rows are not reduced yet: what reads nothing of the classes. */
+export type KeepRows = Combinator<Open, "the same kind">;
 
 /** Changes a loss of any kind, reduced ones too: scale, add, ignoreIndex. */
 export type Whole<Over extends Input = Input> = Combinator<Kind, "the same kind", Over>;
@@ -59,16 +64,40 @@ function refuseReduced(loss: AnyLoss, name: string): void {
   }
 }
 
+/** Throws where a loss is over values, for the combinator `name`. */
+export function refuseValues(loss: AnyLoss, name: string): void {
+  checkLoss(loss, name);
+  if (inputOf(loss) === "logits") return;
+  throw new LossError(
+    name,
+    "the loss is over values, which have no classes",
+    `Use ${name} on a loss over logits, such as crossEntropy`,
+  );
+}
+
 export function keep(name: string, change: <I extends Input, K extends Kind>(loss: Loss<I, K>) => Loss<I, K>): Keep {
   return (loss) => {
     refuseReduced(loss, name);
+    refuseValues(loss, name);
     return change(loss);
+  };
+}
+
+/** The same over any input; a LossError where the loss then reads what it is not over. */
+export function keepRows(
+  name: string,
+  change: <I extends Input, K extends Kind>(loss: Loss<I, K>) => Loss<I, K>,
+): KeepRows {
+  return (loss) => {
+    refuseReduced(loss, name);
+    return checkReads(change(loss), name);
   };
 }
 
 export function attach(field: Field): Attach {
   const apply: Combinator<Open, "with a weight field", "logits"> = (loss) => {
     refuseReduced(loss, field.source.name);
+    refuseValues(loss, field.source.name);
     return attachField(loss, field);
   };
   return Object.assign(apply, { field });
@@ -78,6 +107,7 @@ export function attach(field: Field): Attach {
 export function law(data: Law): LawCombinator {
   const apply: Combinator<"with a weight field", "with a weight field", "logits"> = (loss) => {
     refuseReduced(loss, data.name);
+    refuseValues(loss, data.name);
     return mapFocus(loss, data);
   };
   return Object.assign(apply, { law: data });

@@ -63,6 +63,8 @@ const unaryDerivative: Record<UnaryOperator, <A>(x: Expression<A>) => Expression
   cos: (x) => subtract(constant(0), unary("sin", x)),
   sin: (x) => unary("cos", x),
   floor: () => constant(0),
+  // 0 at 0, and NaN at NaN.
+  abs: (x) => select(x, constant(0), constant(-1), select(constant(0), x, constant(1), x)),
   // From w exp(w) = x, in a form that is right at 0 too.
   lambertW: (x) => {
     const w = unary("lambertW", x);

@@ -24,6 +24,7 @@ export type UnaryOperator =
   | "cos"
   | "sin"
   | "floor"
+  | "abs"
   | "lambertW";
 
 /** `weigh(w, x)` is w · x, and 0 where w is 0, whatever x is: a weight of 0 switches off even an infinite loss. */
@@ -222,10 +223,14 @@ export const unaryNumber: Readonly<Record<UnaryOperator, (x: number) => number>>
   log: Math.log,
   log1p: Math.log1p,
   softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
-  sigmoid: (x) => (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x))),
+  sigmoid: (x) => {
+    const e = Math.exp(-Math.abs(x));
+    return (x < 0 ? e : 1) / (1 + e);
+  },
   cos: Math.cos,
   sin: Math.sin,
   floor: Math.floor,
+  abs: Math.abs,
   lambertW,
 };
 

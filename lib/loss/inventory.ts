@@ -4,13 +4,22 @@
 import { LossError } from "./error.ts";
 import { atomsOf } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
-import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import {
+  type AnyLoss,
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  type ColumnExpression,
+  closedTerms,
+  type Term,
+} from "./loss.ts";
 import type { ParameterAtom } from "./parameter.ts";
 import { showField } from "./show.ts";
 import type { View } from "./view.ts";
 
-function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
-  return atomsOf(e).flatMap((a) => {
+function atomsWithin(e: ClassExpression): readonly (ClassAtom | ColumnAtom)[] {
+  return atomsOf(e).flatMap((a): readonly (ClassAtom | ColumnAtom)[] => {
+    if (a.kind === "overColumns") return [a, ...columnAtomsOf(a.body)];
     if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
     if (!("view" in a)) return [a];
     const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];
@@ -18,13 +27,22 @@ function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
   });
 }
 
-function atomsOfView(view: View): readonly ClassAtom[] {
+function isOverColumns({ kind }: ColumnAtom): boolean {
+  return kind === "overColumns";
+}
+
+/** The atoms of an expression over the columns, those of the ones inside it too. */
+export function columnAtomsOf(e: ColumnExpression): readonly ColumnAtom[] {
+  return atomsOf(e).flatMap((a) => (a.kind === "overColumns" ? [a, ...columnAtomsOf(a.body)] : [a]));
+}
+
+function atomsOfView(view: View): readonly (ClassAtom | ColumnAtom)[] {
   return [...atomsOf(view.scale), ...(view.cap === null ? [] : atomsOf(view.cap)), ...atomsWithin(view.bias)];
 }
 
-function atomsOfTerms(terms: readonly Term[]): readonly ClassAtom[] {
+function atomsOfTerms(terms: readonly Term[]): readonly (ClassAtom | ColumnAtom)[] {
   return terms.flatMap(({ targets, value, weight }) => [
-    ...(targets === "labels" ? [] : atomsOfView(targets)),
+    ...(typeof targets === "string" ? [] : atomsOfView(targets)),
     ...atomsWithin(value),
     ...atomsWithin(weight),
   ]);
@@ -40,8 +58,15 @@ export function inputsOf(loss: AnyLoss): readonly string[] {
 export function hasTeacher(loss: AnyLoss): boolean {
   const terms = closedTerms(loss);
   return (
-    terms.some(({ targets }) => targets !== "labels") ||
+    terms.some(({ targets }) => typeof targets !== "string") ||
     atomsOfTerms(terms).some((a) => "view" in a && a.view.of === "teacher")
+  );
+}
+
+/** Whether a row's value is more than averages over its columns. */
+export function comparesColumns(loss: AnyLoss): boolean {
+  return atomsOfTerms(loss.terms).some(
+    (a) => a.kind === "overColumns" && (a.aggregate !== "mean" || columnAtomsOf(a.body).some(isOverColumns)),
   );
 }
 

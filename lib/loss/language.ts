@@ -5,6 +5,7 @@
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
  *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
  *   `weighRows(name, weight)` weighs the rows.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
@@ -28,11 +29,19 @@
  *
  * @module
  */
-import { type Keep, keep } from "./combinator.ts";
+import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, mapValues, overAllClasses, weighTerms } from "./loss.ts";
+import {
+  appendTerm,
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  mapValues,
+  overAllClasses,
+  weighTerms,
+} from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -53,7 +62,14 @@ export {
   within,
 } from "./expression.ts";
 export type { VocabularyAtom } from "./field.ts";
-export { type ClassAtom, type ClassExpression, lossOf } from "./loss.ts";
+export {
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAtom,
+  type ColumnExpression,
+  lossOf,
+  lossOfValues,
+} from "./loss.ts";
 export {
   complement,
   entmaxExcess,
@@ -65,23 +81,24 @@ export {
   topEntropy,
 } from "./probability.ts";
 export { lift, step } from "./schedule.ts";
+export { overColumns, prediction, target } from "./values.ts";
 
 /** The modifier that changes the value of every term of a loss; `name` is for error messages. */
-export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): Keep {
-  return keep(name, (loss) => mapValues(loss, change));
+export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): KeepRows {
+  return keepRows(name, (loss) => mapValues(loss, change));
 }
 
 /** The modifier that adds a term, which weights attached before do not reach; `name` is for error messages. */
-export function append(name: string, value: ClassExpression): Keep {
-  return keep(name, (loss) => appendTerm(loss, value));
+export function append(name: string, value: ClassExpression): KeepRows {
+  return keepRows(name, (loss) => appendTerm(loss, value));
 }
 
 /**
  * The modifier that weighs the rows of every term by a number of the row, of at least 0: in the value, and in what a
  * weighted mean is divided by. `name` is for error messages.
  */
-export function weighRows(name: string, weight: ClassExpression): Keep {
-  return keep(name, (loss) => weighTerms(loss, weight));
+export function weighRows(name: string, weight: ClassExpression): KeepRows {
+  return keepRows(name, (loss) => weighTerms(loss, weight));
 }
 
 /** In a law: the weight of the entry before the law. */
@@ -112,7 +129,7 @@ export function overVocabulary(aggregate: "sum" | "max", body: Expression<Vocabu
  *
  * @throws LossError for an empty name.
  */
-export function input(name: string): ClassExpression {
+export function input(name: string): Expression<ClassAtom & ColumnAtom> {
   if (typeof name !== "string" || name === "") {
     throw new LossError("input(name)", `got ${JSON.stringify(name)}`, "Give the input a name");
   }
@@ -120,7 +137,7 @@ export function input(name: string): ClassExpression {
 }
 
 /** In a loss: the row's place in its sequence, 0 at the first along the last axis of the labels. */
-export const position: ClassExpression = atom({ kind: "position" });
+export const position: Expression<ClassAtom & ColumnAtom> = atom({ kind: "position" });
 
 /**
  * In a loss: the sum of an expression over the row's targets, which is its value at an integer label. A function of a row's
@@ -145,12 +162,6 @@ export function overSequence(body: ClassExpression): ClassExpression {
 export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
 }
-
-/**
- * In a loss: the weight of the class among the row's targets; 1 at an integer label, where there are no others. Such a loss
- * is not linear in soft labels.
- */
-export const target: ClassExpression = atom({ kind: "target" });
 
 /**
  * In a loss: the sum of an expression over all classes.

@@ -9,6 +9,9 @@
  * field is null: attaching a field fills the hole with the field in focus so far and opens a new one; a law changes
  * the field in focus; everything else leaves the focus alone.
  *
+ * A loss over values has no classes: a row's value is one number, made of numbers over the columns of its predictions and
+ * targets.
+ *
  * Laws, tested to 1e-12 relative in `evaluate`:
  * - losses are a commutative monoid under `addLosses` with `emptyLoss`;
  * - with W a field and its laws: W(a + b) = W(a) + W(b) and W(s · a) = s · W(a).
@@ -40,7 +43,32 @@ export type ClassAtom =
   | { readonly kind: "input"; readonly name: string }
   /** The row's place in its sequence: 0 at the first along the last axis of the labels. */
   | { readonly kind: "position" }
+  | ColumnsAtom
   | AggregateAtom;
+
+/**
+ * A number of a row of values: the sum, the mean or the maximum of `body` over the columns. The gradient of a maximum is
+ * shared evenly by the columns that have it.
+ */
+export interface ColumnsAtom {
+  readonly kind: "overColumns";
+  readonly aggregate: ColumnAggregate;
+  readonly body: ColumnExpression;
+}
+
+export type ColumnAggregate = "sum" | "mean" | "max";
+
+/** What the atoms of an expression over the columns mean for a column of a row; what is not of the column is of the row. */
+export type ColumnAtom =
+  | Step
+  | ParameterAtom
+  | { readonly kind: "prediction" }
+  | { readonly kind: "target" }
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "position" }
+  | ColumnsAtom;
+
+export type ColumnExpression = Expression<ColumnAtom>;
 
 /**
  * A number that rows share. Of `body`, summed over the classes by the targets: the row's own sum, the sum over the valid
@@ -76,8 +104,11 @@ export type ClassExpression = Expression<ClassAtom>;
 export type Reduction = "sum" | "mean" | "weightedMean" | "perToken";
 
 export interface Term {
-  /** What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. */
-  readonly targets: "labels" | View;
+  /**
+   * What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. "values" is a
+   * term over values, which has one number a row.
+   */
+  readonly targets: "labels" | "values" | View;
   readonly value: ClassExpression;
   readonly weight: ClassExpression;
   readonly reduction: Reduction | null;
@@ -87,7 +118,7 @@ export interface ReducedTerm extends Term {
   readonly reduction: Reduction;
 }
 
-/** What a loss is a function of: logits, or plain values. */
+/** What a loss is a function of: logits and labels, or predictions and targets of one shape. */
 export type Input = "logits" | "values";
 
 /** What may still be done to a loss; the text is what a type error shows. */
@@ -131,7 +162,15 @@ export function lossOf(
   value: ClassExpression,
   targets: Term["targets"] = "labels",
 ): Loss<"logits", "without a weight field"> {
-  return { ...emptyLoss, terms: [termOf(value, targets)] };
+  const loss: Loss<"logits", "without a weight field"> = { ...emptyLoss, terms: [termOf(value, targets)] };
+  return checkReads(loss, "lossOf(value)");
+}
+
+/** A loss over values, of one term: its value for a row. */
+export function lossOfValues(value: ClassExpression): Loss<"values", "without a weight field"> {
+  const terms = [termOf(value, "values")];
+  const loss: Loss<"values", "without a weight field"> = { terms, focus: null, ignored: [], probabilities: false };
+  return checkReads(loss, "lossOfValues(value)");
 }
 
 function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
@@ -144,6 +183,44 @@ export const emptyLoss: Loss<"logits", "without a weight field"> = {
   ignored: [],
   probabilities: false,
 };
+
+// ----------------------------------------------------------------------------------------------------------- input
+
+/** What a loss is a function of. A loss without a term is taken for one over logits. */
+export function inputOf({ terms }: Pick<AnyLoss, "terms">): Input {
+  return terms[0]?.targets === "values" ? "values" : "logits";
+}
+
+const readsLogits: ReadonlySet<ClassAtom["kind"]> = new Set<ClassAtom["kind"]>([
+  ...(["nll", "logOdds", "logsumexp", "entropy"] as const),
+  ...(["wholeRow", "weight", "target", "classSum", "vocabularySize"] as const),
+]);
+
+/** `loss`, or a LossError where a term over one input reads the other. */
+export function checkReads<L extends Pick<AnyLoss, "terms">>(loss: L, where: string): L {
+  for (const { targets, value, weight } of loss.terms) {
+    const found = [value, weight]
+      .flatMap(atomsWithinRow)
+      .find(({ kind }) => (targets === "values" ? readsLogits.has(kind) : kind === "overColumns"));
+    if (found === undefined) continue;
+    const values = targets === "values";
+    throw new LossError(
+      where,
+      values ? `it reads ${found.kind} of the logits in a loss over values` : "it reads values in a loss over logits",
+      values
+        ? "Read overColumns(…) of prediction and target, position, input(name) and what rows share"
+        : "Make a loss over predictions and targets with lossOfValues",
+    );
+  }
+  return loss;
+}
+
+/** The atoms of a per-class expression, those that aggregates are over too. */
+function atomsWithinRow(e: ClassExpression): readonly ClassAtom[] {
+  return atomsOf(e).flatMap((a) =>
+    a.kind === "classSum" || a.kind === "aggregate" ? [a, ...atomsWithinRow(a.body)] : [a],
+  );
+}
 
 // ----------------------------------------------------------------------------------------------------- combinators
 
@@ -170,7 +247,7 @@ function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression 
 function ownView(value: ClassExpression): View | null {
   for (const a of atomsOf(value)) {
     if ("view" in a && a.view.of === "logits") return a.view;
-    const inner = "body" in a ? ownView(a.body) : null;
+    const inner = a.kind === "classSum" || a.kind === "aggregate" ? ownView(a.body) : null;
     if (inner !== null) return inner;
   }
   return null;
@@ -193,7 +270,8 @@ export function weighTerms<L extends Data>(loss: L, w: ClassExpression): L {
 
 /** Adds a term that no weight field has reached yet. */
 export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
-  return { ...loss, terms: [...loss.terms, termOf(value)] };
+  const targets = inputOf(loss) === "values" ? "values" : "labels";
+  return { ...loss, terms: [...loss.terms, termOf(value, targets)] };
 }
 
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
@@ -267,6 +345,13 @@ export function scaleLoss<L extends Data>(loss: L, factor: Expression<Step | Par
 
 /** The sum of two losses: all terms of both. The focus stays `loss`'s. */
 export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, other: AnyLoss): Loss<I, K> {
+  if (loss.terms.length > 0 && other.terms.length > 0 && inputOf(loss) !== inputOf(other)) {
+    throw new LossError(
+      "add(other)",
+      `a loss over ${inputOf(other)} cannot be added to a loss over ${inputOf(loss)}: no batch fits both`,
+      "Compile each and add their values",
+    );
+  }
   return {
     ...loss,
     terms: [...loss.terms, ...closedTerms(other)],

@@ -9,6 +9,8 @@ import {
   type AnyLoss,
   type ClassAtom,
   type ClassExpression,
+  type ColumnAtom,
+  type ColumnsAtom,
   closedTerms,
   type Term,
 } from "./loss.ts";
@@ -48,6 +50,9 @@ export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string):
         const level = precedence[node.operator];
         if (level === undefined) return `${node.operator}(${show(node.left, 0)}, ${show(node.right, 0)})`;
         if (isZero(node.left) && node.operator === "subtract") return `−${show(node.right, 3)}`;
+        if (node.operator === "multiply" && node.left === node.right) {
+          return outer > 3 ? `(${show(node.left, 4)}^2)` : `${show(node.left, 4)}^2`;
+        }
         const associative = node.operator === "add" || node.operator === "multiply" || node.operator === "weigh";
         const left = show(node.left, node.operator === "pow" ? 4 : level);
         const text = `${left}${symbol[node.operator]}${show(node.right, associative ? level : level + 1)}`;
@@ -214,6 +219,8 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return a.name;
         case "position":
           return "position";
+        case "overColumns":
+          return showColumns(a);
         case "target":
           return `q(${c})`;
         case "aggregate":
@@ -224,7 +231,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
     });
   const { targets } = term;
   const summed = (e: ClassExpression): string => {
-    if (targets === "labels") return at(e, "y");
+    if (typeof targets === "string") return at(e, "y");
     return e.kind === "constant" ? at(e, "c") : `Σ_c softmax(${showViewed(targets)})_c · ${bracket(at(e, "c"))}`;
   };
   const value = summed(term.value);
@@ -241,6 +248,23 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
       return weight === "1" ? `Σ_i ${bracket(value)} / N` : `Σ_i ${bracket(value)} / Σ_i ${bracket(weight)}`;
     }
   }
+}
+
+function showColumns({ aggregate, body }: ColumnsAtom): string {
+  const inner = showExpression(body, (a: ColumnAtom): string => {
+    switch (a.kind) {
+      case "step":
+        return showStep(a);
+      case "parameter":
+      case "input":
+        return a.name;
+      case "overColumns":
+        return showColumns(a);
+      default:
+        return a.kind;
+    }
+  });
+  return `${aggregate === "sum" ? "Σ" : aggregate}_j(${inner})`;
 }
 
 function bracket(text: string): string {

@@ -7,7 +7,8 @@ import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../l
 import type { AggregateAtom, ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
 import { at, numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
-import type { PlainRows } from "./plainBatch.ts";
+import { addColumnsGradient, columnsValue } from "./columns.ts";
+import { type PlainRows, positionOf, sequenceLength } from "./plainBatch.ts";
 import { addAtomGradient, softmaxOf } from "./softmax.ts";
 import { wholeRow } from "./wholeRow.ts";
 
@@ -44,7 +45,9 @@ export function classMeaning(
       case "input":
         return rows.inputs.get(a.name)?.[row] ?? Number.NaN;
       case "position":
-        return row % sequenceLength(rows);
+        return positionOf(rows, row);
+      case "overColumns":
+        return columnsValue(a, rows, row);
       case "aggregate": {
         const members = membersOf(a, rows, row);
         return shareOf(a, members) * total(members.map((member) => targetSum(a.body, rows, member, targets)));
@@ -55,8 +58,12 @@ export function classMeaning(
   return visit;
 }
 
+/** A row of values is taken for one class that counts once. */
+const once = Float64Array.of(1);
+
 /** What the classes of a term's rows are added by: the labels, or the softmax of the teacher's logits. */
 export function targetsOf({ targets }: Term, rows: PlainRows): TargetsOf {
+  if (targets === "values") return () => once;
   if (targets === "labels") return rows.targets;
   return (row) => softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
 }
@@ -69,10 +76,6 @@ export function targetSum(e: ClassExpression, rows: PlainRows, row: number, targ
 
 export function total(numbers: readonly number[]): number {
   return numbers.reduce((sum, x) => sum + x, 0);
-}
-
-function sequenceLength({ shape }: PlainRows): number {
-  return shape[shape.length - 1] ?? 1;
 }
 
 /** The valid rows that an aggregate at `row` is over. */
@@ -117,8 +120,11 @@ function viewSlope(view: View, rows: PlainRows, z: number): number {
   return cap === null ? scale : scale * (1 - Math.tanh((scale * z) / cap) ** 2);
 }
 
-/** Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, [rows][V], for e at a row of a term with these targets. */
-export function addLogitsGradient(
+/**
+ * Adds ∂(Σ_c seed_c e_c) / ∂z_j to `into`, [rows][V], for e at a row of a term with these targets; of a loss over values,
+ * ∂(seed · e) / ∂prediction_j.
+ */
+export function addInputGradient(
   e: ClassExpression,
   seed: Entries,
   rows: PlainRows,
@@ -130,19 +136,24 @@ export function addLogitsGradient(
   for (const a of atomsOf(e)) {
     if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
     const derivative = visit(differentiate(e, (b) => b === a));
-    const g = Float64Array.from({ length: rows.classes }, (_, c) =>
+    const width = typeof seed === "number" ? rows.classes : seed.length;
+    const g = Float64Array.from({ length: width }, (_, c) =>
       binaryNumber.weigh(entryAt(seed, c), entryAt(derivative, c)),
     );
+    if (a.kind === "overColumns") {
+      addColumnsGradient(a, aggregateEntries("sum", g, width), rows, row, into);
+      continue;
+    }
     if (a.kind === "classSum") {
-      addLogitsGradient(a.body, aggregateEntries("sum", g, rows.classes), rows, row, targets, into);
+      addInputGradient(a.body, aggregateEntries("sum", g, width), rows, row, targets, into);
       continue;
     }
     if (a.kind === "aggregate") {
       const members = membersOf(a, rows, row);
-      const each = shareOf(a, members) * aggregateEntries("sum", g, rows.classes);
+      const each = shareOf(a, members) * aggregateEntries("sum", g, width);
       for (const member of members) {
         const seeds = targets(member).map((q) => binaryNumber.weigh(q, each));
-        addLogitsGradient(a.body, seeds, rows, member, targets, into);
+        addInputGradient(a.body, seeds, rows, member, targets, into);
       }
       continue;
     }

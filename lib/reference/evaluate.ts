@@ -5,12 +5,13 @@
 import type { Nested } from "../loss/batch.ts";
 import { type AnyLoss, finalTerms, type Input, type Kind, type Loss, type Reduction, type Term } from "../loss/loss.ts";
 import { slopeOfLog } from "../loss/probabilities.ts";
-import { addLogitsGradient, targetSum, targetsOf, total } from "./classes.ts";
-import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBatch.ts";
+import { addInputGradient, targetSum, targetsOf, total } from "./classes.ts";
+import { nest, type PlainBatches, type PlainRows, readPlainBatch } from "./plainBatch.ts";
 
 /**
  * The value of a loss on a batch of plain nested arrays: a number, or nested arrays of numbers in the shape of the
- * labels for a loss that ends in `perToken`.
+ * rows for a loss that ends in `perToken`. The batch of a loss over values has `predictions` and `targets` in place of
+ * `logits` and `labels`.
  *
  * @throws LossError for anything in the batch that does not fit the loss.
  *
@@ -25,13 +26,13 @@ import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBa
  */
 export function evaluate<I extends Input>(
   loss: Loss<I, "already reduced per token">,
-  batch: PlainBatch,
+  batch: PlainBatches[I],
 ): Nested<number>;
 export function evaluate<I extends Input>(
   loss: Loss<I, Exclude<Kind, "already reduced per token">>,
-  batch: PlainBatch,
+  batch: PlainBatches[I],
 ): number;
-export function evaluate(loss: AnyLoss, batch: PlainBatch): Nested<number> {
+export function evaluate(loss: AnyLoss, batch: PlainBatches[Input]): Nested<number> {
   const rows = readPlainBatch(loss, batch);
   const terms = finalTerms(loss).map((term) => ({
     values: rows.indices.map((row) => weighedRow(term, "value", rows, row)),
@@ -54,8 +55,8 @@ export function evaluate(loss: AnyLoss, batch: PlainBatch): Nested<number> {
 }
 
 /**
- * The gradient of a reduced loss with respect to the logits, in float64, in the shape of the logits. For a loss that
- * ends in `perToken`, the gradient of the sum of its values.
+ * The gradient of a reduced loss with respect to the logits, in float64, in the shape of the logits; of a loss over values
+ * with respect to the predictions. For a loss that ends in `perToken`, the gradient of the sum of its values.
  *
  * @throws LossError for anything in the batch that does not fit the loss.
  *
@@ -67,9 +68,9 @@ export function evaluate(loss: AnyLoss, batch: PlainBatch): Nested<number> {
  * expect(evaluateGradient(crossEntropy, { logits: [[0, 0]], labels: [1] })).toEqual([[0.5, -0.5]]);
  * ```
  */
-export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<number> {
+export function evaluateGradient<I extends Input>(loss: Loss<I, Kind>, batch: PlainBatches[I]): Nested<number> {
   const rows = readPlainBatch(loss, batch);
-  const gradient = rows.logits.map((logits) => new Float64Array(logits.length));
+  const gradient = rows.indices.map(() => new Float64Array(rows.classes));
   const validRows = rows.valid.filter((valid) => valid).length;
   for (const term of finalTerms(loss)) {
     const weights = total(rows.indices.map((row) => weighedRow(term, "weight", rows, row)));
@@ -79,7 +80,7 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
     for (const row of rows.indices) {
       const share = rows.sampleWeight[row] / denominator;
       if (!rows.valid[row] || share === 0) continue;
-      addLogitsGradient(
+      addInputGradient(
         term.value,
         targets(row).map((q) => q * share),
         rows,
@@ -97,7 +98,7 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
   }
   return nest(
     gradient.flatMap((row) => [...row]),
-    [...rows.shape, rows.classes],
+    rows.inputShape,
   );
 }
 

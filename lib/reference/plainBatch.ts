@@ -1,10 +1,13 @@
 import {
+  type Beside,
+  checkBatchOf,
   checkLabels,
   checkRowShape,
   checkSampleWeights,
   checkSoftLabels,
   checkSoftShape,
   checkStep,
+  checkTargetsShape,
   checkTeacherShape,
   depthOf,
   type Flat,
@@ -15,22 +18,25 @@ import {
   missingInput,
   missingTeacher,
   type Nested,
+  valuesShape,
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
-import { checkVocabulary, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
-import type { AnyLoss } from "../loss/loss.ts";
+import {
+  checkVocabulary,
+  comparesColumns,
+  fieldsOf,
+  hasTeacher,
+  inputsOf,
+  isScheduledLoss,
+  parametersOf,
+} from "../loss/inventory.ts";
+import { type AnyLoss, inputOf } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import { checkProbabilities, logOfProbability } from "../loss/probabilities.ts";
 
-/** A batch of plain nested arrays, for `evaluate`. */
-export interface PlainBatch {
-  /** Logits [..., V]. */
-  readonly logits: Nested<number>;
-  /** Integer labels [...], or soft labels [..., V]: a weight for each class, whatever they sum to. */
-  readonly labels: Nested<number>;
-  /** A teacher's logits [..., V], for a loss that reads them. */
-  readonly teacher?: Nested<number>;
+/** What a batch of plain nested arrays may have for losses of any input. */
+export interface PlainEntries {
   /** false marks a row that is not valid; [...], all true by default. */
   readonly mask?: Nested<boolean>;
   /** A weight of at least 0 for each row; [...], all 1 by default. */
@@ -43,11 +49,39 @@ export interface PlainBatch {
   readonly parameters?: Readonly<Record<string, number>>;
 }
 
+/** A batch of plain nested arrays, for `evaluate` of a loss over logits. */
+export interface PlainBatch extends PlainEntries {
+  /** Logits [..., V]. */
+  readonly logits: Nested<number>;
+  /** Integer labels [...], or soft labels [..., V]: a weight for each class, whatever they sum to. */
+  readonly labels: Nested<number>;
+  /** A teacher's logits [..., V], for a loss that reads them. */
+  readonly teacher?: Nested<number>;
+}
+
+/** A batch of plain nested arrays, for `evaluate` of a loss over values. */
+export interface PlainValuesBatch extends PlainEntries {
+  /** Predictions [..., D]; [N] are N rows of one column. */
+  readonly predictions: Nested<number>;
+  /** Targets in the shape of the predictions. */
+  readonly targets: Nested<number>;
+}
+
+/** The batch that a loss over an input is evaluated on. */
+export interface PlainBatches {
+  readonly logits: PlainBatch;
+  readonly values: PlainValuesBatch;
+}
+
 /** A batch laid out by rows. */
 export interface PlainRows {
   readonly shape: readonly number[];
+  /** The shape of the logits or predictions. */
+  readonly inputShape: readonly number[];
+  /** The classes of the logits, or the columns of the values. */
   readonly classes: number;
   readonly indices: readonly number[];
+  /** Empty where the loss is over values. */
   readonly logits: readonly (readonly number[])[];
   /** The batch's own where they are the logits' source; null where the batch gives logits. */
   readonly probabilities: readonly (readonly number[])[] | null;
@@ -55,6 +89,9 @@ export interface PlainRows {
   readonly teacher: readonly (readonly number[])[];
   /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
   readonly targets: (row: number) => Float64Array;
+  /** Predictions and targets of a loss over values; empty where it is over logits. */
+  readonly predictions: readonly (readonly number[])[];
+  readonly targetValues: readonly (readonly number[])[];
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   readonly valid: readonly boolean[];
   readonly sampleWeight: readonly number[];
@@ -63,30 +100,122 @@ export interface PlainRows {
   readonly parameter: (parameter: ParameterAtom) => number;
 }
 
+/** The length of a sequence: the last axis of the rows. */
+export function sequenceLength({ shape }: PlainRows): number {
+  return shape[shape.length - 1] ?? 1;
+}
+
+/** A row's place in its sequence. */
+export function positionOf(rows: PlainRows, row: number): number {
+  return row % sequenceLength(rows);
+}
+
 /** Reads and checks a batch for a loss. */
-export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
+export function readPlainBatch(loss: AnyLoss, batch: PlainBatch | PlainValuesBatch): PlainRows {
+  const input = inputOf(loss);
+  if (typeof batch !== "object" || batch === null) {
+    throw new LossError("batch", `got ${String(batch)}`, "Give the batch as an object of nested arrays");
+  }
+  checkBatchOf(input, batch);
+  return input === "values" ? readValues(loss, batch as PlainValuesBatch) : readLogits(loss, batch as PlainBatch);
+}
+
+function readLogits(loss: AnyLoss, batch: PlainBatch): PlainRows {
   const logits = flatten(batch.logits, "logits", isNumber, "numbers");
   const { rows: shape, classes } = readShape(loss, logits, batch.labels);
-  const readRows = <T extends number | boolean>(
+  const reader = rowReader(shape, classes);
+  const targets = depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, shape, classes) : null;
+  const labels = targets === null ? reader.read(batch.labels, "labels", isNumber, "integer labels", 0) : [];
+  const validRows = (mask: readonly boolean[]): readonly boolean[] => {
+    const valid = mask.map((isGiven, row) => isGiven && !(targets === null && loss.ignored.includes(labels[row])));
+    if (targets === null) checkLabels(labels, classes, shape, (row) => valid[row]);
+    if (loss.probabilities) checkProbabilities(logits.values, shape, classes, (row) => valid[row]);
+    return valid;
+  };
+  const ofRows = (values: readonly number[]): readonly (readonly number[])[] => byRow(values, reader.indices, classes);
+  return {
+    ...readEntries(loss, batch, reader, validRows),
+    shape,
+    inputShape: [...shape, classes],
+    classes,
+    logits: ofRows(loss.probabilities ? logits.values.map(logOfProbability) : logits.values),
+    probabilities: loss.probabilities ? ofRows(logits.values) : null,
+    teacher: hasTeacher(loss) ? ofRows(readTeacher(batch.teacher, shape, classes)) : [],
+    predictions: [],
+    targetValues: [],
+    targets: (row) =>
+      targets === null
+        ? Float64Array.from({ length: classes }, (_, c) => (c === labels[row] ? 1 : 0))
+        : Float64Array.from(targets.slice(row * classes, (row + 1) * classes)),
+  };
+}
+
+function readValues(loss: AnyLoss, batch: PlainValuesBatch): PlainRows {
+  const predictions = flatten(batch.predictions, "predictions", isNumber, "numbers");
+  const targets = flatten(batch.targets, "targets", isNumber, "numbers");
+  // Nested arrays without a row do not show their columns.
+  const noRow = predictions.values.length === 0 && targets.values.length === 0;
+  const read = valuesShape(noRow ? [...predictions.shape, 1] : predictions.shape, comparesColumns(loss));
+  if (!noRow) checkTargetsShape(targets.shape, read);
+  const { rows: shape, columns } = read;
+  const beside = noRow ? { ...read.beside, shape } : read.beside;
+  const reader = rowReader(shape, columns, beside);
+  return {
+    ...readEntries(loss, batch, reader, (mask) => mask),
+    shape,
+    inputShape: beside.shape,
+    classes: columns,
+    logits: [],
+    probabilities: null,
+    teacher: [],
+    targets: () => new Float64Array(columns),
+    predictions: byRow(predictions.values, reader.indices, columns),
+    targetValues: byRow(targets.values, reader.indices, columns),
+  };
+}
+
+// ------------------------------------------------------------------------------------------------- one value a row
+
+interface RowReader {
+  readonly indices: readonly number[];
+  readonly shape: readonly number[];
+  readonly classes: number;
+  /** The values of the rows, in order. */
+  readonly read: <T extends number | boolean>(
     nested: Nested<T> | undefined,
     where: string,
     isEntry: (x: unknown) => x is T,
     expected: string,
     otherwise: T,
-  ): readonly T[] => {
-    if (nested === undefined) return indices.map(() => otherwise);
-    const flat = flatten(nested, where, isEntry, expected);
-    checkRowShape(where, flat.shape, shape, classes);
-    return flat.values;
-  };
+  ) => readonly T[];
+}
+
+function rowReader(shape: readonly number[], classes: number, beside?: Beside): RowReader {
   const indices = Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, row) => row);
-  const targets = depthOf(batch.labels) === depthOf(batch.logits) ? readTargets(batch.labels, shape, classes) : null;
-  const labels = targets === null ? readRows(batch.labels, "labels", isNumber, "integer labels", 0) : [];
-  const mask = readRows(batch.mask, "mask", isBoolean, "booleans, true for rows that count", true);
-  const sampleWeight = readRows(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
-  const valid = indices.map((row) => mask[row] && !(targets === null && loss.ignored.includes(labels[row])));
-  if (targets === null) checkLabels(labels, classes, shape, (row) => valid[row]);
-  if (loss.probabilities) checkProbabilities(logits.values, shape, classes, (row) => valid[row]);
+  return {
+    indices,
+    shape,
+    classes,
+    read: (nested, where, isEntry, expected, otherwise) => {
+      if (nested === undefined) return indices.map(() => otherwise);
+      const flat = flatten(nested, where, isEntry, expected);
+      checkRowShape(where, flat.shape, shape, classes, beside);
+      return flat.values;
+    },
+  };
+}
+
+type Entries = Pick<PlainRows, "indices" | "inputs" | "valid" | "sampleWeight" | "step" | "weights" | "parameter">;
+
+function readEntries(
+  loss: AnyLoss,
+  batch: PlainEntries,
+  { indices, shape, classes, read }: RowReader,
+  validRows: (mask: readonly boolean[]) => readonly boolean[],
+): Entries {
+  const mask = read(batch.mask, "mask", isBoolean, "booleans, true for rows that count", true);
+  const sampleWeight = read(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
+  const valid = validRows(mask);
   checkSampleWeights(sampleWeight, shape);
   checkVocabulary(fieldsOf(loss), classes);
   const step = checkStep(batch.step, isScheduledLoss(loss));
@@ -99,23 +228,12 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
   const inputs = inputsOf(loss).map((name) => {
     const values = batch.inputs?.[name];
     if (values === undefined) throw missingInput(name);
-    return [name, readRows(values, `inputs.${name}`, isNumber, "numbers", 0)] as const;
+    return [name, read(values, `inputs.${name}`, isNumber, "numbers", 0)] as const;
   });
-  const byRow = (values: readonly number[]): readonly (readonly number[])[] =>
-    indices.map((row) => values.slice(row * classes, (row + 1) * classes));
   const known = new Map(fieldsOf(loss).map((field) => [field, evaluateField(field, step)]));
   return {
-    shape,
-    classes,
     indices,
     inputs: new Map(inputs),
-    logits: byRow(loss.probabilities ? logits.values.map(logOfProbability) : logits.values),
-    probabilities: loss.probabilities ? byRow(logits.values) : null,
-    teacher: hasTeacher(loss) ? byRow(readTeacher(batch.teacher, shape, classes)) : [],
-    targets: (row) =>
-      targets === null
-        ? Float64Array.from({ length: classes }, (_, c) => (c === labels[row] ? 1 : 0))
-        : Float64Array.from(targets.slice(row * classes, (row + 1) * classes)),
     valid,
     sampleWeight,
     step,
@@ -123,6 +241,12 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     weights: (field) => known.get(field) ?? evaluateField(field, step),
   };
 }
+
+function byRow(values: readonly number[], indices: readonly number[], classes: number): readonly (readonly number[])[] {
+  return indices.map((row) => values.slice(row * classes, (row + 1) * classes));
+}
+
+// ----------------------------------------------------------------------------------------------- logits and labels
 
 function readTargets(labels: Nested<number>, shape: readonly number[], classes: number): readonly number[] {
   const flat = flatten(labels, "labels", isNumber, "numbers");

@@ -5,6 +5,7 @@ import {
   type AnyLoss,
   add,
   type Batch,
+  type CompiledLoss,
   classWeights,
   compile,
   confidencePenalty,
@@ -298,7 +299,7 @@ for (const backend of [...backends, waiting]) {
         [1, 0],
         [0.5, 0.5],
       ];
-      const inputs: Readonly<Record<string, (loss: ReturnType<typeof compile>, x: tf.Tensor) => tf.Tensor>> = {
+      const inputs: Readonly<Record<string, (loss: CompiledLoss, x: tf.Tensor) => tf.Tensor>> = {
         "soft labels": (loss, x) => loss({ logits: tf.tensor2d(logits), labels: x }),
         "sample weights": (loss, x) =>
           loss({ logits: tf.tensor2d(logits), labels: [0, 1], sampleWeight: tf.sum(x, 1) }),

@@ -191,7 +191,7 @@ test("by ordinary ops they are the reference's too, and a row with a negative pr
 test("show and explain say so", () => {
   const loss = pipe(crossEntropy, zLoss(0.1), fromProbabilities, sum);
   expect(show(loss)).toBe(
-    "loss = Σ_i nll(y) + Σ_i 0.1 · logsumexp(z) · logsumexp(z)\nz = log max(p, 1e−7), with p the batch's logits",
+    "loss = Σ_i nll(y) + Σ_i 0.1 · logsumexp(z)^2\nz = log max(p, 1e−7), with p the batch's logits",
   );
   expect(explain(loss)).toContain("reads probabilities, whose logarithm [N, V] is formed first and kept");
 });

@@ -67,7 +67,8 @@ describe("a wrong kernel", () => {
         const published = await golden();
         expectFailed(published);
         expect(published.passed + published.failed).toBe(numbers);
-        expect(published.passed).toBeGreaterThanOrEqual(19);
+        // The reference's own are right.
+        expect(published.passed).toBeGreaterThanOrEqual(goldens.length);
         expect(published.maxError).toBeGreaterThan(1e-3);
 
         const composed = await compositions(draws, noWatch);

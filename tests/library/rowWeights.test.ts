@@ -18,7 +18,7 @@ import {
   freqWeights,
   fromCounts,
   ignoreIndex,
-  type Keep,
+  type KeepRows,
   labelSmoothing,
   lawMonoid,
   linear,
@@ -94,7 +94,7 @@ function weightedMeanOf(weights: readonly number[]): number {
 
 const byPosition = (w: (place: number) => number): number[] => nll.map((_, row) => w(1 + (row % 4)));
 
-const rowWeights: readonly (readonly [string, Keep, readonly number[]])[] = [
+const rowWeights: readonly (readonly [string, KeepRows, readonly number[]])[] = [
   ["a power of the position", positionWeights(powerLaw(0.5, { epsilon: 0 })), byPosition((i) => i ** -0.5)],
   ["an exponential", positionWeights(exponentialDecay(0.3)), byPosition((i) => Math.exp(-0.3 * i))],
   [

@@ -5,6 +5,7 @@ import math
 import sys
 
 import torch
+import torch.nn.functional as F
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, softmax
 
 torch.set_default_dtype(torch.float64)
@@ -19,6 +20,33 @@ def divergence(case):
     value = t * t * kl_div(log_p, softmax(teacher / t, dim=-1), reduction="sum")
     value.backward()
     return {"value": [value.item()], "gradient": logits.grad.flatten().tolist(), "labelsGradient": None}
+
+
+# Each takes predictions, targets, an option and PyTorch's reduction. Without one they give a number for each element; what
+# has one number a row gives that.
+of_values = {
+    "mse": lambda p, t, _, r: F.mse_loss(p, t, reduction=r),
+    "l1": lambda p, t, _, r: F.l1_loss(p, t, reduction=r),
+    "huber": lambda p, t, delta, r: F.huber_loss(p, t, delta=delta, reduction=r),
+    "binary with logits": lambda p, t, _, r: F.binary_cross_entropy_with_logits(p, t, reduction=r),
+    "binary": lambda p, t, _, r: F.binary_cross_entropy(p, t, reduction=r),
+    "poisson": lambda p, t, eps, r: F.poisson_nll_loss(p, t, log_input=False, eps=eps, reduction=r),
+    "kl": lambda p, t, _, r: kl_div(torch.log(p), t, reduction=r),
+    "cosine": lambda p, t, _, r: F.cosine_embedding_loss(p, t, torch.ones(len(p)), reduction=r),
+}
+
+
+def over_values(case):
+    """A loss over predictions and targets [N, D]."""
+    predictions = torch.tensor(case["predictions"], dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor(case["targets"], dtype=torch.float64, requires_grad=case["learnsTargets"])
+    value = of_values[case["values"]](predictions, targets, case["option"], case["reduction"])
+    value.sum().backward()
+    return {
+        "value": value.detach().flatten().tolist(),
+        "gradient": predictions.grad.flatten().tolist(),
+        "labelsGradient": targets.grad.flatten().tolist() if case["learnsTargets"] else None,
+    }
 
 
 def lambert_w(x):
@@ -104,6 +132,8 @@ def by_name(case):
 
 
 def answer(case):
+    if "values" in case:
+        return over_values(case)
     if "loss" in case:
         return by_name(case)
     if "teacher" in case:

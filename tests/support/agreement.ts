@@ -1,14 +1,15 @@
 /** How well a compiled composition agrees with the float64 reference. */
 import { evaluate, evaluateGradient, LossError } from "lossmith";
-import type { Case, Composition, RandomBatch } from "./arbitraries.ts";
+import type { Case, Composition } from "./arbitraries.ts";
 import { runCompiled } from "./compiled.ts";
 import { distance, flat } from "./distance.ts";
 import { gradientSize, valueSize } from "./gradientSize.ts";
+import type { ValuesCase } from "./valuesArbitraries.ts";
 
 /** The reference, or the text of its LossError. */
 export function reference(
   { loss }: Composition,
-  { plain }: RandomBatch,
+  { plain }: Pick<(Case | ValuesCase)["batch"], "plain">,
 ): { readonly value: number[]; readonly gradient: number[] } | string {
   try {
     return { value: flat(evaluate(loss as never, plain)), gradient: flat(evaluateGradient(loss, plain)) };
@@ -24,9 +25,10 @@ export type Agreement =
   | { readonly refused: string; readonly compiled: string };
 
 /** Distances are relative to the largest entry, or to the size of the parts that it is a small difference of. */
-export async function agreementOf({ composition, batch }: Case): Promise<Agreement> {
+export async function agreementOf({ composition, batch }: Case | ValuesCase): Promise<Agreement> {
   const expected = reference(composition, batch);
-  const run = runCompiled(composition.loss, batch.plain, [...batch.shape, batch.classes]);
+  const shape = "inputShape" in batch ? batch.inputShape : [...batch.shape, batch.classes];
+  const run = runCompiled(composition.loss, batch.plain, shape);
   if (typeof expected === "string") {
     const compiled = await run.then(
       () => "no error",
@@ -35,7 +37,7 @@ export async function agreementOf({ composition, batch }: Case): Promise<Agreeme
     return { refused: expected, compiled };
   }
   const { value, gradient } = await run;
-  const ofLogits = toLogits({ composition, batch });
+  const ofLogits = toLogits({ composition, batch } as Case | ValuesCase);
   // float32 has fewer digits below 1e-38.
   const [valueParts, gradientParts] = [valueSize, gradientSize].map((size) =>
     Math.max(1e-33, size(composition.loss, batch.plain)),
@@ -50,8 +52,8 @@ export async function agreementOf({ composition, batch }: Case): Promise<Agreeme
 function toLogits({
   composition: { loss },
   batch: { plain },
-}: Case): (gradient: readonly number[]) => readonly number[] {
-  if (!loss.probabilities) return (gradient) => gradient;
+}: Case | ValuesCase): (gradient: readonly number[]) => readonly number[] {
+  if (!loss.probabilities || "predictions" in plain) return (gradient) => gradient;
   const probabilities = flat(plain.logits);
   return (gradient) => gradient.map((x, i) => x * probabilities[i]);
 }

@@ -76,19 +76,19 @@ export interface Composition {
   readonly loss: AnyLoss;
 }
 
-interface NamedChange {
+export interface NamedChange {
   readonly name: string;
   readonly change: Change;
 }
 
-const forget = (combinator: unknown): Change => combinator as Change;
+export const forget = (combinator: unknown): Change => combinator as Change;
 
 /** Four digits are enough: weights that float32 rounds to 0 are another test's subject. */
-const within = (min: number, max: number): fc.Arbitrary<number> =>
+export const within = (min: number, max: number): fc.Arbitrary<number> =>
   fc.double({ min, max, noNaN: true }).map((x) => Math.max(min, Math.min(max, Math.round(x * 1e4) / 1e4)));
 
 /** A number or a schedule between two numbers. */
-function numeric(min: number, max: number): fc.Arbitrary<Numeric> {
+export function numeric(min: number, max: number): fc.Arbitrary<Numeric> {
   const steps = fc.integer({ min: 1, max: 20 });
   return fc.oneof(
     within(min, max),
@@ -104,7 +104,7 @@ function slow(min: number, max: number): fc.Arbitrary<Numeric> {
   return fc.oneof(within(min, max), fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear));
 }
 
-function named(name: string, change: fc.Arbitrary<unknown>): fc.Arbitrary<NamedChange> {
+export function named(name: string, change: fc.Arbitrary<unknown>): fc.Arbitrary<NamedChange> {
   return change.map((combinator) => ({ name, change: forget(combinator) }));
 }
 
@@ -191,7 +191,7 @@ function anywhere(classes: number): fc.Arbitrary<NamedChange> {
 }
 
 /** Modulators of one's own, over what a row may read beside its logits. */
-const own: fc.Arbitrary<NamedChange> = fc.oneof(
+export const own: fc.Arbitrary<NamedChange> = fc.oneof(
   named(
     "position",
     within(0, 1).map((rate) => modulate("position", (loss) => multiply(decay(rate), loss))),
@@ -234,7 +234,7 @@ function bases(classes: number, smoothed: boolean): fc.Arbitrary<Composition> {
   return fc.oneof({ weight: 2, arbitrary: fc.constant(plain) }, { weight: 1, arbitrary: others });
 }
 
-const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
+export const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
   { name: "sum", change: forget(sum) },
   { name: "mean", change: forget(mean) },
   { name: "weightedMean", change: forget(weightedMean) },
@@ -355,7 +355,7 @@ export interface RandomBatch {
   readonly plain: PlainBatch;
 }
 
-function nest<T>(values: readonly T[], shape: readonly number[]): unknown {
+export function nest<T>(values: readonly T[], shape: readonly number[]): unknown {
   if (shape.length === 0) return values[0];
   const [size, ...inner] = shape;
   const stride = inner.reduce((product, n) => product * n, 1);

@@ -4,9 +4,11 @@ import {
   type AnyLoss,
   add,
   type CompiledLoss,
+  categoricalHinge,
   classWeights,
   compile,
   confidencePenalty,
+  cosineSimilarity,
   crossEntropy,
   decayedCounts,
   dft,
@@ -16,6 +18,7 @@ import {
   fromCounts,
   fromProbabilities,
   generalisedCrossEntropy,
+  huber,
   ignoreIndex,
   klDivergence,
   LossError,
@@ -270,6 +273,32 @@ export const features: Readonly<Record<string, () => Feature>> = {
       mask: masks[t % 3],
       labels: t % 2 === 0 ? labels : [-1, 1],
     }));
+  },
+
+  "losses over values, with gradients of predictions, targets and a parameter": () => {
+    const loss = compile(
+      pipe(
+        huber({ delta: linear({ init: 1, end: 2, steps: 500 }) }),
+        add(pipe(cosineSimilarity, scale(parameter("share", 0.1)))),
+        add(categoricalHinge),
+      ),
+    );
+    const p = tf.tensor2d([2, 1, 0.1, 0.5, 2.5, 0.3], [2, 3]);
+    const t = tf.tensor2d([1, 0, 0, 0, 1, 0], [2, 3]);
+    const on = (x: tf.Tensor, y: tf.Tensor, step: number): tf.Scalar =>
+      loss({ predictions: x, targets: y, step, mask: [true, step % 2 === 0] }) as tf.Scalar;
+    return {
+      step: (step) => {
+        tf.dispose(tf.grads((x: tf.Tensor, y: tf.Tensor) => on(x, y, step % 500))([p, t]));
+        const { value, grads } = tf.variableGrads(() => on(p, t, 0), [...loss.variables.values()]);
+        tf.dispose([value, grads]);
+        tf.dispose(loss.denominators({ targets: t, step: 0 }));
+      },
+      free: () => {
+        loss.dispose();
+        tf.dispose([p, t, ...loss.variables.values()]);
+      },
+    };
   },
 
   "evaluation without a tape": () => {

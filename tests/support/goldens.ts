@@ -1,18 +1,25 @@
 /** Published numbers, and numbers reproduced with PyTorch and optax. */
 import {
   type AnyLoss,
+  binaryCrossEntropy,
+  binaryFocal,
   classWeights,
   confidencePenalty,
+  cosineSimilarity,
   crossEntropy,
   dft,
+  dice,
   focal,
   freqWeights,
   fromCounts,
   fromProbabilities,
+  huber,
   ignoreIndex,
   labelSmoothing,
+  logCosh,
   mean,
   type PlainBatch,
+  type PlainValuesBatch,
   perToken,
   pipe,
   poly,
@@ -24,7 +31,7 @@ import {
 export interface Golden {
   readonly name: string;
   readonly loss: AnyLoss;
-  readonly batch: PlainBatch;
+  readonly batch: PlainBatch | PlainValuesBatch;
   readonly expected: readonly number[];
   /** Half a unit in the last published digit. */
   readonly within: number;
@@ -67,6 +74,26 @@ const confidentlyWrong = {
     [-100, 100],
   ],
   labels: [0, 1],
+};
+const binary = {
+  predictions: [
+    [-18.6, 0.51],
+    [2.94, -12.8],
+  ],
+  targets: [
+    [0, 1],
+    [0, 0],
+  ],
+};
+const unsure = {
+  predictions: [
+    [0.6, 0.4],
+    [0.4, 0.6],
+  ],
+  targets: [
+    [0, 1],
+    [0, 0],
+  ],
 };
 const weighted = pipe(crossEntropy, classWeights([2, 4, 6]));
 const pdl = (alpha: number) => pipe(crossEntropy, freqWeights(fromCounts([100, 10, 1])), powerLaw(alpha));
@@ -227,4 +254,114 @@ export const goldens: readonly Golden[] = [
     expected: [0.3323562, 0.15676204, 0.98875106],
     within: 3e-7,
   },
+  // Published as .8654, which is .8654579 cut off.
+  {
+    name: "8: binary cross entropy",
+    loss: binaryCrossEntropy({ from: "logits" }),
+    batch: binary,
+    expected: [0.8654579],
+    within: 2e-7,
+  },
+  { name: "8: binary focal", loss: binaryFocal({ from: "logits" }), batch: binary, expected: [0.691], within: 5e-4 },
+  {
+    name: "8: binary focal, alpha 0.25",
+    loss: binaryFocal({ from: "logits", alpha: 0.25 }),
+    batch: binary,
+    expected: [0.51],
+    within: 5e-3,
+  },
+  // The examples in Keras's documentation.
+  {
+    name: "Keras: binary focal, gamma 4, sum",
+    loss: pipe(binaryFocal({ from: "logits", gamma: 4 }), sum),
+    batch: binary,
+    expected: [1.222],
+    within: 5e-4,
+  },
+  // Published as .0004 and .8670, cut off.
+  {
+    name: "Keras: binary focal, gamma 5 and alpha 0.25, none",
+    loss: pipe(binaryFocal({ from: "logits", gamma: 5, alpha: 0.25 }), perToken),
+    batch: binary,
+    expected: [0.00043709, 0.8670769],
+    within: 2e-7,
+  },
+  {
+    name: "Keras: binary cross entropy of probabilities",
+    loss: pipe(binaryCrossEntropy({ from: "probabilities" }), perToken),
+    batch: unsure,
+    expected: [0.916, 0.714],
+    within: 5e-4,
+  },
+  {
+    name: "Keras: binary focal of probabilities",
+    loss: pipe(binaryFocal({ from: "probabilities" }), perToken),
+    batch: unsure,
+    expected: [0.33, 0.206],
+    within: 5e-4,
+  },
+  { name: "Keras: Huber", loss: huber(), batch: unsure, expected: [0.155], within: 5e-7 },
+  {
+    name: "Keras: log cosh",
+    loss: logCosh,
+    batch: {
+      predictions: [
+        [1, 1],
+        [0, 0],
+      ],
+      targets: [
+        [0, 1],
+        [0, 0],
+      ],
+    },
+    expected: [0.108],
+    within: 5e-4,
+  },
+  {
+    name: "Keras: cosine similarity",
+    loss: pipe(cosineSimilarity, perToken),
+    batch: {
+      predictions: [
+        [1, 0],
+        [1, 1],
+        [-1, -1],
+      ],
+      targets: [
+        [0, 1],
+        [1, 1],
+        [1, 1],
+      ],
+    },
+    expected: [0, -0.99999994, 0.99999994],
+    within: 2e-7,
+  },
+  {
+    name: "Keras: Dice, an image a row",
+    loss: pipe(dice(), perToken),
+    batch: {
+      predictions: [
+        [0, 1, 0, 1],
+        [0.4, 0, 0, 0.9],
+      ],
+      targets: [
+        [1, 1, 0, 0],
+        [1, 1, 0, 0],
+      ],
+    },
+    expected: [0.5, 0.75757575],
+    within: 2e-7,
+  },
+  {
+    name: "Keras: Dice, the batch as one row",
+    loss: dice(),
+    batch: { predictions: [[0, 1, 0, 1, 0.4, 0, 0, 0.9]], targets: [[1, 1, 0, 0, 1, 1, 0, 0]] },
+    expected: [0.6164384],
+    within: 2e-7,
+  },
 ];
+
+/** The shape of the logits or predictions of a golden number: a matrix. */
+export function goldenShape({ batch }: Golden): readonly [number, number] {
+  const rows = ("predictions" in batch ? batch.predictions : batch.logits) as readonly (readonly number[])[];
+  return [rows.length, rows[0].length];
+}

@@ -1,4 +1,4 @@
-import type { AnyLoss, PlainBatch } from "lossmith";
+import type { AnyLoss, Input, PlainBatches } from "lossmith";
 import { differentiate } from "../../lib/loss/differentiate.ts";
 import { atom, atomsOf, substitute } from "../../lib/loss/expression.ts";
 import type { Entries } from "../../lib/loss/field.ts";
@@ -6,13 +6,14 @@ import { type ClassAtom, type ClassExpression, finalTerms } from "../../lib/loss
 import { classMeaning, type TargetsOf, targetsOf } from "../../lib/reference/classes.ts";
 import { evaluate } from "../../lib/reference/evaluate.ts";
 import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.ts";
+import { columnsSize, columnsSlope } from "./columnsSize.ts";
 
 /**
  * A twentieth of the size of the parts that a row's gradient is the sum of, the largest over the rows: what a tolerance
  * of 2e-5 is taken relative to where a gradient is small. There its parts cancel, and the error that is allowed is a
  * millionth of them, some sixteen roundings of float32.
  */
-export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
+export function gradientSize(loss: AnyLoss, batch: PlainBatches[Input]): number {
   return 0.05 * rowSizes(loss, batch, partsOf).reduce((a, b) => Math.max(a, b), 0);
 }
 
@@ -20,13 +21,13 @@ export function gradientSize(loss: AnyLoss, batch: PlainBatch): number {
  * The same for values: it matters where a value is the small difference of its parts, such as a divergence of two near
  * distributions, or a loss less a penalty that is nearly as large.
  */
-export function valueSize(loss: AnyLoss, batch: PlainBatch): number {
+export function valueSize(loss: AnyLoss, batch: PlainBatches[Input]): number {
   return 0.05 * rowSizes(loss, batch, valueParts).reduce((a, b) => a + b, 0);
 }
 
 type Parts = (e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf) => number;
 
-function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly number[] {
+function rowSizes(loss: AnyLoss, batch: PlainBatches[Input], parts: Parts): readonly number[] {
   const rows = readPlainBatch(loss, batch);
   const shares = finalTerms(loss).map((term) => {
     // The denominator of a weighted mean is the sum of the term whose value is its weight.
@@ -57,8 +58,10 @@ function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: num
   for (const a of atomsOf(attached)) {
     if (!("body" in a || "view" in a)) continue;
     const derivative = meaning(differentiate(attached, (b) => b === a));
-    if ("view" in a) parts += weighedSum(seed, derivative, meaning(atom(a)), rows.classes);
-    else parts += partsOfSum(a, weighedSum(seed, derivative, 1, rows.classes), rows, row, targets, valueParts);
+    const sizeOf = (value: Entries): number => weighedSum(seed, derivative, value, widthOf(seed, rows));
+    if (a.kind === "overColumns") parts += sizeOf(columnsSize(a, rows, row));
+    else if ("view" in a) parts += sizeOf(meaning(atom(a)));
+    else parts += partsOfSum(a, sizeOf(1), rows, row, targets, valueParts);
   }
   return parts;
 }
@@ -71,7 +74,7 @@ function withoutStops(e: ClassExpression): ClassExpression {
 
 /** The parts of a sum over the classes, or over rows, of which `total` counts. */
 function partsOfSum(
-  a: Extract<ClassAtom, { readonly body: unknown }>,
+  a: Exclude<Extract<ClassAtom, { readonly body: unknown }>, { readonly kind: "overColumns" }>,
   total: number,
   rows: PlainRows,
   row: number,
@@ -90,6 +93,11 @@ function partsOfSum(
     .reduce((x, y) => x + y, 0);
 }
 
+/** How many classes a row's expression has: one where it is over values. */
+function widthOf(seed: Entries, { classes }: PlainRows): number {
+  return typeof seed === "number" ? classes : seed.length;
+}
+
 function weighedSum(seed: Entries, derivative: Entries, value: Entries, classes: number): number {
   const at = (entries: Entries, c: number): number => (typeof entries === "number" ? entries : entries[c]);
   let sum = 0;
@@ -106,8 +114,9 @@ function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number
   for (const a of atomsOf(e)) {
     if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
     const derivative = classMeaning(rows, row, targets)(differentiate(e, (b) => b === a));
-    const total = weighedSum(seed, derivative, 1, rows.classes);
-    parts += "body" in a ? partsOfSum(a, total, rows, row, targets, partsOf) : total;
+    const total = weighedSum(seed, derivative, 1, widthOf(seed, rows));
+    if (a.kind === "overColumns") parts += total * columnsSlope(a, rows, row);
+    else parts += "body" in a ? partsOfSum(a, total, rows, row, targets, partsOf) : total;
   }
   return parts;
 }

@@ -16,6 +16,17 @@ export interface TorchCase {
   readonly labelSmoothing: number;
 }
 
+/** A loss over values; `values` names one of the script's. */
+export interface TorchValuesCase {
+  readonly values: string;
+  readonly predictions: unknown;
+  readonly targets: unknown;
+  readonly option: number | null;
+  readonly reduction: "none" | "sum" | "mean" | "batchmean";
+  /** Whether the gradient of the targets is asked for too. */
+  readonly learnsTargets: boolean;
+}
+
 /** A loss over rows by its name in the oracle. */
 export interface NamedTorchCase {
   readonly loss: string;
@@ -44,7 +55,7 @@ export function hasTorch(): boolean {
 }
 
 /** PyTorch's answers, in order. */
-export function askTorch(cases: readonly (TorchCase | NamedTorchCase)[]): readonly TorchAnswer[] {
+export function askTorch(cases: readonly (TorchCase | NamedTorchCase | TorchValuesCase)[]): readonly TorchAnswer[] {
   if (torchPython === null) throw new Error("PyTorch is not installed: apt-get install python3-torch");
   const script = fileURLToPath(new URL("../oracle/torch_oracle.py", import.meta.url));
   const { status, stdout, stderr } = spawnSync(torchPython, [script], {

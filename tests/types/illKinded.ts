@@ -3,21 +3,27 @@ import {
   add,
   balanced,
   classWeights,
+  compile,
   compose,
   crossEntropy,
   decayedCounts,
+  evaluate,
+  evaluateGradient,
   face,
   flow,
   freqWeights,
   fromCounts,
   glove,
   idf,
+  ignoreIndex,
   inverseFrequency,
   keepProbability,
   labelSmoothing,
+  language,
   logarithmic,
   logitAdjustment,
   mean,
+  meanSquaredError,
   perToken,
   pipe,
   positionWeights,
@@ -143,3 +149,45 @@ compose(...([mean, sum] as (typeof mean)[]));
 
 // error: 'DecayedCounts | Frequencies'
 freqWeights([3, 2, 1]);
+
+const values = { predictions: [[1]], targets: [[1]] };
+const tokens = { logits: [[1]], labels: [0] };
+
+// error: "values" | "logits"
+field(meanSquaredError);
+
+// error: "values" | "logits"
+pipe(meanSquaredError, labelSmoothing(0.1));
+
+// error: "values" | "logits"
+ignoreIndex(0)(meanSquaredError);
+
+// error: "values" | "logits"
+pipe(crossEntropy, add(meanSquaredError));
+
+// error: "logits" | "values"
+pipe(meanSquaredError, mean, add(mean(crossEntropy)));
+
+// error: "values" | "logits"
+compose(mean, field)(meanSquaredError);
+
+// error: 'ValuesBatch' | predictions, targets
+compile(meanSquaredError)(tokens);
+
+// error: 'Batch' | logits, labels
+compile(crossEntropy)(values);
+
+// error: 'ValuesBatch'
+compile(meanSquaredError).parts(tokens);
+
+// error: PlainValuesBatch
+evaluate(meanSquaredError, tokens);
+
+// error: PlainBatch
+evaluate(crossEntropy, values);
+
+// error: 'PlainValuesBatch'
+evaluateGradient(meanSquaredError, tokens);
+
+// error: 'ClassExpression' | 'ColumnExpression'
+language.overColumns("sum", language.nll);

@@ -1,13 +1,17 @@
 /** Each statement must compile, and each value must have the type that it is given. */
+import type * as tf from "@tensorflow/tfjs";
 import {
   add,
   balanced,
   classWeights,
   clip,
+  compile,
   compose,
+  cosineSimilarity,
   crossEntropy,
   decayedCounts,
   evaluate,
+  evaluateGradient,
   type Frequencies,
   face,
   floor,
@@ -21,10 +25,13 @@ import {
   type Kind,
   type Loss,
   labelSmoothing,
+  language,
   linear,
   logarithmic,
   mean,
+  meanSquaredError,
   movingAverage,
+  type Nested,
   perToken,
   pipe,
   positionWeights,
@@ -86,3 +93,19 @@ export const smoothed: Frequencies = pipe(fromCounts([3, 2, 1, 0]), goodTuring()
 
 export const value: number = evaluate(reduced, batch);
 export const values: unknown = evaluate(rows, batch);
+
+type OfValues<K extends Kind> = Loss<"values", K>;
+const measured = { predictions: [[1, 2]], targets: [[0, 1]] };
+
+export const added: OfValues<"without a weight field"> = pipe(
+  meanSquaredError,
+  add(pipe(cosineSimilarity, scale(0.1))),
+  language.modulate("by position", (x) => language.multiply(language.position, x)),
+);
+export const reducedValues: OfValues<"already reduced"> = compose(scale(2), mean)(meanSquaredError);
+export const error: number = evaluate(reducedValues, measured);
+export const errors: Nested<number> = evaluate(pipe(meanSquaredError, perToken), measured);
+export const slopes: Nested<number> = evaluateGradient(meanSquaredError, measured);
+export const compiled = (predictions: tf.Tensor, targets: tf.Tensor): tf.Scalar =>
+  compile(reducedValues)({ predictions, targets, mask: [true] });
+export const denominators = (targets: tf.Tensor): tf.Tensor1D => compile(reducedValues).denominators({ targets });

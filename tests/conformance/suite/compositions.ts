@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { show } from "lossmith";
 import { agreementOf } from "../../support/agreement.ts";
 import { type Case, cases, extremeCases, perTokenCases } from "../../support/arbitraries.ts";
+import { type ValuesCase, valuesCases } from "../../support/valuesArbitraries.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
 export interface Draws {
@@ -16,10 +17,11 @@ export interface Draws {
   readonly command: string;
 }
 
-const drawn: fc.Arbitrary<Case> = fc.oneof(
+const drawn: fc.Arbitrary<Case | ValuesCase> = fc.oneof<fc.WeightedArbitrary<Case | ValuesCase>[]>(
   { weight: 8, arbitrary: cases },
   { weight: 1, arbitrary: perTokenCases },
   { weight: 1, arbitrary: extremeCases },
+  { weight: 2, arbitrary: valuesCases },
 );
 
 /** So many are drawn from one seed; the next ones are from the next. Drawn at once, 10⁵ would fill the memory. */
@@ -52,7 +54,7 @@ export async function compositions(
 
 const name = "random compositions";
 
-async function agree(tally: Tally, one: Case, seed: number, index: number, draws: Draws): Promise<void> {
+async function agree(tally: Tally, one: Case | ValuesCase, seed: number, index: number, draws: Draws): Promise<void> {
   const { composition, batch } = one;
   const text = (): string =>
     [

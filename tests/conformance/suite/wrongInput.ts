@@ -8,6 +8,7 @@ import {
   crossEntropy,
   evaluate,
   LossError,
+  meanSquaredError,
   perToken,
   pipe,
 } from "lossmith";
@@ -20,6 +21,7 @@ import {
   mixed,
   z,
 } from "../../support/wrongInput.ts";
+import { badValueParameters, badValueTensors, mixedInputs } from "../../support/wrongValues.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
 export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
@@ -31,6 +33,10 @@ export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
   };
 
   for (const [name, run, ...parts] of [...badParameters, ...illKinded]) refuses(name, run, parts);
+  for (const [name, run, ...parts] of [...badValueParameters, ...mixedInputs]) refuses(name, run, parts);
+  for (const [name, batch, ...parts] of badValueTensors) {
+    refuses(name, () => tf.tidy(() => compile(meanSquaredError)(batch())), parts);
+  }
   refuses("a sum of two kinds", () => compile(mixed), ["one number a token"]);
   for (const { name, loss, batch, parts, inLogits = false } of badBatches) {
     refuses(`${name}, in the reference`, () => evaluate(loss as typeof crossEntropy, batch), parts);

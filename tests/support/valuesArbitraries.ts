@@ -1,0 +1,224 @@
+/** Random losses over values, and batches in their domains. */
+import fc from "fast-check";
+import {
+  add,
+  binaryCrossEntropy,
+  binaryFocal,
+  categoricalHinge,
+  cosineSimilarity,
+  dice,
+  hinge,
+  huber,
+  jaccard,
+  type Kind,
+  klDivergenceOfProbabilities,
+  type Loss,
+  language,
+  logCosh,
+  meanAbsoluteError,
+  meanSquaredError,
+  type PlainValuesBatch,
+  parameter,
+  perToken,
+  pipe,
+  poisson,
+  quantile,
+  scale,
+  squaredHinge,
+  tversky,
+} from "lossmith";
+import {
+  type Composition,
+  forget,
+  type NamedChange,
+  named,
+  nest,
+  numeric,
+  own,
+  reductions,
+  within,
+} from "./arbitraries.ts";
+
+type Values = Loss<"values", "without a weight field">;
+
+/** What a loss's predictions and targets are. */
+export type Domain = "numbers" | "scores" | "logits" | "probabilities" | "rates" | "distributions";
+
+/** A loss over values in a domain. */
+export interface Subject {
+  readonly name: string;
+  readonly domain: Domain;
+  readonly loss: fc.Arbitrary<Values>;
+}
+
+const smooth = fc.option(numeric(0, 2), { nil: 0 });
+const smoothing = fc.option(numeric(0, 1), { nil: 0 });
+
+/** Every loss over values of the library. */
+export const subjects: readonly Subject[] = [
+  { name: "meanSquaredError", domain: "numbers", loss: fc.constant(meanSquaredError) },
+  { name: "meanAbsoluteError", domain: "numbers", loss: fc.constant(meanAbsoluteError) },
+  { name: "huber", domain: "numbers", loss: numeric(0.1, 4).map((delta) => huber({ delta })) },
+  { name: "logCosh", domain: "numbers", loss: fc.constant(logCosh) },
+  { name: "quantile", domain: "numbers", loss: numeric(0.01, 1).map(quantile) },
+  { name: "cosineSimilarity", domain: "numbers", loss: fc.constant(cosineSimilarity) },
+  { name: "hinge", domain: "scores", loss: fc.constant(hinge) },
+  { name: "squaredHinge", domain: "scores", loss: fc.constant(squaredHinge) },
+  { name: "categoricalHinge", domain: "logits", loss: fc.constant(categoricalHinge) },
+  { name: "poisson", domain: "rates", loss: fc.constant(poisson) },
+  { name: "klDivergenceOfProbabilities", domain: "distributions", loss: fc.constant(klDivergenceOfProbabilities) },
+  { name: "dice", domain: "probabilities", loss: smooth.map((s) => dice({ smooth: s })) },
+  { name: "jaccard", domain: "probabilities", loss: smooth.map((s) => jaccard({ smooth: s })) },
+  {
+    name: "tversky",
+    domain: "probabilities",
+    loss: fc.record({ alpha: numeric(0.1, 2), beta: numeric(0.1, 2), smooth }).map(tversky),
+  },
+  ...(["logits", "probabilities"] as const).flatMap((from): Subject[] => [
+    {
+      name: `binaryCrossEntropy from ${from}`,
+      domain: from,
+      loss: smoothing.map((labelSmoothing) => binaryCrossEntropy({ from, labelSmoothing })),
+    },
+    {
+      name: `binaryFocal from ${from}`,
+      domain: from,
+      loss: fc
+        .record({
+          gamma: numeric(0, 3),
+          alpha: fc.option(numeric(0.01, 1), { nil: undefined }),
+          labelSmoothing: smoothing,
+        })
+        .map(({ alpha, ...rest }) => binaryFocal({ from, ...rest, ...(alpha === undefined ? {} : { alpha }) })),
+    },
+  ]),
+];
+
+const { constant, divide, lossOfValues, multiply, overColumns, pow, prediction, subtract, target } = language;
+
+/** Losses of one's own whose numbers over the columns read others: a deviation from the row's mean, and a shared maximum. */
+export const ownSubjects: readonly Subject[] = [
+  {
+    name: "squared deviations from the means",
+    domain: "numbers",
+    loss: fc.constant(
+      (() => {
+        const centred = subtract(prediction, overColumns("mean", prediction));
+        const difference = subtract(centred, subtract(target, overColumns("mean", target)));
+        return lossOfValues(overColumns("sum", multiply(difference, difference)));
+      })(),
+    ),
+  },
+  {
+    name: "relative to the largest",
+    domain: "rates",
+    loss: fc.constant(
+      (() => {
+        const largest = overColumns("max", language.add(prediction, constant(0.5)));
+        const share = subtract(divide(prediction, largest), divide(target, constant(8)));
+        return lossOfValues(pow(language.add(overColumns("mean", multiply(share, share)), constant(1)), constant(1.5)));
+      })(),
+    ),
+  },
+];
+
+/** Two decimals: ties come up. */
+const number = fc.integer({ min: -400, max: 400 }).map((n) => Math.fround(n / 50));
+const share = fc.oneof(fc.constantFrom(0, 1), within(0, 1)).map(Math.fround);
+const answer = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(0, 1) }, { weight: 1, arbitrary: share });
+
+const domains: Readonly<
+  Record<Domain, { readonly prediction: fc.Arbitrary<number>; readonly target: fc.Arbitrary<number> }>
+> = {
+  numbers: { prediction: number, target: number },
+  scores: { prediction: number, target: fc.constantFrom(-1, 1, 0) },
+  logits: { prediction: number, target: answer },
+  probabilities: { prediction: share, target: answer },
+  rates: { prediction: within(0, 8).map(Math.fround), target: fc.integer({ min: 0, max: 6 }) },
+  distributions: { prediction: share, target: share },
+};
+
+/** A batch of values, with the shape of its rows and of its predictions. */
+export interface RandomValues {
+  readonly shape: readonly number[];
+  readonly inputShape: readonly number[];
+  readonly plain: PlainValuesBatch;
+}
+
+export interface ValuesCase {
+  readonly composition: Composition;
+  readonly batch: RandomValues;
+}
+
+function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.Arbitrary<RandomValues> {
+  const shapes = fc.oneof(
+    { weight: 6, arbitrary: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.constantFrom([0], [2, 0], [0, 3]) },
+  );
+  return fc.tuple(shapes, fc.integer({ min: 1, max: 7 })).chain(([shape, columns]) => {
+    const rows = shape.reduce((product, n) => product * n, 1);
+    const inputShape = [...shape, columns];
+    const each = <T>(entry: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
+      fc.array(entry, { minLength: length, maxLength: length });
+    return fc
+      .record({
+        predictions: each(p, rows * columns),
+        targets: each(t, rows * columns),
+        x: each(within(0.1, 2).map(Math.fround)),
+        mask: fc.option(each(fc.boolean())),
+        sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
+        step: fc.integer({ min: 0, max: 30 }),
+      })
+      .map(({ predictions, targets, x, mask, sampleWeight, step }) => ({
+        shape,
+        inputShape,
+        plain: {
+          predictions: nest(predictions, inputShape),
+          targets: nest(targets, inputShape),
+          ...(mask === null ? {} : { mask: nest(mask, shape) }),
+          ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
+          inputs: { x: nest(x, shape) },
+          step,
+        } as PlainValuesBatch,
+      }));
+  });
+}
+
+/** Batches for a loss in a domain. */
+export function valuesBatches(domain: Domain): fc.Arbitrary<RandomValues> {
+  return batchesOf(domains[domain]);
+}
+
+const changes: fc.Arbitrary<NamedChange> = fc.oneof(
+  own,
+  named("scale", numeric(0.1, 3).map(scale)),
+  named(
+    "scale(parameter)",
+    within(0.5, 3).map((s) => scale(parameter(`scale ${s}`, s))),
+  ),
+  named(
+    "add(huber)",
+    fc.tuple(numeric(0.5, 2), numeric(0.1, 2)).map(([delta, s]) => add(pipe(huber({ delta }), scale(s)))),
+  ),
+);
+
+/** A loss of the subject with modifiers, one number a row or reduced. */
+function compositionsOf({ name, loss }: Subject): fc.Arbitrary<Composition> {
+  const last = fc.oneof(
+    { weight: 4, arbitrary: fc.option(reductions, { nil: undefined }) },
+    { weight: 1, arbitrary: fc.constant({ name: "perToken", change: forget(perToken) }) },
+  );
+  return fc.tuple(loss, fc.array(changes, { maxLength: 3 }), last).map(([base, modifiers, end]) => {
+    const all = end === undefined ? modifiers : [...modifiers, end];
+    const whole = all.reduce<Loss<"values" | "logits", Kind>>((inner, { change }) => change(inner), base);
+    return { steps: [name, ...all.map((step) => step.name)], loss: whole };
+  });
+}
+
+/** Cases of one loss. */
+export function casesOf(subject: Subject): fc.Arbitrary<ValuesCase> {
+  return fc.record({ composition: compositionsOf(subject), batch: valuesBatches(subject.domain) });
+}
+
+/** Cases of every loss over values, the library's and one's own. */
+export const valuesCases: fc.Arbitrary<ValuesCase> = fc.oneof(...[...subjects, ...ownSubjects].map(casesOf));
