@@ -8,41 +8,99 @@ export type { Batch, IntegerArray } from "./lib/compiler/batch.ts";
 export { type CompiledLoss, type CompileOptions, compile, compileEither } from "./lib/compiler/compile.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
+export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";
 export { addK } from "./lib/frequency/addK.ts";
+export { countContinuations } from "./lib/frequency/countContinuations.ts";
 export { type CountTokensOptions, countTokens } from "./lib/frequency/countTokens.ts";
+export { type DecayedCounts, type DecayedCountsOptions, decayedCounts } from "./lib/frequency/decayedCounts.ts";
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
+export { floor } from "./lib/frequency/floor.ts";
 export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
+export { type GoodTuringOptions, goodTuring } from "./lib/frequency/goodTuring.ts";
+export { type JelinekMercerOptions, jelinekMercer } from "./lib/frequency/jelinekMercer.ts";
+export { type KneserNeyOptions, kneserNey } from "./lib/frequency/kneserNey.ts";
 export { add } from "./lib/library/add.ts";
+export { balanced } from "./lib/library/balanced.ts";
+export { balancedSoftmax } from "./lib/library/balancedSoftmax.ts";
+export { clamp } from "./lib/library/clamp.ts";
 export { classBalanced } from "./lib/library/classBalanced.ts";
 export { type ClassWeightsOptions, classWeights } from "./lib/library/classWeights.ts";
 export { clip } from "./lib/library/clip.ts";
 export { confidencePenalty } from "./lib/library/confidencePenalty.ts";
 export { constant } from "./lib/library/constant.ts";
 export { type CosineOptions, cosine } from "./lib/library/cosine.ts";
+export { type CosineOneCycleOptions, cosineOneCycle } from "./lib/library/cosineOneCycle.ts";
 export { crossEntropy } from "./lib/library/crossEntropy.ts";
+export { type CyclicalOptions, cyclical, type RampShape } from "./lib/library/cyclical.ts";
+export { delay } from "./lib/library/delay.ts";
+export { dft } from "./lib/library/dft.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
+export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
+export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
 export { exponentialDecay } from "./lib/library/exponentialDecay.ts";
+export { face } from "./lib/library/face.ts";
 export { type FocalOptions, focal } from "./lib/library/focal.ts";
 export { type FreqWeightsOptions, freqWeights } from "./lib/library/freqWeights.ts";
 export { fromFunction } from "./lib/library/fromFunction.ts";
+export { fromProbabilities } from "./lib/library/fromProbabilities.ts";
+export {
+  type GeneralisedCrossEntropyOptions,
+  generalisedCrossEntropy,
+} from "./lib/library/generalisedCrossEntropy.ts";
+export { type GloveOptions, glove } from "./lib/library/glove.ts";
+export { type IdfOptions, idf } from "./lib/library/idf.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
+export type { Interpolation } from "./lib/library/interpolate.ts";
+export { inverseFrequency } from "./lib/library/inverseFrequency.ts";
+export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
+export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
 export { join } from "./lib/library/join.ts";
-export { labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { keepProbability } from "./lib/library/keepProbability.ts";
+export { klDivergence } from "./lib/library/klDivergence.ts";
+export { type LabelSmoothingOptions, labelSmoothing } from "./lib/library/labelSmoothing.ts";
+export { type LdamOptions, ldam } from "./lib/library/ldam.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
+export { type LinearOneCycleOptions, linearOneCycle } from "./lib/library/linearOneCycle.ts";
+export { logarithmic } from "./lib/library/logarithmic.ts";
 export { logitAdjustment } from "./lib/library/logitAdjustment.ts";
+export { type MileOptions, mile } from "./lib/library/mile.ts";
+export { mixCE } from "./lib/library/mixCE.ts";
+export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
+export { piecewiseInterpolate } from "./lib/library/piecewiseInterpolate.ts";
 export { poly } from "./lib/library/poly.ts";
 export { type PolynomialOptions, polynomial } from "./lib/library/polynomial.ts";
+export { type PositionWeightsOptions, positionWeights } from "./lib/library/positionWeights.ts";
 export { type PowerLawOptions, powerLaw } from "./lib/library/powerLaw.ts";
+export { type PromptWeightOptions, promptWeight } from "./lib/library/promptWeight.ts";
 export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
+export { repeat } from "./lib/library/repeat.ts";
 export { scale } from "./lib/library/scale.ts";
+export { sgdr } from "./lib/library/sgdr.ts";
+export { sif } from "./lib/library/sif.ts";
+export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
 export { softcap } from "./lib/library/softcap.ts";
+export { sparsemax } from "./lib/library/sparsemax.ts";
+export {
+  type StretchedExponentialOptions,
+  stretchedExponential,
+} from "./lib/library/stretchedExponential.ts";
+export { type SuperLossOptions, superLoss } from "./lib/library/superLoss.ts";
+export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/library/symmetricCrossEntropy.ts";
+export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
+export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
+export {
+  type DecayShape,
+  type WarmupStableDecayOptions,
+  warmupStableDecay,
+} from "./lib/library/warmupStableDecay.ts";
+export { type ZipfMandelbrotOptions, zipfMandelbrot } from "./lib/library/zipfMandelbrot.ts";
 export { zLoss } from "./lib/library/zLoss.ts";
 export type { Nested } from "./lib/loss/batch.ts";
 export {
@@ -63,7 +121,16 @@ export { lawMonoid, lossEq, lossMonoid, lossShow, scheduleRing } from "./lib/los
 export * as language from "./lib/loss/language.ts";
 export type { AnyLoss, Input, Kind, Loss, Open, Reduction, Term } from "./lib/loss/loss.ts";
 export { type ParameterAtom, parameter, type Trainable } from "./lib/loss/parameter.ts";
-export { addSchedules, at, multiplySchedules, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export { at, type Numeric, type Schedule } from "./lib/loss/schedule.ts";
+export {
+  addSchedules,
+  divideSchedules,
+  maxSchedules,
+  minSchedules,
+  multiplySchedules,
+  powSchedules,
+  subtractSchedules,
+} from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch } from "./lib/reference/plainBatch.ts";

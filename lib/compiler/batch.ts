@@ -130,8 +130,6 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
       "Give soft labels as a tensor",
     );
   }
-  // Denominators do not look at the inputs.
-  const facts = { ...plan, inputs: [] };
   const { labels } = batch;
   const shape =
     labels instanceof tf.Tensor
@@ -142,11 +140,11 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
   if (labels instanceof tf.Tensor && labels.dtype === "float32") {
     const { rows, classes } = logitsShape(shape);
     checkVocabulary(plan.fields, classes);
-    return readRows(facts, batch, rows, classes);
+    return readRows(plan, batch, rows, classes);
   }
   const ofTeacher = batch.teacher instanceof tf.Tensor ? batch.teacher.shape[shape.length] : undefined;
   const classes = plan.fields[0]?.source.values.length ?? ofTeacher ?? 2 ** 31;
-  return readRows(facts, batch, shape, classes);
+  return readRows(plan, batch, shape, classes);
 }
 
 function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {

@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { rowSums } from "../kernels/sums.ts";
+import { complement, throughLogOdds, throughNll } from "../kernels/throughSoftmax.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, interpreter } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
@@ -31,7 +32,7 @@ export function classwiseSum(body: ClassExpression, context: ClasswiseContext): 
 /** f_c for each row and class, [N, V]. */
 export function classValues(body: ClassExpression, context: ClasswiseContext): tf.Tensor2D {
   const meaning = (a: ClassAtom): RowValues => {
-    const value = "view" in a ? logitsAtomValue(a, context) : context.constantOf(a);
+    const value = "view" in a && a.kind !== "wholeRow" ? logitsAtomValue(a, context) : context.constantOf(a);
     return value as RowValues;
   };
   return interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D;
@@ -49,20 +50,16 @@ export function classwiseGradient(
       differentiate(body, (b) => b === a),
       context,
     );
-    const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
     const nll = logitsAtomValue({ ...a, kind: "nll" }, context);
-    const p = tf.exp(tf.neg(nll));
-    const full = tf.mul(rowG, tf.onesLike(p)) as tf.Tensor2D;
-    if (a.kind === "nll") return tf.sub(tf.mul(p, tf.sum(full, 1, true)), full);
-    // logOdds: ∂/∂z_j is 1 at its own class and −p_j / (1 − p_c) at the others.
-    const spread = tf.div(full, tf.maximum(complement(nll), 1e-30));
-    return tf.sub(full, tf.mul(p, tf.sub(tf.sum(spread, 1, true), spread)));
+    const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
+    const full = tf.mul(rowG, tf.onesLike(nll)) as tf.Tensor2D;
+    return a.kind === "nll" ? throughNll(nll, full) : throughLogOdds(nll, full);
   });
 }
 
 /** The atoms of the model's logits in a class-wise expression. */
 export function logitsAtomsOf(body: ClassExpression): readonly LogitsAtom[] {
-  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a && a.view.of === "logits");
+  return atomsOf(body).filter((a): a is LogitsAtom => "view" in a && a.kind !== "wholeRow" && a.view.of === "logits");
 }
 
 /** nll_c or logOdds_c for each row and class, [N, V]. */
@@ -70,12 +67,6 @@ export function logitsAtomValue(a: LogitsAtom, context: Pick<ClasswiseContext, "
   const { logits, m, s } = context.viewed(a);
   const nll = tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1))) as tf.Tensor2D;
   return a.kind === "nll" ? nll : (tf.sub(tf.neg(nll), tf.log(complement(nll))) as tf.Tensor2D);
-}
-
-/** 1 − p = 1 − exp(−nll), which keeps its digits where nll is small. */
-function complement(nll: tf.Tensor): tf.Tensor {
-  const h = tf.tanh(tf.mul(nll, 0.5));
-  return tf.div(tf.mul(h, 2), tf.add(h, 1));
 }
 
 /** q_c f_c, and 0 where q_c is 0. */

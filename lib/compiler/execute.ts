@@ -11,9 +11,10 @@ import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
 import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import { labelsGradient, logitsGradient, parameterGradient, sampleWeightGradient } from "./gradients.ts";
-import { listOf } from "./narrow.ts";
+import { listOf, type Narrow, narrowAtomsOf } from "./narrow.ts";
 import type { Parts } from "./parts.ts";
 import type { Plan, Targets } from "./plan.ts";
+import { logitsOf, throughLog } from "./probabilities.ts";
 import { detachTensors } from "./saved.ts";
 import { type Bound, bindBatch, forwardState, type ParameterValues, type State, stateWithoutLogits } from "./state.ts";
 import type { Tables } from "./tables.ts";
@@ -50,12 +51,19 @@ export function executeParts(loss: Executable, batch: Batch): Parts {
 /** The denominators of a batch, [terms], which do not look at the logits. */
 export function executeDenominators(loss: Executable, batch: Omit<Batch, "logits">): tf.Tensor1D {
   return constantOf(() => {
-    const integer = { ...loss.plan("integer"), look: loss.check };
-    refuseParts(integer, "denominators");
+    const whole = loss.plan("integer");
+    refuseParts(whole, "denominators");
+    const integer = { ...whole, look: loss.check, inputs: inputsOf(whole.denominators) };
     const withLogits = (batch as Batch | null)?.logits instanceof tf.Tensor;
     const rows = withLogits ? readBatch(integer, batch as Batch) : readBatchWithoutLogits(integer, batch);
     return denominators(loss, rows.targets === null ? integer : loss.plan("soft"), rows);
   });
+}
+
+/** The names of the inputs that expressions read. */
+function inputsOf(expressions: readonly Narrow[]): readonly string[] {
+  const names = expressions.flatMap(narrowAtomsOf).flatMap((a) => (a.kind === "input" ? [a.name] : []));
+  return [...new Set(names)];
 }
 
 /** The loss that parts make. */
@@ -123,6 +131,8 @@ type Output = "loss" | "perToken" | "numerators";
 /** What a backward pass needs. */
 interface Saved {
   readonly state: State;
+  /** [N, V], where the batch gives them in place of logits. */
+  readonly probabilities: tf.Tensor2D | null;
   /** [terms]; what each term's numerator is multiplied by in a loss. */
   readonly shares: tf.Tensor1D;
   readonly numerators: tf.Tensor1D;
@@ -142,7 +152,9 @@ function differentiable(loss: Executable, plan: Plan, batch: Batch, output: Outp
       refuseSecondOrder();
       const again = attach(saved);
       const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
-      const dLogits = logitsGradient(plan, again.state, reached).reshape(logits.shape);
+      const gradient = logitsGradient(plan, again.state, reached);
+      const { probabilities } = again;
+      const dLogits = (probabilities === null ? gradient : throughLog(probabilities, gradient)).reshape(logits.shape);
       return [dLogits, ...names.map((name) => parameterGradient(plan, again.state, reached, name))];
     };
     return { value: forward.value, gradFunc: gradFunc as unknown as () => tf.Tensor };
@@ -162,21 +174,23 @@ function runForward(
   plan: Plan,
   bound: Bound,
   logits: tf.Tensor,
-  given: tf.Tensor1D | null,
+  givenDenominators: tf.Tensor1D | null,
   output: Output,
 ): { readonly value: tf.Tensor; readonly saved: Saved } {
   const { rows } = bound;
-  const state = forwardState(plan, bound, logits.reshape([rows.count, rows.classes]));
+  const given = logits.reshape<tf.Tensor2D>([rows.count, rows.classes]);
+  const probabilities = plan.probabilities ? given : null;
+  const state = forwardState(plan, bound, probabilities === null ? given : logitsOf(probabilities, rows));
   const runner = narrowRunner(plan, state);
   if (output === "perToken") {
     const ones = tf.ones<tf.Rank.R1>([plan.terms.length]);
     const [value] = runner.rows(listOf(plan.rowLoss));
-    return { value: value.reshape([...rows.shape]), saved: { state, shares: ones, numerators: ones } };
+    return { value: value.reshape([...rows.shape]), saved: { state, probabilities, shares: ones, numerators: ones } };
   }
   const numerators = runner.totals(plan.numerators);
-  const shares = sharesOf(plan, given ?? runner.totals(plan.denominators));
+  const shares = sharesOf(plan, givenDenominators ?? runner.totals(plan.denominators));
   const value = output === "loss" ? combineTerms(numerators, shares) : tf.clone(numerators);
-  return { value, saved: { state, shares, numerators } };
+  return { value, saved: { state, probabilities, shares, numerators } };
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */

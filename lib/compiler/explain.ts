@@ -50,7 +50,9 @@ function weightFields(planned: Plan): readonly Field[] {
 function explainField(field: Field, step: number): string {
   const weights = evaluateField(field, step);
   const { counts } = field.source;
-  const when = isScheduledField(field) ? ` at step ${step}` : "";
+  const { version } = field.source;
+  const updated = version === undefined ? "" : ` after ${version} updates`;
+  const when = `${isScheduledField(field) ? ` at step ${step}` : ""}${updated}`;
   const special = overriddenIds(field).filter((id, i, ids) => ids.indexOf(id) === i);
   const shown = special.slice(0, 8).map((id) => `${id}: ${showNumber(weights[id])}`);
   return [
@@ -141,7 +143,7 @@ function explainKernel(planned: Plan): readonly string[] {
     const often = reads === 1 ? "once" : `${reads} times`;
     return [`  row statistics: fused for ${kernel.name}: the logits are read ${often} forward and once backward`];
   }
-  const { forward, backward } = portablePasses(views, planned.targets === "integer");
+  const { forward, backward } = portablePasses(views);
   return [
     `  row statistics: portable, because ${because}`,
     `  passes over the vocabulary by tensorflow.js's own ops: ${forward} forward, ${backward} backward`,
@@ -153,9 +155,10 @@ function keptBytes(planned: Plan): number {
   const { views, lookups, statistics, inputs } = planned;
   const read = viewInputs(planned);
   const ofKernel = read.reduce((sum, { wanted, dots }) => sum + 4 * (wanted.size + dots.length), 0);
-  const state = views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
+  const sumsOfOthers = read.flatMap(({ dots }) => dots.filter(({ times }) => times === "nll")).length;
+  const state = 4 * sumsOfOthers + views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
   const others = [...statistics.values()].filter(
-    (s) => s.kind === "classwise" || (s.kind === "targetSum" && s.weighting === "targets"),
+    (s) => s.kind === "classwise" || s.kind === "wholeRow" || (s.kind === "targetSum" && s.weighting === "targets"),
   );
   return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + 1);
 }
@@ -167,6 +170,7 @@ function explainPlan(planned: Plan): string {
   const statistics = [...planned.statistics.values()];
   const names = statistics.map((s) => (s.kind === "dot" ? (s.table === null ? "dot(1)" : "dot(table)") : s.kind));
   const portable = statistics.filter((s) => s.kind === "classwise").length;
+  const wholeRows = statistics.flatMap((s) => (s.kind === "wholeRow" ? [s.of.kind] : []));
   const list = (label: string, items: readonly (string | number)[]): readonly string[] =>
     items.length === 0 ? [] : [`  ${label}: ${items.join(", ")}`];
   return [
@@ -179,6 +183,7 @@ function explainPlan(planned: Plan): string {
     ...(portable === 0
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
+    ...list("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
     `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
     ...(planned.coupled
       ? ["  rows share: a mean over the batch, so that it has no parts"]
@@ -187,6 +192,7 @@ function explainPlan(planned: Plan): string {
         : []),
     ...list("inputs", planned.inputs),
     ...(planned.teacher ? ["  reads a teacher's logits beside the model's own"] : []),
+    ...(planned.probabilities ? ["  reads probabilities, whose logarithm [N, V] is formed first and kept"] : []),
     ...list("trainable parameters", [...planned.parameters.keys()]),
     ...list("ignored labels", planned.ignored),
     ...(planned.scheduled ? ["  scheduled: each batch needs its step"] : []),

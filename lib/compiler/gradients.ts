@@ -13,9 +13,10 @@ import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.t
 import { lowerRowAtom } from "./lower.ts";
 import { keyOf, listOf } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
-import { classwiseContext, dotsOf, lookUp, ofKind, type State, scaleOf, wideInput } from "./state.ts";
+import { classwiseContext, dotsOf, lookUp, ofKind, type State, scaleOf, viewedRows, wideInput } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 import { type NarrowRunner, narrowRunner, type Reached } from "./values.ts";
+import { wholeRowGradient } from "./wholeRow.ts";
 
 /** ∂loss/∂logits, [N, V]. */
 export function logitsGradient(plan: Plan, state: State, reached: Reached): tf.Tensor2D {
@@ -50,8 +51,8 @@ function throughViews(plan: Plan, state: State, reached: Reached, keys: readonly
     const numbers = known.get(key);
     return numbers === undefined ? null : tensorOf(numbers);
   };
-  const classwise = classwiseParts(plan, state, keys, cotangent);
-  return classwise.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...classwise]), state.rows.read);
+  const others = [...classwiseParts(plan, state, keys, cotangent), ...wholeRowParts(plan, state, keys, cotangent)];
+  return others.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...others]), state.rows.read);
 }
 
 /** The cotangents by the key of what they are of. */
@@ -89,6 +90,21 @@ function classwiseParts(
       const viewed = classwiseGradient(body, a, rowG, classwiseContext(state, weighting));
       return [throughView(lookUp(state.views, view), state.logits, viewed)];
     });
+  });
+}
+
+function wholeRowParts(
+  plan: Plan,
+  state: State,
+  keys: readonly string[],
+  cotangent: (key: string) => tf.Tensor1D | null,
+): readonly tf.Tensor2D[] {
+  return [...ofKind(plan, "wholeRow")].flatMap(([key, { of, view }]) => {
+    const rowG = cotangent(key);
+    if (rowG === null || !keys.includes(keyOf(view))) return [];
+    const own = lookUp(state.wholeRows, key);
+    const viewed = wholeRowGradient(of, viewedRows(state, view), own, state.rows.step, rowG);
+    return [throughView(lookUp(state.views, keyOf(view)), state.logits, viewed)];
   });
 }
 
@@ -137,7 +153,7 @@ function classValuesOf(state: State, runner: NarrowRunner): (e: Expression<Class
   return interpreter(
     tensorAlgebra((a: ClassAtom): RowValues => {
       if (a.kind === "nll" || a.kind === "logOdds") return logitsAtomValue(a, context) as tf.Tensor as tf.Tensor1D;
-      if (a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize")
+      if (a.kind === "weight" || a.kind === "step" || a.kind === "vocabularySize" || a.kind === "target")
         return context.constantOf(a) as RowValues;
       return runner.rows(listOf(lowerRowAtom(a, "targets")))[0].expandDims(1) as tf.Tensor as tf.Tensor1D;
     }),

@@ -4,8 +4,8 @@
  * - what does not look at the logits becomes one folded table, looked up at the label.
  *
  * A sum over the classes, Σ_c q_c e_c with q the soft targets, a teacher's softmax or 1, is taken apart into monomials: a factor of the row
- * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is
- * (Σ q u) s − Σ q u (z − m); any other is left to ordinary ops over [N, V], "classwise".
+ * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is the
+ * cross entropy of q u, and for q = 1 (Σ u) s − Σ u (z − m); any other is left to ordinary ops over [N, V], "classwise".
  */
 import type { StatisticName } from "../kernels/rowStatistics.ts";
 import { LossError } from "../loss/error.ts";
@@ -51,6 +51,7 @@ function lowerAtLabel(e: ClassExpression): Narrow {
     (a) => {
       if (a.kind === "nll") return of("n", a.view);
       if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
+      if (a.kind === "target") return constant(1);
       return lowerRowAtom(a, "label");
     },
     (node) => {
@@ -139,9 +140,11 @@ function sumOf(body: ClassExpression, weighting: Weighting): Narrow {
   const { view, table } = linear;
   const perClass = isPerClass(table);
   const factor = perClass ? constant(1) : scalarTable(table);
+  const whole = perClass ? table : null;
+  if (weighting !== "ones") return multiply(factor, statistic({ kind: "crossEntropy", weighting, view, table: whole }));
   return subtract(
     multiply(sumOfTable(table, weighting), of("s", view)),
-    multiply(factor, statistic({ kind: "dot", weighting, view, table: perClass ? table : null })),
+    multiply(factor, statistic({ kind: "dot", view, table: whole })),
   );
 }
 
@@ -199,6 +202,7 @@ function sumOfTable(table: Table, weighting: Weighting): Narrow {
 const rowAtomKinds = new Set<ClassAtom["kind"]>([
   "logsumexp",
   "entropy",
+  "wholeRow",
   "classSum",
   "parameter",
   "input",
@@ -250,10 +254,16 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     case "logsumexp":
       return add(of("m", a.view), of("s", a.view));
     case "entropy":
-      return subtract(of("s", a.view), of("e", a.view));
+      return of("e", a.view);
+    case "wholeRow": {
+      const value = statistic({ kind: "wholeRow", of: a.of, view: a.view });
+      return a.of.kind === "entmax" ? subtract(value, of("s", a.view)) : value;
+    }
     case "classSum":
       return lowerSum(a.body, "ones", by);
     case "aggregate":
+      // Integer labels want no gradient, which is what a row's own number is kept apart for.
+      if (a.over === "row" && by === "label") return lower(a.body, by);
       return atom({ kind: "aggregate", over: a.over, body: weigh(valid, lower(a.body, by)), classes: a.body });
     case "step":
     case "vocabularySize":

@@ -10,6 +10,7 @@ import { identityOf } from "../loss/normalForm.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
 import type { BiasAtom, View } from "../loss/view.ts";
+import type { WholeRow } from "../loss/wholeRow.ts";
 
 /** An expression over the entries of the vocabulary that does not look at the logits. */
 export type Table = Expression<TableAtom>;
@@ -19,12 +20,22 @@ export type TableAtom = BiasAtom;
 export type Weighting = "ones" | "targets" | View;
 
 /**
- * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e and the dot products are those of
- * lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
+ * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e, the dot products and the cross entropies
+ * are those of lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
  */
 export type Statistic =
   | { readonly kind: StatisticName; readonly view: View }
-  | { readonly kind: "dot"; readonly weighting: Weighting; readonly view: View; readonly table: Table | null }
+  /** Σ_c u_c (z_c − m). */
+  | { readonly kind: "dot"; readonly view: View; readonly table: Table | null }
+  /** Σ_c q_c u_c nll_c. */
+  | {
+      readonly kind: "crossEntropy";
+      readonly weighting: Exclude<Weighting, "ones">;
+      readonly view: View;
+      readonly table: Table | null;
+    }
+  /** A number of ../loss/wholeRow.ts, entmax's with m in the place of logsumexp: ordinary ops over [N, V]. */
+  | { readonly kind: "wholeRow"; readonly of: WholeRow; readonly view: View }
   /** Σ_c q_c u_c, which does not look at the model's logits. */
   | { readonly kind: "targetSum"; readonly weighting: Exclude<Weighting, "ones">; readonly table: Table | null }
   /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */
@@ -52,7 +63,7 @@ export type NarrowAtom =
 export const rowWeight: Narrow = { kind: "atom", atom: { kind: "rowWeight" } };
 export const valid: Narrow = { kind: "atom", atom: { kind: "valid" } };
 
-/** A sum over the valid rows of a row's sequence, or a mean over those of the batch. */
+/** The row's own number, a sum over the valid rows of its sequence, or a mean over those of the batch. */
 export interface NarrowAggregate {
   readonly kind: "aggregate";
   readonly over: AggregateAtom["over"];

@@ -3,7 +3,17 @@
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
 import { differentiate } from "../loss/differentiate.ts";
-import { add, atom, atomsOf, constant, multiply, subtract, weigh } from "../loss/expression.ts";
+import {
+  add,
+  atom,
+  atomsOf,
+  constant,
+  type Expression,
+  multiply,
+  select,
+  subtract,
+  weigh,
+} from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, type Reduction } from "../loss/loss.ts";
@@ -78,6 +88,8 @@ export interface Plan {
   readonly fields: readonly Field[];
   readonly parameters: ReadonlyMap<string, ParameterAtom>;
   readonly ignored: readonly number[];
+  /** Whether a batch's logits are probabilities. */
+  readonly probabilities: boolean;
   readonly scheduled: boolean;
   /** Whether a batch needs a teacher's logits. */
   readonly teacher: boolean;
@@ -130,10 +142,11 @@ export function plan(loss: AnyLoss, targets: Targets = "integer"): Plan {
     fields: fieldsOf(loss),
     parameters,
     ignored: loss.ignored,
+    probabilities: loss.probabilities,
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
     inputs: inputsOf(loss),
-    aggregates: aggregates.length > 0,
+    aggregates: aggregates.some(({ over }) => over !== "row"),
     coupled: aggregates.some(({ over }) => over === "batch"),
   };
 }
@@ -159,7 +172,8 @@ function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
 function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]): ReadonlyMap<string, Table> {
   const ofField = (field: Field): Table => atom({ kind: "weight", field });
   const tables = [...statistics].flatMap((s): readonly Table[] => {
-    if (s.kind === "dot" || s.kind === "targetSum") return s.table === null ? [] : [s.table];
+    if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum")
+      return s.table === null ? [] : [s.table];
     if (s.kind !== "classwise") return [];
     return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
   });
@@ -205,6 +219,7 @@ function reachedExpressions(terms: readonly PlannedTerm[]): readonly Reached[] {
     const aggregates = atomsOf(of.e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
     const inner = aggregates.flatMap((a) => {
       const slope = differentiate(of.e, (b) => b === a);
+      if (isZero(slope)) return [];
       // The map from rows to what they share is its own transpose.
       const body = weigh(of.weight, multiply(of.g, slope));
       const g: Narrow = atom({ kind: "aggregate", over: a.over, body, classes: constant(0) });
@@ -238,15 +253,26 @@ function labelsPartsOf(terms: readonly PlannedTerm[]): LabelsParts {
     if (by !== "targets") return [];
     const denominator = subtract(constant(0), reached("reachedDenominator", i));
     return [
-      { row: weigh(rowWeight, reached("reachedNumerator", i)), classes: classes.value },
+      { row: weigh(rowWeight, reached("reachedNumerator", i)), classes: slopeForTargets(classes.value) },
       { row: weigh(rowWeight, denominator), classes: classes.weight },
     ];
   });
   const ofAggregates = reachedExpressions(terms).flatMap(({ g, weight, classes, by }) =>
-    classes === null || by !== "targets" ? [] : [{ row: weigh(weight, g), classes }],
+    classes === null || by !== "targets" ? [] : [{ row: weigh(weight, g), classes: slopeForTargets(classes) }],
   );
   const parts = [...ofTerms, ...ofAggregates];
   return { rows: parts.map(({ row }) => row), classes: parts.map(({ classes }) => classes) };
+}
+
+/**
+ * ∂(Σ_k q_k e_k) / ∂q_c. What reads the targets themselves may have an infinite slope at q_c = 0, as q log q has: a class that is
+ * no target stays none.
+ */
+function slopeForTargets(e: ClassExpression): ClassExpression {
+  const slope = differentiate(e, (a) => a.kind === "target");
+  if (isZero(slope)) return e;
+  const target: ClassExpression = atom({ kind: "target" });
+  return select(constant(0), target, add(e, multiply(target, slope)), constant(0));
 }
 
 /** The derivatives that are not 0, by the name of the variable. */
@@ -256,5 +282,9 @@ function derivatives(
   nameOf: (a: NarrowAtom) => string | null,
 ): ReadonlyMap<string, Narrow> {
   const all = [...names].map((name) => [name, differentiate(value, (a) => nameOf(a) === name)] as const);
-  return new Map(all.filter(([, derivative]) => derivative.kind !== "constant" || derivative.value !== 0));
+  return new Map(all.filter(([, derivative]) => !isZero(derivative)));
+}
+
+function isZero(e: Expression<unknown>): boolean {
+  return e.kind === "constant" && e.value === 0;
 }

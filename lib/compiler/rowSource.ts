@@ -10,11 +10,13 @@ import {
   interpreter,
   type UnaryOperator,
 } from "../loss/expression.ts";
+import { expm1Terms, seriesBound } from "./expm1.ts";
 import type { Narrow, NarrowAtom } from "./narrow.ts";
 import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
 
 const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
+  expm1: (x) => `select(rowExp(${x}) - 1.0, ${expm1Series(x)}, abs(${x}) < ${literal(seriesBound)})`,
   log: (x) => `rowLog(${x})`,
   log1p: (x) => `rowLog1p(${x})`,
   softplus: (x) => `rowSoftplus(${x})`,
@@ -124,6 +126,11 @@ function write(
   const meaning = interpreter(algebra);
   const outputs = expressions.map((e) => meaning(e));
   return { statements, outputs };
+}
+
+/** x + x²/2 + x³/6 + …, by Horner's rule. */
+function expm1Series(x: string): string {
+  return expm1Terms.reduceRight((sum, term) => `${x} * (${literal(term)}${sum === "" ? "" : ` + ${sum}`})`, "");
 }
 
 /** A float32 literal. */

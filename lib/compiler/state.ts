@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
-import type { DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
+import type { Dot, DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, type WideView } from "../kernels/views.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
@@ -20,6 +20,7 @@ import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import type { Tables } from "./tables.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
+import { type ViewedRows, type WholeRowState, wholeRowForward } from "./wholeRow.ts";
 
 /** The values of a loss's trainable parameters, by name. */
 export type ParameterValues = ReadonlyMap<string, tf.Scalar>;
@@ -37,11 +38,12 @@ export interface State {
   /** The sums over the soft targets. */
   readonly targetSums: ReadonlyMap<string, tf.Tensor1D>;
   readonly classwise: ReadonlyMap<string, tf.Tensor1D>;
+  readonly wholeRows: ReadonlyMap<string, WholeRowState>;
   /** Every table that is needed as a whole, on the device. */
   readonly tables: ReadonlyMap<string, DotTable>;
 }
 
-export type Bound = Omit<State, "logits" | "statistics" | "classwise">;
+export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "wholeRows">;
 
 /** Everything that looks at no logits. */
 export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: ParameterValues): Bound {
@@ -94,17 +96,25 @@ function checkScale(view: View, step: number, parameters: ParameterValues): void
 
 /** The forward pass over the logits. */
 export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): State {
-  const state: State = { ...bound, logits, statistics: statisticsOf(plan, bound, logits), classwise: new Map() };
+  const statistics = statisticsOf(plan, bound, logits);
+  const state: State = { ...bound, logits, statistics, classwise: new Map(), wholeRows: new Map() };
   const sum = ({ body, weighting }: OfKind<"classwise">): tf.Tensor1D =>
     bound.rows.count === 0 ? tf.tensor1d([]) : classwiseSum(body, classwiseContext(state, weighting));
-  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum) };
+  const wholeRows = mapEntries(
+    ofKind(plan, "wholeRow"),
+    ({ of, view }): WholeRowState =>
+      bound.rows.count === 0
+        ? { value: tf.tensor1d([]), kept: [] }
+        : wholeRowForward(of, viewedRows(state, view), bound.rows.step),
+  );
+  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum), wholeRows };
 }
 
 /** What the denominators of a batch need: a state without the model's logits. */
 export function stateWithoutLogits(plan: Plan, bound: Bound): State {
   const reads = plan.terms.some(({ weight }) => atomsOf(weight).some((a) => a.kind === "statistic"));
   const statistics = plan.teacher && reads ? statisticsOf(plan, bound, null) : new Map();
-  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, classwise: new Map() };
+  return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, classwise: new Map(), wholeRows: new Map() };
 }
 
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
@@ -134,11 +144,12 @@ function readingOf(plan: Plan, view: string, onDevice: (table: Table) => DotTabl
   const keys = [...plan.views.keys()];
   return {
     wanted: wantedOf(plan, view),
-    dots: dotsOf(plan, view).map((dot) => ({
-      weights: typeof dot.weighting === "string" ? dot.weighting : keys.indexOf(keyOf(dot.weighting)),
-      table: dot.table === null ? null : onDevice(dot.table),
-      times: dot.kind === "dot" ? "logits" : "nothing",
-    })),
+    dots: dotsOf(plan, view).map((dot): Dot => {
+      const table = dot.table === null ? null : onDevice(dot.table);
+      if (dot.kind === "dot") return { weights: "ones", table, times: "logits" };
+      const weights = dot.weighting === "targets" ? "targets" : keys.indexOf(keyOf(dot.weighting));
+      return { weights, table, times: dot.kind === "crossEntropy" ? "nll" : "nothing" };
+    }),
   };
 }
 
@@ -156,9 +167,9 @@ export function viewInputs(plan: Plan): readonly ViewInput[] {
 }
 
 /** The sums over the vocabulary that the kernel makes with a view, in the plan's order. */
-export function dotsOf(plan: Plan, view: string): readonly (OfKind<"dot"> | OfKind<"targetSum">)[] {
-  return [...plan.statistics.values()].filter((s): s is OfKind<"dot"> | OfKind<"targetSum"> => {
-    if (s.kind === "dot") return keyOf(s.view) === view;
+export function dotsOf(plan: Plan, view: string): readonly OfKind<"dot" | "crossEntropy" | "targetSum">[] {
+  return [...plan.statistics.values()].filter((s): s is OfKind<"dot" | "crossEntropy" | "targetSum"> => {
+    if (s.kind === "dot" || s.kind === "crossEntropy") return keyOf(s.view) === view;
     // The sums over the soft targets look at no logits.
     return s.kind === "targetSum" && s.weighting !== "targets" && keyOf(s.weighting) === view;
   });
@@ -167,7 +178,11 @@ export function dotsOf(plan: Plan, view: string): readonly (OfKind<"dot"> | OfKi
 function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   const wanted = new Set<StatisticName>();
   for (const s of plan.statistics.values()) {
-    if (s.kind === "dot" || s.kind === "targetSum" || s.kind === "classwise") continue;
+    if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
+    if (s.kind === "wholeRow") {
+      if (keyOf(s.view) === view) wanted.add("m").add("s");
+      continue;
+    }
     if (keyOf(s.view) === view) wanted.add(s.kind);
   }
   // Class-wise sums, and the gradient of soft labels, need each class's probability.
@@ -183,29 +198,37 @@ export function ofKind<K extends Statistic["kind"]>(plan: Plan, kind: K): Readon
   return new Map(entries);
 }
 
+/** Rows of logits as a view shows them, with rows that are not valid replaced. */
+export function viewedRows(
+  { rows, logits, views, statistics }: State,
+  view: View,
+): ViewedRows & { readonly s: tf.Tensor1D } {
+  const key = keyOf(view);
+  const { m, s } = lookUp(statistics, key);
+  const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
+  const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
+  // A cap is rounded otherwise here than in the kernel: relative to the kernel's m, nll would fall below 0.
+  const highest = view.cap === null ? tensorOf(m as RowNumbers) : (tf.max(shown, 1) as tf.Tensor1D);
+  return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
+}
+
 /** What class-wise expressions read of a state; the soft targets, a teacher's softmax, or 1, as weights. */
 export function classwiseContext(state: State, weighting: Weighting): ClasswiseContext {
-  const { rows, logits, views, statistics, tables } = state;
-  const viewed: ClasswiseContext["viewed"] = ({ view }) => {
-    const key = keyOf(view);
-    const { m, s } = lookUp(statistics, key);
-    const source = view.of === "logits" ? logits : (rows.teacher as tf.Tensor2D);
-    const shown = withoutInvalidRows(applyView(lookUp(views, key), source), rows.read);
-    // A cap is rounded otherwise here than in the kernel: relative to the kernel's m, nll would fall below 0.
-    const highest = view.cap === null ? tensorOf(m as RowNumbers) : (tf.max(shown, 1) as tf.Tensor1D);
-    return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
-  };
+  const { rows, tables } = state;
+  const viewed: ClasswiseContext["viewed"] = ({ view }) => viewedRows(state, view);
   const weightsOf = (): tf.Tensor2D | null => {
     if (weighting === "ones") return null;
     if (weighting === "targets") return withoutInvalidRows(rows.targets as tf.Tensor2D, rows.read);
     return tf.exp(tf.neg(logitsAtomValue({ kind: "nll", view: weighting }, { viewed })));
   };
+  const weights = weightsOf();
   return {
-    weights: weightsOf(),
+    weights,
     viewed,
     constantOf: (a) => {
       if (a.kind === "step") return stepValue(a, rows.step);
       if (a.kind === "vocabularySize") return rows.classes;
+      if (a.kind === "target" && weights !== null) return weights;
       if (a.kind === "weight" && a.field !== null)
         return lookUp(tables, keyOf(atom({ kind: "weight", field: a.field }))).tensor;
       throw new Error(`unreachable: ${a.kind} in a class-wise sum`);

@@ -8,6 +8,7 @@ import {
   entriesAlgebra,
   evaluateKinds,
   type Field,
+  fieldVersion,
   isScheduledField,
   kindsOfEntries,
 } from "../loss/field.ts";
@@ -18,6 +19,9 @@ import { keyOf, type Table, type TableAtom } from "./narrow.ts";
 /** A table folded to numbers, and on the device once it is asked for there. */
 interface FoldedTable {
   readonly step: number;
+  readonly fields: readonly Field[];
+  /** Of its fields together. */
+  readonly version: number;
   readonly kinds: Kinds;
   /** A number for each kind, or for all. */
   readonly entries: Entries;
@@ -25,8 +29,9 @@ interface FoldedTable {
 }
 
 /**
- * The tables of a compiled loss. A constant table is folded once, one with a schedule whenever the step has changed, as
- * a new tensor where its values have. Device copies live until `dispose`, and are made again after a change of backend.
+ * The tables of a compiled loss. A constant table is folded once, one with a schedule whenever the step has changed and
+ * one whose fields change whenever they have, as a new tensor where its values are others. Device copies live until
+ * `dispose`, and are made again after a change of backend.
  */
 export class Tables {
   readonly #folded = new Map<string, FoldedTable>();
@@ -57,12 +62,15 @@ export class Tables {
   #fold(table: Table, step: number, classes: number): FoldedTable {
     const key = keyOf(table);
     const known = this.#folded.get(key);
-    if (known !== undefined && (known.step === step || !isScheduledTable(table))) return known;
-    const kinds = known?.kinds ?? kindsOfEntries(fieldsOf(table), classes);
+    const fields = known?.fields ?? fieldsOf(table);
+    // Each version only goes up, so their sum tells any change.
+    const version = fields.reduce((sum, field) => sum + fieldVersion(field), 0);
+    if (known?.version === version && (known.step === step || !isScheduledTable(table))) return known;
+    const kinds = known?.kinds ?? kindsOfEntries(fields, classes);
     const entries = foldTable(table, step, classes, kinds);
     // A schedule that has ended changes nothing any more.
     const same = known !== undefined && sameEntries(known.entries, entries);
-    const folded: FoldedTable = { step, kinds, entries, device: same ? known.device : null };
+    const folded: FoldedTable = { step, fields, version, kinds, entries, device: same ? known.device : null };
     if (known !== undefined && !same) disposeDevice(known);
     this.#folded.set(key, folded);
     return folded;

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { log1p } from "../kernels/log1p.ts";
 import type { Algebra, BinaryOperator, UnaryOperator } from "../loss/expression.ts";
 import { binaryNumber, unaryNumber } from "../loss/expression.ts";
+import { expm1 } from "./expm1.ts";
 
 /** A number that is the same for every row, kept in float64, or one for each row, [N]. */
 export type RowValues = number | tf.Tensor1D;
@@ -28,6 +29,7 @@ export function tensorAlgebra<A>(meaning: (a: A) => RowValues): Algebra<A, RowVa
 
 const unaryTensor: Record<UnaryOperator, (x: tf.Tensor1D) => tf.Tensor1D> = {
   exp: tf.exp,
+  expm1,
   log: tf.log,
   log1p,
   // tensorflow.js's own softplus forms 1 + exp(x) in float32 and loses confident rows.

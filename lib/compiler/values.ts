@@ -169,9 +169,12 @@ function positions(rows: Rows): tf.Tensor1D {
   return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
 }
 
-/** The sum of each row's sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are not valid. */
+/**
+ * Each row's own number, the sum of its sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are
+ * not valid.
+ */
 function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
-  if (rows.count === 0) return values;
+  if (over === "row" || rows.count === 0) return values;
   const ones = tf.ones<tf.Rank.R1>([rows.count]);
   if (over === "batch") {
     const count = tf.maximum(total(rows.validWeight ?? ones), 1);
@@ -187,11 +190,13 @@ function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: R
 function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers {
   const key = keyOf(statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
+  if (statistic.kind === "wholeRow") return lookUp(state.wholeRows, key).value;
   if (statistic.kind === "targetSum" && statistic.weighting === "targets") return lookUp(state.targetSums, key);
   const view = keyOf(statistic.kind === "targetSum" ? (statistic.weighting as View) : statistic.view);
   const values = lookUp(state.statistics, view);
-  if (statistic.kind !== "dot" && statistic.kind !== "targetSum") return values[statistic.kind] as RowNumbers;
-  return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
+  if (statistic.kind === "dot" || statistic.kind === "crossEntropy" || statistic.kind === "targetSum")
+    return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
+  return values[statistic.kind] as RowNumbers;
 }
 
 /** A number, or a scalar tensor, for each row. */

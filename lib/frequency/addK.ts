@@ -1,5 +1,5 @@
 import { finite } from "../loss/schedule.ts";
-import type { Frequencies } from "./frequencies.ts";
+import { checkFrequencies, type Frequencies } from "./frequencies.ts";
 
 /**
  * Add-k smoothing: every entry, seen or not, gets k tokens more, so that p = (c + k) / (N + k V).
@@ -17,5 +17,8 @@ import type { Frequencies } from "./frequencies.ts";
  */
 export function addK(k: number): (frequencies: Frequencies) => Frequencies {
   finite(k, "addK(k)", { lowest: 0 });
-  return (frequencies) => ({ kind: "frequencies", counts: frequencies.counts.map((count) => count + k) });
+  return (frequencies) => {
+    checkFrequencies(frequencies, "addK");
+    return { kind: "frequencies", counts: frequencies.counts.map((count) => count + k) };
+  };
 }

@@ -1,5 +1,6 @@
 import { LossError } from "../loss/error.ts";
 import type { Frequencies } from "./frequencies.ts";
+import { checkId, checkVocabSize } from "./ids.ts";
 
 /** Options of `countTokens`. */
 export interface CountTokensOptions {
@@ -32,24 +33,12 @@ export function countTokens(ids: Iterable<number>, options: CountTokensOptions):
     );
   }
   const { vocabSize, ignoreIndex = -100 } = options ?? {};
-  if (!Number.isSafeInteger(vocabSize) || vocabSize < 1 || vocabSize >= 2 ** 31) {
-    throw new LossError(
-      "countTokens({ vocabSize })",
-      `got ${String(vocabSize)}`,
-      "Give the number of entries of the vocabulary",
-    );
-  }
+  checkVocabSize(vocabSize, "countTokens({ vocabSize })");
   const counts = new Float64Array(vocabSize);
   let position = 0;
   for (const id of ids) {
     if (id !== ignoreIndex) {
-      if (!(id >= 0 && id < vocabSize && Number.isInteger(id))) {
-        throw new LossError(
-          "countTokens(ids)",
-          `the id at position ${position} is ${String(id)}, outside a vocabulary of ${vocabSize} entries`,
-          `Give integers from 0 to ${vocabSize - 1}, or a larger vocabSize`,
-        );
-      }
+      checkId(id, position, vocabSize, "countTokens(ids)");
       counts[id]++;
     }
     position++;

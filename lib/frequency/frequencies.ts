@@ -32,6 +32,13 @@ export function fromCounts(counts: ArrayLike<number>): Frequencies {
   return { kind: "frequencies", counts: nonNegativeNumbers(counts, "fromCounts", "count") };
 }
 
+/** Throws where `frequencies` are none. */
+export function checkFrequencies(frequencies: unknown, where: string): asserts frequencies is Frequencies {
+  const given = frequencies as Frequencies | null | undefined;
+  if (given?.kind === "frequencies" && given.counts instanceof Float64Array) return;
+  throw new LossError(where, "got no Frequencies", "Use fromCounts(counts) or countTokens(ids, { vocabSize })");
+}
+
 /** The sum of all counts, in tokens. */
 export function totalCount(frequencies: Frequencies): number {
   return frequencies.counts.reduce((total, count) => total + count, 0);

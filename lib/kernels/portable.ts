@@ -6,48 +6,53 @@ import * as tf from "@tensorflow/tfjs";
 import { log1p } from "./log1p.ts";
 import type {
   Dot,
+  DotTable,
   RowCotangents,
   RowStatistics,
   RowStatisticsKernel,
   ValidRows,
   ViewInput,
+  WeighedDot,
   WideInput,
 } from "./rowStatistics.ts";
+import { labelsOf } from "./rowStatistics.ts";
 import { rowSums } from "./sums.ts";
+import { opsThroughNll, throughNll } from "./throughSoftmax.ts";
 import { applyView, throughView, type WideView } from "./views.ts";
 
 export const portableRowStatistics: RowStatisticsKernel = {
   name: "portable",
   refusal: () => null,
-  reads: (views) => portablePasses(views, true).forward,
+  reads: (views) => portablePasses(views).forward,
   forward,
   backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
 };
 
 /** How many ops over all entries the portable kernel runs for these views, where every row is valid. */
-export function portablePasses(
-  views: readonly ViewInput[],
-  labels: boolean,
-): { readonly forward: number; readonly backward: number } {
+export function portablePasses(views: readonly ViewInput[]): { readonly forward: number; readonly backward: number } {
   const sum = (numbers: readonly number[]): number => numbers.reduce((total, x) => total + x, 0);
   const forward = views.map((view) => {
     const dots = view.dots.map((dot) => {
       if (dot.weights === "ones") return dot.table === null ? 2 : 3;
-      return weightPasses(dot, views) + (dot.times === "nothing" ? 1 : 4);
+      return weightPasses(dot, views) + (dot.times === "nothing" ? 1 : 5);
     });
-    return viewPasses(view) + (labels ? 5 : 6) + (view.wanted.has("e") ? 6 : 0) + sum(dots);
+    return viewPasses(view) + (isLabelled(view) ? 5 : 6) + (view.wanted.has("e") ? 7 : 0) + sum(dots);
   });
   const backward = views.map((view) => {
     if (view.of === "teacher") return 0;
     const dots = view.dots.map((dot) => {
       if (dot.weights === "ones") return dot.table === null ? 1 : 2;
-      return weightPasses(dot, views) + 2;
+      return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 1 + opsThroughNll();
     });
     const through = (view.scale === 1 ? 0 : 1) + (view.cap === null ? 0 : 6);
-    return viewPasses(view) + (labels ? 6 : 4) + (view.wanted.has("e") ? 8 : 0) + sum(dots) + through;
+    return viewPasses(view) + (isLabelled(view) ? 6 : 4) + (view.wanted.has("e") ? 9 : 0) + sum(dots) + through;
   });
   const added = views.filter(({ of }) => of === "logits").length > 1 ? 1 : 0;
   return { forward: sum(forward), backward: sum(backward) + added };
+}
+
+function isLabelled({ wanted }: ViewInput): boolean {
+  return wanted.has("n") || wanted.has("t") || wanted.has("r");
 }
 
 function viewPasses({ scale, cap, bias }: WideView): number {
@@ -55,7 +60,7 @@ function viewPasses({ scale, cap, bias }: WideView): number {
 }
 
 /** The ops that form w_j u_j. */
-function weightPasses({ weights, table }: Dot, views: readonly ViewInput[]): number {
+function weightPasses({ weights, table }: WeighedDot, views: readonly ViewInput[]): number {
   const softmax = typeof weights === "number" ? viewPasses(views[weights]) + 3 : 0;
   return softmax + (table === null ? 0 : 1);
 }
@@ -63,11 +68,14 @@ function weightPasses({ weights, table }: Dot, views: readonly ViewInput[]): num
 // --------------------------------------------------------------------------------------------------------- forward
 
 function forward(input: WideInput): readonly RowStatistics[] {
-  const known: Normaliser[] = [];
-  return input.views.map((view) => {
-    const logits = viewedLogits(input, view);
-    const { m, s, t, r } = input.labels === null ? normaliser(logits) : normaliserAndTarget(logits, input.labels);
-    known.push({ m, s, t, r });
+  const shown = input.views.map((view) => viewedLogits(input, view));
+  const known = input.views.map((view, v): Normaliser => {
+    const labels = labelsOf(input, view);
+    return labels === null ? normaliser(shown[v]) : normaliserAndTarget(shown[v], labels);
+  });
+  return input.views.map((view, v) => {
+    const logits = shown[v];
+    const { m, s, t, r, others } = known[v];
     const { wanted } = view;
     return {
       m,
@@ -75,9 +83,9 @@ function forward(input: WideInput): readonly RowStatistics[] {
       t,
       r,
       n: wanted.has("n") && t !== null && r !== null ? softplus(tf.sub(r, t)) : null,
-      e: wanted.has("e") ? expectation(logits, m, s) : null,
-      dots: view.dots.map((dot) => dotOf(dot, input, known, logits, m)),
-      state: [],
+      e: wanted.has("e") ? entropy(logits, m, s) : null,
+      dots: view.dots.map((dot) => tf.tidy(() => orNaN(dotOf(dot, input, known, logits, { m, s }), m))),
+      state: others === null ? [] : [others.highest, others.logSum],
     };
   });
 }
@@ -93,12 +101,21 @@ function sourceOf(input: WideInput, view: ViewInput): tf.Tensor2D {
   return source;
 }
 
-type Normaliser = Pick<RowStatistics, "t" | "r"> & { readonly m: tf.Tensor1D; readonly s: tf.Tensor1D };
+interface LogSum {
+  readonly m: tf.Tensor1D;
+  readonly s: tf.Tensor1D;
+}
+
+type Normaliser = Pick<RowStatistics, "t" | "r"> &
+  LogSum & {
+    /** The highest of the entries beside the label's, and the logsumexp of these relative to it; null without labels. */
+    readonly others: { readonly highest: tf.Tensor1D; readonly logSum: tf.Tensor1D } | null;
+  };
 
 function normaliser(logits: tf.Tensor2D): Normaliser {
   // With the largest entry as the target, s keeps its digits where it is near 0.
   const { m, s } = normaliserAndTarget(logits, tf.argMax(logits, 1) as tf.Tensor1D);
-  return { m, s, t: null, r: null };
+  return { m, s, t: null, r: null, others: null };
 }
 
 function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normaliser {
@@ -106,45 +123,58 @@ function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normalis
   const targetLogit = tf.gatherND(logits, target) as tf.Tensor1D;
   const [highestOther, logOthers] = tf.tidy(() => {
     const others = withoutTarget(logits, target);
-    const highest = finiteOrZero(tf.max(others, 1));
-    return [highest, tf.log(rowSums(tf.exp(tf.sub(others, highest.expandDims(1)))))];
+    const highest = tf.max(others, 1);
+    // With no other, the target is the reference.
+    const reference = tf.where(tf.equal(highest, Number.NEGATIVE_INFINITY), targetLogit, highest);
+    return [reference, tf.log(rowSums(tf.exp(tf.sub(others, reference.expandDims(1)))))];
   });
-  const m = tf.maximum(highestOther, targetLogit) as tf.Tensor1D;
+  const m = tf.where(
+    // A maximum may pass over NaN, a sum does not.
+    tf.isNaN(tf.add(targetLogit, logOthers)),
+    tf.fill(targetLogit.shape, Number.NaN),
+    finiteOrNaN(tf.maximum(highestOther, targetLogit)),
+  ) as tf.Tensor1D;
   const t = tf.sub(targetLogit, m) as tf.Tensor1D;
   const r = tf.add(tf.sub(highestOther, m), logOthers) as tf.Tensor1D;
-  return { m, s: logAddExp(r, t), t, r };
+  const others = { highest: highestOther as tf.Tensor1D, logSum: logOthers as tf.Tensor1D };
+  return { m, s: logAddExp(r, t), t, r, others };
 }
 
 function softplus(x: tf.Tensor): tf.Tensor1D {
   return tf.add(tf.relu(x), log1p(tf.exp(tf.neg(tf.abs(x))))) as tf.Tensor1D;
 }
 
-function expectation(logits: tf.Tensor2D, m: tf.Tensor1D, s: tf.Tensor1D): tf.Tensor1D {
+/** Σ_j p_j nll_j: nothing in it cancels. */
+function entropy(logits: tf.Tensor2D, m: tf.Tensor1D, s: tf.Tensor1D): tf.Tensor1D {
   return tf.tidy(() => {
-    const relative = tf.sub(logits, m.expandDims(1));
-    const p = tf.exp(tf.sub(relative, s.expandDims(1)));
-    return rowSums(tf.mul(p, aboveInfinity(relative)));
+    const nll = nllOf(logits, { m, s });
+    return rowSums(tf.mul(tf.exp(tf.neg(nll)), belowInfinity(nll)));
   });
+}
+
+function nllOf(logits: tf.Tensor2D, { m, s }: LogSum): tf.Tensor2D {
+  return tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1)));
 }
 
 function dotOf(
-  { weights, table, times }: Dot,
+  dot: Dot,
   input: WideInput,
   known: readonly Normaliser[],
   logits: tf.Tensor2D,
-  m: tf.Tensor1D,
+  normaliser: LogSum,
 ): tf.Tensor1D {
   return tf.tidy(() => {
-    if (weights === "ones") return plainDot(logits, m, table);
-    const entries = weighed(entryWeights(weights, input, known), table);
-    if (times === "nothing") return rowSums(entries);
-    const sum = rowSums(tf.mul(aboveInfinity(tf.sub(logits, m.expandDims(1))), entries));
+    if (dot.weights === "ones") return plainDot(logits, normaliser.m, dot.table);
+    const entries = weighed(entryWeights(dot.weights, input, known), dot.table);
+    if (dot.times === "nothing") return rowSums(entries);
+    const sum = rowSums(tf.mul(belowInfinity(nllOf(logits, normaliser)), entries));
     // A weight on a logit of −∞ leaves a sum that no finite logit can.
-    return tf.where(tf.less(sum, -1e25), tf.fill(sum.shape, Number.NEGATIVE_INFINITY), sum) as tf.Tensor1D;
+    const isLost = tf.greater(tf.abs(sum), 1e25);
+    return tf.where(isLost, tf.mul(tf.sign(sum), Number.POSITIVE_INFINITY), sum) as tf.Tensor1D;
   });
 }
 
-function plainDot(logits: tf.Tensor2D, m: tf.Tensor1D, table: Dot["table"]): tf.Tensor1D {
+function plainDot(logits: tf.Tensor2D, m: tf.Tensor1D, table: DotTable | null): tf.Tensor1D {
   const support = table?.support ?? null;
   // tensorflow.js 4.22 on wasm leaves the sum over no column unwritten.
   if (support?.length === 0) return tf.zerosLike(m);
@@ -194,18 +224,25 @@ function viewBackward(
 ): tf.Tensor2D {
   const logits = viewedLogits(input, view);
   const parts: tf.Tensor2D[] = [];
-  if (input.labels === null) {
+  const labels = labelsOf(input, view);
+  if (labels === null) {
     if (cotangents.s !== null) parts.push(softmaxGradient(logits, statistics, cotangents.s));
   } else {
-    parts.push(targetGradient(logits, input.labels, statistics, cotangents));
+    parts.push(targetGradient(logits, labels, statistics, cotangents));
   }
-  if (cotangents.e !== null) parts.push(expectationGradient(logits, statistics, cotangents.e));
+  if (cotangents.e !== null) parts.push(entropyGradient(logits, statistics, cotangents.e));
   view.dots.forEach(({ weights, table, times }, k) => {
     const g = cotangents.dots[k];
     if (g === null || times === "nothing") return;
     const column = g.expandDims<tf.Tensor2D>(1);
     if (weights === "ones") parts.push(table === null ? column : tf.outerProduct(g, table.tensor));
-    else parts.push(tf.tidy(() => tf.mul(column, weighed(entryWeights(weights, input, all), table))));
+    else
+      parts.push(
+        tf.tidy(() => {
+          const reached = tf.mul(column, weighed(entryWeights(weights, input, all), table)) as tf.Tensor2D;
+          return throughNll(nllOf(logits, statistics as LogSum), reached);
+        }),
+      );
   });
   const sum = parts.length === 0 ? tf.zerosLike(logits) : broadcastTo(parts.reduce(addAndDispose), logits.shape);
   return throughView(view, sourceOf(input, view), sum);
@@ -224,7 +261,7 @@ function broadcastTo(x: tf.Tensor2D, shape: [number, number]): tf.Tensor2D {
 
 /** g_s p_j. */
 function softmaxGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
-  const { m, s } = statistics as Normaliser;
+  const { m, s } = statistics as LogSum;
   return tf.tidy(() => tf.mul(tf.exp(tf.sub(tf.sub(logits, m.expandDims(1)), s.expandDims(1))), g.expandDims(1)));
 }
 
@@ -235,9 +272,10 @@ function targetGradient(
   statistics: RowStatistics,
   cotangents: RowCotangents,
 ): tf.Tensor2D {
-  const { m, s } = statistics as Normaliser;
+  const { m, s } = statistics as LogSum;
   const r = statistics.r as tf.Tensor1D;
   const t = statistics.t as tf.Tensor1D;
+  const [highestOther, logOthers] = statistics.state;
   return tf.tidy(() => {
     const target = positions(labels);
     const zero = tf.zerosLike(m);
@@ -249,21 +287,22 @@ function targetGradient(
     const own = tf.sub(tf.mul(forS, tf.exp(tf.sub(t, s))), tf.mul(forN, complement));
     const atTarget = tf.add(cotangents.t ?? zero, own);
     const gradient: tf.Tensor2D = tf.tidy(() => {
-      const relative = tf.sub(tf.sub(withoutTarget(logits, target), m.expandDims(1)), finiteOrZero(r).expandDims(1));
+      const relative = tf.sub(
+        tf.sub(withoutTarget(logits, target), highestOther.expandDims(1)),
+        finiteOrZero(logOthers).expandDims(1),
+      );
       return tf.mul(tf.exp(relative), others.expandDims(1));
     });
     return scatterUpdate(gradient, target, atTarget);
   });
 }
 
-/** g_e p_j (1 + (z_j − m) − e). */
-function expectationGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
-  const { m, s } = statistics as Normaliser;
+/** g_e p_j (nll_j − e). */
+function entropyGradient(logits: tf.Tensor2D, statistics: RowStatistics, g: tf.Tensor1D): tf.Tensor2D {
   return tf.tidy(() => {
-    const relative = tf.sub(logits, m.expandDims(1));
-    const p = tf.exp(tf.sub(relative, s.expandDims(1)));
-    const factor = tf.add(aboveInfinity(relative), tf.sub(1, statistics.e as tf.Tensor1D).expandDims(1));
-    return tf.mul(tf.mul(p, factor), g.expandDims(1));
+    const nll = nllOf(logits, statistics as LogSum);
+    const above = tf.sub(belowInfinity(nll), (statistics.e as tf.Tensor1D).expandDims(1));
+    return tf.mul(tf.mul(tf.exp(tf.neg(nll)), above), g.expandDims(1));
   });
 }
 
@@ -295,18 +334,28 @@ export function withoutInvalidRows(x: tf.Tensor2D, valid: ValidRows | null): tf.
 }
 
 /** w_j u_j. */
-function weighed(weights: tf.Tensor2D, table: Dot["table"]): tf.Tensor2D {
+function weighed(weights: tf.Tensor2D, table: DotTable | null): tf.Tensor2D {
   return table === null ? weights : tf.mul(weights, table.tensor);
 }
 
-/** Replaces −∞ by float32's lowest number, whose product with 0 is 0. */
-function aboveInfinity(x: tf.Tensor): tf.Tensor {
-  return tf.maximum(x, -3.4e38);
+/** Replaces ∞ by float32's highest number, whose product with 0 is 0. */
+function belowInfinity(x: tf.Tensor): tf.Tensor {
+  return tf.minimum(x, 3.4e38);
 }
 
 /** Replaces −∞ by 0: the logsumexp of nothing, subtracted from −∞, would be NaN. */
 function finiteOrZero(x: tf.Tensor): tf.Tensor1D {
   return tf.where(tf.equal(x, Number.NEGATIVE_INFINITY), tf.zerosLike(x), x) as tf.Tensor1D;
+}
+
+/** NaN in rows that have no statistics. */
+function orNaN(x: tf.Tensor1D, m: tf.Tensor1D): tf.Tensor1D {
+  return tf.where(tf.isNaN(m), m, x);
+}
+
+/** A row with ∞, or with no entry above −∞, has no statistics. */
+function finiteOrNaN(x: tf.Tensor): tf.Tensor1D {
+  return tf.where(tf.isFinite(x), x, tf.fill(x.shape, Number.NaN)) as tf.Tensor1D;
 }
 
 /** log(exp(a) + exp(b)), exact where one is far below the other or −∞. */

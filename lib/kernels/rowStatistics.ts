@@ -9,9 +9,14 @@
  *   confident rows
  * - n = −log p_y = softplus(r − t), which keeps the digits that r and t lose where they are large
  * - s = log Σ_j exp(z_j − m) = logaddexp(r, t)
- * - e = Σ_j p_j (z_j − m), so that the entropy of p is s − e; an entry with p_j = 0 adds 0
- * - dots: Σ_j w_j u_j (z_j − m) for a table u [V] and weights w: 1, the soft targets, or the softmax of a view of a
- *   teacher's logits; and Σ_j w_j u_j. An entry with w_j u_j = 0 adds 0 even at z_j = −∞
+ * - e = −Σ_j p_j log p_j, the entropy of p; an entry with p_j = 0 adds 0
+ * - dots, with a table u [V]: Σ_j u_j (z_j − m); and, with weights w that are the soft targets or the softmax of a view of
+ *   a teacher's logits, the cross entropy −Σ_j w_j u_j log p_j, and Σ_j w_j u_j. An entry with w_j u_j = 0 adds 0 even at
+ *   z_j = −∞
+ *
+ * Entropy and cross entropy are statistics of their own, not differences of others, for the sake of their gradients: where
+ * one entry h has nearly all of p, ∂/∂z_h is a small number between numbers near 1. It is formed from 1 − p_h and the
+ * weights of the other entries.
  *
  * m counts as a constant in gradients. A loss that is a function of the logits alone does not change when every row is
  * taken relative to another number, so what m would add to the gradient sums to zero. A teacher's logits are constants.
@@ -34,16 +39,33 @@ export interface DotTable {
   readonly support: Int32Array | null;
 }
 
-export interface Dot {
-  /** w: 1, the soft targets, or the softmax of the view of this index, which is one of the teacher's logits. */
-  readonly weights: "ones" | "targets" | number;
+export interface PlainDot {
+  readonly weights: "ones";
   readonly table: DotTable | null;
-  /** Whether the sum is of w_j u_j (z_j − m), or of w_j u_j alone. */
-  readonly times: "logits" | "nothing";
+  /** u_j (z_j − m) is added up. */
+  readonly times: "logits";
 }
+
+export interface WeighedDot {
+  /** w: the soft targets, or the softmax of the view of this index, which is one of the teacher's logits. */
+  readonly weights: "targets" | number;
+  readonly table: DotTable | null;
+  /** Whether −w_j u_j log p_j is added up, or w_j u_j alone. */
+  readonly times: "nll" | "nothing";
+}
+
+export type Dot = PlainDot | WeighedDot;
 
 /** The statistics that are one number a row, whatever the loss's tables are. */
 export type StatisticName = "m" | "s" | "n" | "t" | "r" | "e";
+
+/**
+ * The labels that a view leaves out of its sums: those of the batch where n, t or r are wanted. Without them it is the
+ * highest entry, which is the one that entropy and cross entropy need left out.
+ */
+export function labelsOf({ labels }: WideInput, { wanted }: Pick<ViewInput, "wanted">): tf.Tensor1D | null {
+  return wanted.has("n") || wanted.has("t") || wanted.has("r") ? labels : null;
+}
 
 /** What is read of one view. */
 export interface ViewInput extends WideView {

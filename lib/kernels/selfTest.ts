@@ -89,15 +89,15 @@ function expectedOf(logits: Float32Array, labels: Int32Array, classes: number): 
     const m = z.reduce((a, b) => Math.max(a, b));
     const logsum = Math.log(z.reduce((sum, x) => sum + Math.exp(x - m), 0));
     const p = z.map((x) => Math.exp(x - m - logsum));
-    const expectation = z.reduce((sum, x, j) => sum + p[j] * (x - m), 0);
+    const entropy = p.reduce((sum, q) => sum - q * Math.log(q), 0);
     n.push(logsum - (z[label] - m));
     s.push(logsum);
-    e.push(expectation);
+    e.push(entropy);
     dot.push(z.reduce((sum, x, j) => sum + weightOf(j) * (x - m), 0));
-    z.forEach((x, j) => {
+    z.forEach((_, j) => {
       const forN = cotangents.n * (p[j] - (j === label ? 1 : 0));
       gradientAlone.push(forN);
-      gradient.push(forN + cotangents.e * p[j] * (1 + x - m - expectation) + cotangents.dot * weightOf(j));
+      gradient.push(forN + cotangents.e * p[j] * (-Math.log(p[j]) - entropy) + cotangents.dot * weightOf(j));
     });
   });
   return [

@@ -1,15 +1,10 @@
 import { type LawCombinator, law } from "../loss/combinator.ts";
-import { atom, constant, divide, type Expression, multiply, pow, select, subtract } from "../loss/expression.ts";
+import { constant, divide, multiply, pow, subtract } from "../loss/expression.ts";
 import type { VocabularyAtom } from "../loss/field.ts";
+import { overVocabulary, vocabularySize } from "../loss/language.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
 import { showNumeric } from "../loss/show.ts";
-
-type E = Expression<VocabularyAtom>;
-
-const count: E = atom({ kind: "count" });
-/** The effective number of an unseen class would be 0 and its weight infinite, so it counts as seen once. */
-const seen: E = select<VocabularyAtom>(constant(0), count, count, constant(1));
-const total = (body: E): E => atom({ kind: "overVocabulary", aggregate: "sum", body });
+import { seenCount } from "./seenCount.ts";
 
 /**
  * Class-balanced weights by the effective number of samples, E_c = (1 − beta^c) / (1 − beta) for a count of c: the
@@ -36,9 +31,9 @@ const total = (body: E): E => atom({ kind: "overVocabulary", aggregate: "sum", b
 export function classBalanced(beta: Numeric): LawCombinator {
   const share = lift(beta, "classBalanced(beta)", { lowest: 0, highest: 1 - Number.EPSILON / 2 });
   // 1 − beta, the same for every class, cancels in the rescaling.
-  const weight = divide(constant(1), subtract<VocabularyAtom>(constant(1), pow<VocabularyAtom>(share, seen)));
+  const weight = divide(constant(1), subtract<VocabularyAtom>(constant(1), pow<VocabularyAtom>(share, seenCount)));
   return law({
     name: `classBalanced(${showNumeric(beta)})`,
-    map: divide(multiply(weight, atom<VocabularyAtom>({ kind: "vocabularySize" })), total(weight)),
+    map: divide(multiply<VocabularyAtom>(weight, vocabularySize), overVocabulary("sum", weight)),
   });
 }

@@ -1,6 +1,8 @@
 import { type Attach, attach } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
+import { changingSource } from "../loss/field.ts";
 import { nonNegativeNumbers } from "../loss/numbers.ts";
+import type { MovingAverage } from "./movingAverage.ts";
 
 /** Options of `classWeights`. */
 export interface ClassWeightsOptions {
@@ -11,7 +13,8 @@ export interface ClassWeightsOptions {
 /**
  * Weighs class c by `weights[c]`: ℓ_c ↦ w_c ℓ_c. On integer labels that is w_y times the row, PyTorch's `weight`.
  *
- * @param weights one finite number of at least 0 for each of the V classes.
+ * @param weights one finite number of at least 0 for each of the V classes, or a `movingAverage` of such, which is read
+ * as it is at each call.
  * @throws LossError for a weight that is negative, NaN or infinite, and for counts of another length.
  *
  * @example
@@ -24,8 +27,9 @@ export interface ClassWeightsOptions {
  * expect(evaluate(loss, batch)).toBeCloseTo(10.5983, 4);
  * ```
  */
-export function classWeights(weights: ArrayLike<number>, options: ClassWeightsOptions = {}): Attach {
-  const values = nonNegativeNumbers(weights, "classWeights(weights)", "weight");
+export function classWeights(weights: ArrayLike<number> | MovingAverage, options: ClassWeightsOptions = {}): Attach {
+  const changing = isMovingAverage(weights);
+  const values = changing ? weights.weights() : nonNegativeNumbers(weights, "classWeights(weights)", "weight");
   const counts =
     options.counts === undefined ? null : nonNegativeNumbers(options.counts, "classWeights({ counts })", "count");
   if (counts !== null && counts.length !== values.length) {
@@ -35,5 +39,12 @@ export function classWeights(weights: ArrayLike<number>, options: ClassWeightsOp
       "Give one count for each weight",
     );
   }
-  return attach({ source: { name: "classWeights", values, counts }, laws: [] });
+  const source = changing
+    ? changingSource("classWeights", weights, () => ({ values: weights.weights(), counts }))
+    : { name: "classWeights", values, counts };
+  return attach({ source, laws: [] });
+}
+
+function isMovingAverage(weights: ArrayLike<number> | MovingAverage): weights is MovingAverage {
+  return typeof weights === "object" && weights !== null && "kind" in weights && weights.kind === "moving average";
 }

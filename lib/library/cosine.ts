@@ -1,6 +1,7 @@
-import { LossError } from "../loss/error.ts";
-import { add, constant, divide, max, min, multiply, named, pow, unary } from "../loss/expression.ts";
+import { add, constant, divide, max, min, multiply, named, pow } from "../loss/expression.ts";
 import { finite, type Schedule, step } from "../loss/schedule.ts";
+import { falling } from "./halfWave.ts";
+import { checkOptions, positive } from "./scheduleOptions.ts";
 
 /** Options of `cosine`. */
 export interface CosineOptions {
@@ -33,15 +34,14 @@ export interface CosineOptions {
  * ```
  */
 export function cosine(options: CosineOptions): Schedule {
+  checkOptions(options, "cosine", "{ init: 1, steps: 1000 }");
   const init = finite(options.init, "cosine({ init })");
-  const steps = finite(options.steps, "cosine({ steps })");
+  const steps = positive(options.steps, "cosine({ steps })", "number of steps");
   const alpha = finite(options.alpha ?? 0, "cosine({ alpha })");
   const exponent = finite(options.exponent ?? 1, "cosine({ exponent })");
-  if (steps <= 0) throw new LossError("cosine({ steps })", `got ${steps}`, "Give a number of steps above 0");
   const share = divide(min(max(step, constant(0)), constant(steps)), constant(steps));
-  const wave = multiply(constant(0.5), add(constant(1), unary("cos", multiply(constant(Math.PI), share))));
   // Rounding can leave the wave a hair below 0 at its end, where a power would be NaN.
-  const decay = multiply(constant(1 - alpha), pow(max(wave, constant(0)), constant(exponent)));
+  const decay = multiply(constant(1 - alpha), pow(max(falling(share), constant(0)), constant(exponent)));
   return named(
     `cosine(${init} → ${init * alpha}, ${steps} steps)`,
     multiply(constant(init), add(decay, constant(alpha))),

@@ -1,5 +1,6 @@
 import { constant, divide, max, min, multiply, named, pow, select, subtract, unary } from "../loss/expression.ts";
 import { finite, type Schedule, step } from "../loss/schedule.ts";
+import { checkOptions } from "./scheduleOptions.ts";
 
 /** Options of `exponential`. */
 export interface ExponentialOptions {
@@ -38,6 +39,7 @@ export interface ExponentialOptions {
  * ```
  */
 export function exponential(options: ExponentialOptions): Schedule {
+  checkOptions(options, "exponential", "{ init: 1, steps: 1000, rate: 0.5 }");
   const init = finite(options.init, "exponential({ init })");
   const steps = finite(options.steps, "exponential({ steps })");
   const rate = finite(options.rate, "exponential({ rate })", { lowest: 0 });

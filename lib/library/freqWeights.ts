@@ -1,6 +1,8 @@
-import { type Frequencies, totalCount } from "../frequency/frequencies.ts";
+import type { DecayedCounts } from "../frequency/decayedCounts.ts";
+import { checkFrequencies, type Frequencies, totalCount } from "../frequency/frequencies.ts";
 import { type Attach, attach } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
+import { changingSource, type FieldSource } from "../loss/field.ts";
 import { nonNegativeNumbers } from "../loss/numbers.ts";
 import { finite } from "../loss/schedule.ts";
 
@@ -23,7 +25,7 @@ export interface FreqWeightsOptions {
  * weights. Without a law, class c is weighed by its frequency itself.
  *
  * The policy for unseen entries applies to the field's values; laws that read raw counts (`normalise("tokenMean")`)
- * see 0. Give special tokens a weight of their own with `override({ id: weight })`, after the law.
+ * see 0. Counts that change while training (`decayedCounts`) are read as they are at each call. Give special tokens a weight of their own with `override({ id: weight })`, after the law.
  *
  * @throws LossError where all counts are 0 and relative frequencies are asked for, and for a bad option.
  *
@@ -39,29 +41,31 @@ export interface FreqWeightsOptions {
  * expect(evaluate(pdl, batch)).toBeCloseTo(1.209901, 6);
  * ```
  */
-export function freqWeights(frequencies: Frequencies, options: FreqWeightsOptions = {}): Attach {
+export function freqWeights(frequencies: Frequencies | DecayedCounts, options: FreqWeightsOptions = {}): Attach {
   const { as = "count", unseen = 1 } = options;
-  if (frequencies?.kind !== "frequencies") {
-    throw new LossError(
-      "freqWeights",
-      "got no Frequencies",
-      "Use fromCounts(counts) or countTokens(ids, { vocabSize })",
-    );
-  }
   if (as !== "count" && as !== "relative") {
     throw new LossError("freqWeights({ as })", `got ${String(as)}`, 'Give "count" or "relative"');
   }
-  const counts = nonNegativeNumbers(frequencies.counts, "freqWeights", "count");
   const unseenCount = unseen === "epsilon" ? 0 : finite(unseen, "freqWeights({ unseen })", { lowest: 0 });
-  const total = totalCount(frequencies);
-  if (as === "relative" && total === 0) {
-    throw new LossError(
-      "freqWeights",
-      "all counts are 0, so relative frequencies do not exist",
-      "Count a corpus first, or use addK(1)",
-    );
+  const numbersOf = (counted: Frequencies): Pick<FieldSource, "values" | "counts"> => {
+    const counts = nonNegativeNumbers(counted.counts, "freqWeights", "count");
+    const unit = as === "relative" ? tokensOf(counted) : 1;
+    return { values: counts.map((count) => (count === 0 ? unseenCount : count) / unit), counts };
+  };
+  if (frequencies?.kind === "decayed counts") {
+    const source = changingSource("freqWeights", frequencies, () => numbersOf(frequencies.frequencies()));
+    return attach({ source, laws: [] });
   }
-  const unit = as === "relative" ? total : 1;
-  const values = counts.map((count) => (count === 0 ? unseenCount : count) / unit);
-  return attach({ source: { name: "freqWeights", values, counts }, laws: [] });
+  checkFrequencies(frequencies, "freqWeights");
+  return attach({ source: { name: "freqWeights", ...numbersOf(frequencies) }, laws: [] });
+}
+
+function tokensOf(frequencies: Frequencies): number {
+  const total = totalCount(frequencies);
+  if (total > 0) return total;
+  throw new LossError(
+    "freqWeights",
+    "all counts are 0, so relative frequencies do not exist",
+    "Count a corpus first, or use addK(1)",
+  );
 }

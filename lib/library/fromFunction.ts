@@ -1,6 +1,6 @@
 import { LossError } from "../loss/error.ts";
 import { atom, named } from "../loss/expression.ts";
-import type { Schedule, Step } from "../loss/schedule.ts";
+import { type Schedule, type Step, step } from "../loss/schedule.ts";
 
 /**
  * A schedule from a function of the step. It holds the function, so it shows itself by the function's name alone, is
@@ -22,5 +22,5 @@ export function fromFunction(value: (step: number) => number): Schedule {
     throw new LossError("fromFunction", `got ${String(value)}`, "Give a function of the step, (step) => number");
   }
   const name = `fromFunction(${value.name || "step"})`;
-  return named(name, atom<Step>({ kind: "step", of: { name, value, offset: 0 } }));
+  return named(name, atom<Step>({ kind: "step", of: { name, value, at: step } }));
 }

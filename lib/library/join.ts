@@ -1,6 +1,6 @@
 import { LossError } from "../loss/error.ts";
-import { constant, named, select } from "../loss/expression.ts";
-import { asSchedule, finite, type Numeric, type Schedule, shifted, step } from "../loss/schedule.ts";
+import { constant, named, select, subtract } from "../loss/expression.ts";
+import { asSchedule, finite, type Numeric, retimed, type Schedule, step } from "../loss/schedule.ts";
 import { showNumeric } from "../loss/show.ts";
 
 /**
@@ -51,7 +51,7 @@ export function join(schedules: readonly Numeric[], boundaries: readonly number[
   return named(
     `join(${shown.join(", ")})`,
     rest.reduce((before, next, i) => {
-      return select(step, constant(boundaries[i]), before, shifted(next, boundaries[i]));
+      return select(step, constant(boundaries[i]), before, retimed(next, subtract(step, constant(boundaries[i]))));
     }, first),
   );
 }

@@ -1,6 +1,7 @@
 import { named } from "../loss/expression.ts";
 import { finite, type Schedule } from "../loss/schedule.ts";
 import { polynomial } from "./polynomial.ts";
+import { checkOptions } from "./scheduleOptions.ts";
 
 /** Options of `linear`. */
 export interface LinearOptions {
@@ -32,6 +33,7 @@ export interface LinearOptions {
  * ```
  */
 export function linear(options: LinearOptions): Schedule {
+  checkOptions(options, "linear", "{ init: 0, end: 1, steps: 1000 }");
   const init = finite(options.init, "linear({ init })");
   const end = finite(options.end, "linear({ end })");
   const steps = finite(options.steps, "linear({ steps })");

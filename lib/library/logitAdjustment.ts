@@ -1,4 +1,4 @@
-import { type Frequencies, totalCount } from "../frequency/frequencies.ts";
+import { checkFrequencies, type Frequencies, totalCount } from "../frequency/frequencies.ts";
 import { type Keep, keep } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import { add, atom, multiply, unary } from "../loss/expression.ts";
@@ -26,27 +26,22 @@ import type { BiasAtom } from "../loss/view.ts";
  * ```
  */
 export function logitAdjustment(frequencies: Frequencies, tau: Numeric = 1): Keep {
-  if (frequencies?.kind !== "frequencies") {
-    throw new LossError(
-      "logitAdjustment",
-      "got no Frequencies",
-      "Use fromCounts(counts) or countTokens(ids, { vocabSize })",
-    );
-  }
+  return adjustByPriors("logitAdjustment", frequencies, tau);
+}
+
+/** The same under another name. */
+export function adjustByPriors(name: string, frequencies: Frequencies, tau: Numeric): Keep {
+  checkFrequencies(frequencies, name);
   const unseen = frequencies.counts.indexOf(0);
   if (unseen >= 0) {
-    throw new LossError(
-      "logitAdjustment",
-      `class ${unseen} was never counted`,
-      "Smooth the counts first, with addK(1)",
-    );
+    throw new LossError(name, `class ${unseen} was never counted`, "Smooth the counts first, with addK(1)");
   }
   const total = totalCount(frequencies);
   const values = frequencies.counts.map((count) => count / total);
   const source = { name: "relative frequencies", values, counts: frequencies.counts };
   const log = unary<BiasAtom>("log", atom({ kind: "weight", field: { source, laws: [] } }));
-  const strength = lift(tau, "logitAdjustment(tau)");
-  return keep("logitAdjustment", (loss) =>
+  const strength = lift(tau, `${name}(tau)`);
+  return keep(name, (loss) =>
     mapViews(loss, (view) => ({ ...view, bias: add(view.bias, multiply<BiasAtom>(strength, log)) })),
   );
 }

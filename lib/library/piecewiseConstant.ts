@@ -1,6 +1,6 @@
-import { LossError } from "../loss/error.ts";
 import { constant, multiply, named, select } from "../loss/expression.ts";
 import { finite, type Schedule, step } from "../loss/schedule.ts";
+import { stairsOf } from "./stairs.ts";
 
 /**
  * A staircase: init times every scale whose boundary has been reached. At step t that is init · Π_{b ≤ t} scales[b]; the
@@ -22,15 +22,7 @@ import { finite, type Schedule, step } from "../loss/schedule.ts";
  */
 export function piecewiseConstant(init: number, scales: Readonly<Record<number, number>>): Schedule {
   const start = finite(init, "piecewiseConstant(init)");
-  if (typeof scales !== "object" || scales === null || Array.isArray(scales)) {
-    throw new LossError("piecewiseConstant(scales)", `got ${String(scales)}`, "Give { boundary: scale }");
-  }
-  const stairs = Object.entries(scales)
-    .map(([key, scale]) => ({
-      boundary: boundaryOf(key),
-      scale: finite(scale, `piecewiseConstant({ ${key} })`, { lowest: 0 }),
-    }))
-    .sort((a, b) => a.boundary - b.boundary);
+  const stairs = stairsOf(scales, "piecewiseConstant");
   const shown = stairs.map(({ boundary, scale }) => `, × ${scale} from ${boundary}`);
   return named(
     `piecewiseConstant(${start}${shown.join("")})`,
@@ -38,15 +30,5 @@ export function piecewiseConstant(init: number, scales: Readonly<Record<number, 
       (value, { boundary, scale }) => multiply(value, select(step, constant(boundary), constant(1), constant(scale))),
       constant(start),
     ),
-  );
-}
-
-function boundaryOf(key: string): number {
-  const boundary = key.trim() === "" ? Number.NaN : Number(key);
-  if (Number.isFinite(boundary)) return boundary;
-  throw new LossError(
-    "piecewiseConstant(scales)",
-    `the boundary "${key}" is no step`,
-    "Give steps as keys: { 100: 0.5 }",
   );
 }

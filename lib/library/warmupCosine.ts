@@ -4,6 +4,7 @@ import { finite, type Schedule } from "../loss/schedule.ts";
 import { cosine } from "./cosine.ts";
 import { join } from "./join.ts";
 import { linear } from "./linear.ts";
+import { checkOptions } from "./scheduleOptions.ts";
 
 /** Options of `warmupCosine`. */
 export interface WarmupCosineOptions {
@@ -41,6 +42,7 @@ export interface WarmupCosineOptions {
  * ```
  */
 export function warmupCosine(options: WarmupCosineOptions): Schedule {
+  checkOptions(options, "warmupCosine", "{ init: 0, peak: 1, warmup: 100, decay: 1000 }");
   const init = finite(options.init, "warmupCosine({ init })");
   const peak = finite(options.peak, "warmupCosine({ peak })");
   const warmup = finite(options.warmup, "warmupCosine({ warmup })", { lowest: 0 });

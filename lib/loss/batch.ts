@@ -93,7 +93,8 @@ export function checkLabels(
   }
 }
 
-function showRow(row: number, rows: readonly number[]): string {
+/** A row by its index in each dimension. */
+export function showRow(row: number, rows: readonly number[]): string {
   if (rows.length < 2) return String(row);
   const index: number[] = [];
   let rest = row;

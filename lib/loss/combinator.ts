@@ -84,14 +84,15 @@ export function law(data: Law): LawCombinator {
 }
 
 export function reduce(reduction: Exclude<Reduction, "perToken">): Reduce {
-  return (loss) => ({ terms: reduceTerms(loss, reduction), focus: loss.focus, ignored: loss.ignored });
+  return (loss) => ({ ...rest(loss), terms: reduceTerms(loss, reduction) });
 }
 
-export const reducePerToken: ReducePerToken = (loss) => ({
-  terms: reduceTerms(loss, "perToken"),
-  focus: loss.focus,
-  ignored: loss.ignored,
-});
+export const reducePerToken: ReducePerToken = (loss) => ({ ...rest(loss), terms: reduceTerms(loss, "perToken") });
+
+/** What a reduction leaves as it is. */
+function rest({ focus, ignored, probabilities }: AnyLoss): Pick<AnyLoss, "focus" | "ignored" | "probabilities"> {
+  return { focus, ignored, probabilities };
+}
 
 // ---------------------------------------------------------------------------------------------------- composition
 

@@ -55,6 +55,7 @@ export function differentiate<A>(e: Expression<A>, isVariable: (a: A) => boolean
 
 const unaryDerivative: Record<UnaryOperator, <A>(x: Expression<A>) => Expression<A>> = {
   exp: (x) => unary("exp", x),
+  expm1: (x) => unary("exp", x),
   log: (x) => divide(constant(1), x),
   log1p: (x) => divide(constant(1), add(constant(1), x)),
   softplus: (x) => unary("sigmoid", x),

@@ -10,8 +10,21 @@ import { LossError } from "./error.ts";
 
 // ---------------------------------------------------------------------------------------------------------- model
 
-/** `lambertW(x)` is the principal branch: the w ≥ −1 with w · exp(w) = x, for x ≥ −1/e. */
-export type UnaryOperator = "exp" | "log" | "log1p" | "softplus" | "sigmoid" | "cos" | "sin" | "floor" | "lambertW";
+/**
+ * `expm1(x)` is exp(x) − 1 and `log1p(x)` is log(1 + x), with their digits where x is small. `lambertW(x)` is the principal
+ * branch: the w ≥ −1 with w · exp(w) = x, for x ≥ −1/e.
+ */
+export type UnaryOperator =
+  | "exp"
+  | "expm1"
+  | "log"
+  | "log1p"
+  | "softplus"
+  | "sigmoid"
+  | "cos"
+  | "sin"
+  | "floor"
+  | "lambertW";
 
 /** `weigh(w, x)` is w · x, and 0 where w is 0, whatever x is: a weight of 0 switches off even an infinite loss. */
 export type BinaryOperator = "add" | "subtract" | "multiply" | "divide" | "pow" | "min" | "max" | "weigh";
@@ -205,6 +218,7 @@ export function interpreter<A, R>(algebra: Algebra<A, R>): (e: Expression<A>) =>
 /** The unary operators on numbers, accurate at both ends. */
 export const unaryNumber: Readonly<Record<UnaryOperator, (x: number) => number>> = {
   exp: Math.exp,
+  expm1: Math.expm1,
   log: Math.log,
   log1p: Math.log1p,
   softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),

@@ -7,7 +7,8 @@
  */
 import { LossError } from "./error.ts";
 import { type Algebra, atomsOf, binaryNumber, type Expression, interpreter, unaryNumber } from "./expression.ts";
-import { byKind, type Kinds, kindsOf } from "./kinds.ts";
+import { byKind, eachAlone, type Kinds, kindsOf } from "./kinds.ts";
+import { medianOfSeen, ranksOf } from "./ranks.ts";
 import { at, isScheduled, type Schedule, type Step, stepValue } from "./schedule.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
@@ -17,6 +18,8 @@ export interface FieldSource {
   readonly name: string;
   readonly values: Float64Array;
   readonly counts: Float64Array | null;
+  /** Where the numbers change while training: goes up with each change. The arrays are never written in place. */
+  readonly version?: number;
 }
 
 export type VocabularyAtom =
@@ -25,6 +28,10 @@ export type VocabularyAtom =
   | { readonly kind: "value" }
   /** The raw count of the entry, whatever laws came before. */
   | { readonly kind: "count" }
+  /** The rank of the entry by its raw count: 1 for the most frequent, and the mean of their ranks for equal counts. */
+  | { readonly kind: "rank" }
+  /** The median of the raw counts of the entries that were seen. */
+  | { readonly kind: "medianCount" }
   /** `of`, but at some entries a weight of their own. */
   | {
       readonly kind: "overridden";
@@ -58,7 +65,7 @@ export interface Field {
 export function applyLaw(law: Law, field: Field): Field {
   const size = field.source.values.length;
   for (const a of atomsWithin(law.map)) {
-    if (a.kind === "count" && field.source.counts === null) {
+    if ((a.kind === "count" || a.kind === "rank" || a.kind === "medianCount") && field.source.counts === null) {
       throw new LossError(
         law.name,
         `it reads raw counts, and the field ${field.source.name} has none`,
@@ -75,6 +82,39 @@ export function applyLaw(law: Law, field: Field): Field {
     }
   }
   return { source: field.source, laws: [...field.laws, law] };
+}
+
+/**
+ * A source whose numbers are read anew whenever the version of what they are read from has changed.
+ */
+export function changingSource(
+  name: string,
+  from: { readonly version: number },
+  read: () => Pick<FieldSource, "values" | "counts">,
+): FieldSource {
+  let known: { readonly version: number; readonly numbers: Pick<FieldSource, "values" | "counts"> } | null = null;
+  const numbers = (): Pick<FieldSource, "values" | "counts"> => {
+    const { version } = from;
+    if (known === null || known.version !== version) known = { version, numbers: read() };
+    return known.numbers;
+  };
+  return {
+    name,
+    get values() {
+      return numbers().values;
+    },
+    get counts() {
+      return numbers().counts;
+    },
+    get version() {
+      return from.version;
+    },
+  };
+}
+
+/** Goes up with each change of the source's numbers. */
+export function fieldVersion({ source }: Field): number {
+  return source.version ?? 0;
 }
 
 function atomsWithin(e: Expression<VocabularyAtom>): readonly VocabularyAtom[] {
@@ -154,6 +194,8 @@ export function evaluateKinds(field: Field, atStep: number, kinds: Kinds): Float
 
 /** The kinds of entries that have the same weights in each of the fields at every step. */
 export function kindsOfEntries(fields: readonly Field[], size: number): Kinds {
+  // What is the same now will not be, and to tell it at each change takes longer than it saves.
+  if (fields.some(({ source }) => source.version !== undefined)) return eachAlone(size);
   const settled = fields.map(settle);
   const alone = settled.flatMap(({ rest }) => rest.flatMap(({ map }) => overriddenIds(map)));
   const columns = fields.flatMap(({ source }, i) => {
@@ -186,6 +228,7 @@ function evaluateEntries(field: Field, atStep: number, kinds: Kinds | null): Flo
 }
 
 interface SettledField {
+  readonly version: number;
   /** The values after the laws before the first that has a schedule. */
   readonly settled: Entries;
   readonly rest: readonly Law[];
@@ -193,15 +236,16 @@ interface SettledField {
 
 const settledFields = new WeakMap<Field, SettledField>();
 
-/** The part of a field that is the same at every step: it is computed once. */
+/** The part of a field that is the same at every step: it is computed once, or once for each change of its source. */
 function settle(field: Field): SettledField {
   const known = settledFields.get(field);
-  if (known !== undefined) return known;
+  const version = fieldVersion(field);
+  if (known !== undefined && known.version === version) return known;
   const first = field.laws.findIndex(isScheduledLaw);
   const constant = first < 0 ? field.laws : field.laws.slice(0, first);
   const vocabulary = vocabularyOf(field, null);
   const settled = constant.reduce<Entries>((before, law) => applyMap(law, vocabulary, before, 0), field.source.values);
-  const result = { settled, rest: first < 0 ? [] : field.laws.slice(first) };
+  const result = { version, settled, rest: first < 0 ? [] : field.laws.slice(first) };
   settledFields.set(field, result);
   return result;
 }
@@ -212,6 +256,8 @@ interface Vocabulary {
   readonly size: number;
   readonly entries: number;
   readonly counts: Float64Array | null;
+  readonly ranks: () => Float64Array | null;
+  readonly medianCount: () => number;
   /** The place of an id among the entries. */
   readonly entryOf: (id: number) => number;
   readonly aggregate: (aggregate: "sum" | "max", entries: Entries) => number;
@@ -220,12 +266,19 @@ interface Vocabulary {
 function vocabularyOf({ source }: Field, kinds: Kinds | null): Vocabulary {
   const { counts, values } = source;
   const size = values.length;
+  const ranks = (): Float64Array | null => (counts === null ? null : ranksOf(counts));
+  const medianCount = (): number => (counts === null ? Number.NaN : medianOfSeen(counts));
   if (kinds === null) {
     const aggregate: Vocabulary["aggregate"] = (name, entries) => aggregateEntries(name, entries, size);
-    return { size, entries: size, counts, entryOf: (id) => id, aggregate };
+    return { size, entries: size, counts, ranks, medianCount, entryOf: (id) => id, aggregate };
   }
   return {
     size,
+    medianCount,
+    ranks: () => {
+      const all = ranks();
+      return all === null ? null : byKind(all, kinds);
+    },
     entries: kinds.first.length,
     counts: counts === null ? null : byKind(counts, kinds),
     entryOf: (id) => kinds.of[id],
@@ -249,6 +302,10 @@ function applyMap(law: Law, vocabulary: Vocabulary, before: Entries, atStep: num
         return before;
       case "count":
         return vocabulary.counts ?? Number.NaN;
+      case "rank":
+        return vocabulary.ranks() ?? Number.NaN;
+      case "medianCount":
+        return vocabulary.medianCount();
       case "overridden": {
         const base = evaluate(a.of);
         const result = typeof base === "number" ? new Float64Array(vocabulary.entries).fill(base) : base.slice();

@@ -18,11 +18,12 @@ import type { Monoid } from "fp-ts/lib/Monoid.js";
 import type { Ring } from "fp-ts/lib/Ring.js";
 import type { Show } from "fp-ts/lib/Show.js";
 import type { Combinator, LawCombinator } from "./combinator.ts";
-import { atom, constant, type Expression, substitute, subtract } from "./expression.ts";
+import { atom, constant, type Expression, substitute } from "./expression.ts";
 import type { Law, VocabularyAtom } from "./field.ts";
 import { type AnyLoss, addLosses, emptyLoss, type Kind, type Loss } from "./loss.ts";
 import { normalForm } from "./normalForm.ts";
-import { addSchedules, multiplySchedules, type Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
+import { addSchedules, multiplySchedules, subtractSchedules } from "./scheduleArithmetic.ts";
 import { show } from "./show.ts";
 
 /**
@@ -101,7 +102,7 @@ export const scheduleRing: Ring<Schedule> = {
   zero: constant(0),
   mul: multiplySchedules,
   one: constant(1),
-  sub: subtract,
+  sub: subtractSchedules,
 };
 
 /**

@@ -12,7 +12,9 @@ import type { View } from "./view.ts";
 function atomsWithin(e: ClassExpression): readonly ClassAtom[] {
   return atomsOf(e).flatMap((a) => {
     if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
-    return "view" in a ? [a, ...atomsOfView(a.view)] : [a];
+    if (!("view" in a)) return [a];
+    const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];
+    return [a, ...own, ...atomsOfView(a.view)];
   });
 }
 

@@ -30,6 +30,12 @@ export function kindsOf(size: number, columns: readonly Float64Array[], alone: r
   return { of, first, sizes };
 }
 
+/** Each of `size` entries as a kind of its own. */
+export function eachAlone(size: number): Kinds {
+  const of = Int32Array.from({ length: size }, (_, entry) => entry);
+  return { of, first: of, sizes: new Float64Array(size).fill(1) };
+}
+
 /** Splits kinds by a column, and counts them. */
 function refine(of: Int32Array, column: Float64Array): [Int32Array, number] {
   const known = new Map<number, Map<number, number>>();

@@ -3,9 +3,11 @@
  * built from these pieces shows, evaluates, compiles, differentiates and explains itself like a built-in one.
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
- *   `position` and `input(name)`; and over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
- * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term.
- * - A law: `law({ name, map })` with a map over `value`, `count`, `vocabularySize`, `overVocabulary`.
+ *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
+ *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
+ *   `weighRows(name, weight)` weighs the rows.
+ * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
  * - A schedule: any expression over `step`.
  *
  * @example
@@ -30,7 +32,7 @@ import { type Keep, keep } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
-import { appendTerm, type ClassAtom, type ClassExpression, mapValues } from "./loss.ts";
+import { appendTerm, type ClassAtom, type ClassExpression, mapValues, overAllClasses, weighTerms } from "./loss.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -52,7 +54,16 @@ export {
 } from "./expression.ts";
 export type { VocabularyAtom } from "./field.ts";
 export { type ClassAtom, type ClassExpression, lossOf } from "./loss.ts";
-export { complement, entropy, logOdds, logsumexp, nll, probability } from "./probability.ts";
+export {
+  complement,
+  entmaxExcess,
+  entropy,
+  logOdds,
+  logsumexp,
+  nll,
+  probability,
+  topEntropy,
+} from "./probability.ts";
 export { lift, step } from "./schedule.ts";
 
 /** The modifier that changes the value of every term of a loss; `name` is for error messages. */
@@ -65,11 +76,28 @@ export function append(name: string, value: ClassExpression): Keep {
   return keep(name, (loss) => appendTerm(loss, value));
 }
 
+/**
+ * The modifier that weighs the rows of every term by a number of the row, of at least 0: in the value, and in what a
+ * weighted mean is divided by. `name` is for error messages.
+ */
+export function weighRows(name: string, weight: ClassExpression): Keep {
+  return keep(name, (loss) => weighTerms(loss, weight));
+}
+
 /** In a law: the weight of the entry before the law. */
 export const value: Expression<VocabularyAtom> = atom({ kind: "value" });
 
 /** In a law: the raw count of the entry. */
 export const count: Expression<VocabularyAtom> = atom({ kind: "count" });
+
+/**
+ * In a law: the rank of the entry by its raw count, 1 for the most frequent; entries of one count share the mean of
+ * their ranks.
+ */
+export const rank: Expression<VocabularyAtom> = atom({ kind: "rank" });
+
+/** In a law: the median of the raw counts of the entries that were seen. */
+export const medianCount: Expression<VocabularyAtom> = atom({ kind: "medianCount" });
 
 /** In a law or a loss: the number of entries of the vocabulary, V. */
 export const vocabularySize: Expression<VocabularyAtom & ClassAtom> = atom({ kind: "vocabularySize" });
@@ -95,6 +123,14 @@ export function input(name: string): ClassExpression {
 export const position: ClassExpression = atom({ kind: "position" });
 
 /**
+ * In a loss: the sum of an expression over the row's targets, which is its value at an integer label. A function of a row's
+ * whole loss is one of this.
+ */
+export function overTargets(body: ClassExpression): ClassExpression {
+  return atom({ kind: "aggregate", over: "row", body });
+}
+
+/**
  * In a loss: the sum of an expression, at each row's targets, over the valid rows of the row's sequence: the last axis of
  * the labels.
  */
@@ -110,7 +146,17 @@ export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
 }
 
-/** In a loss: the sum of an expression over all classes. */
+/**
+ * In a loss: the weight of the class among the row's targets; 1 at an integer label, where there are no others. Such a loss
+ * is not linear in soft labels.
+ */
+export const target: ClassExpression = atom({ kind: "target" });
+
+/**
+ * In a loss: the sum of an expression over all classes.
+ *
+ * @throws LossError where the expression reads `target`.
+ */
 export function overClasses(body: ClassExpression): ClassExpression {
-  return atom({ kind: "classSum", body });
+  return overAllClasses(body, "overClasses");
 }

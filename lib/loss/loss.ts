@@ -1,5 +1,5 @@
 /**
- * A loss is plain data: terms, each linear in its targets, and at most one weight field in focus.
+ * A loss is plain data: terms, each linear in its targets unless it reads their weights, and at most one weight field in focus.
  *
  * A term is a pair of per-class expressions. With targets q (an integer label y is q = δ_y; a teacher's are the softmax
  * of its logits) a row's numerator is Σ_c q_c value_c and its share of a weighted mean's denominator is Σ_c q_c weight_c. Rows are added, pairs are added,
@@ -19,6 +19,7 @@ import { applyLaw, type Field, type Law } from "./field.ts";
 import type { ParameterAtom } from "./parameter.ts";
 import type { Step } from "./schedule.ts";
 import { plainView, type View } from "./view.ts";
+import type { WholeRow } from "./wholeRow.ts";
 
 // ----------------------------------------------------------------------------------------------------------- model
 
@@ -27,11 +28,14 @@ export type ClassAtom =
   | Step
   | ParameterAtom
   | LogitsAtom
+  | WholeRowAtom
   /** The weight of class c; null is the hole for the field in focus. */
   | { readonly kind: "weight"; readonly field: Field | null }
   /** The sum of an expression over all classes: a number a row. */
   | { readonly kind: "classSum"; readonly body: Expression<ClassAtom> }
   | { readonly kind: "vocabularySize" }
+  /** The weight of class c among the row's targets: 1 at an integer label. */
+  | { readonly kind: "target" }
   /** A number that the batch gives for each row, under this name. */
   | { readonly kind: "input"; readonly name: string }
   /** The row's place in its sequence: 0 at the first along the last axis of the labels. */
@@ -39,12 +43,13 @@ export type ClassAtom =
   | AggregateAtom;
 
 /**
- * A number that rows share. Of `body`, summed over the classes by the targets: the sum over the valid rows of the row's
- * sequence (the last axis of the labels), or the mean over the valid rows of the batch. Sample weights have no part in it.
+ * A number that rows share. Of `body`, summed over the classes by the targets: the row's own sum, the sum over the valid
+ * rows of the row's sequence (the last axis of the labels), or the mean over the valid rows of the batch. Sample weights have
+ * no part in it.
  */
 export interface AggregateAtom {
   readonly kind: "aggregate";
-  readonly over: "sequence" | "batch";
+  readonly over: "row" | "sequence" | "batch";
   readonly body: Expression<ClassAtom>;
 }
 
@@ -55,6 +60,13 @@ export interface AggregateAtom {
  */
 export interface LogitsAtom {
   readonly kind: "nll" | "logOdds" | "logsumexp" | "entropy";
+  readonly view: View;
+}
+
+/** A number of the row that needs all its logits in another way; see ./wholeRow.ts. */
+export interface WholeRowAtom {
+  readonly kind: "wholeRow";
+  readonly of: WholeRow;
   readonly view: View;
 }
 
@@ -91,13 +103,15 @@ export interface Loss<out I extends Input, out K extends Kind> {
   readonly focus: Field | null;
   /** Label values that mark a row as not valid, in ascending order. */
   readonly ignored: readonly number[];
+  /** Whether the batch's logits are probabilities, of which the loss reads the logarithm. A fact of the whole batch. */
+  readonly probabilities: boolean;
   /** Exists for the type checker alone. */
   readonly phantom?: { readonly input: I; readonly kind: K } | undefined;
 }
 
 export type AnyLoss = Loss<Input, Kind>;
 
-type Data = Pick<AnyLoss, "terms" | "focus" | "ignored">;
+type Data = Pick<AnyLoss, "terms" | "focus" | "ignored" | "probabilities">;
 
 // ---------------------------------------------------------------------------------------------------- constructors
 
@@ -117,14 +131,19 @@ export function lossOf(
   value: ClassExpression,
   targets: Term["targets"] = "labels",
 ): Loss<"logits", "without a weight field"> {
-  return { terms: [termOf(value, targets)], focus: null, ignored: [] };
+  return { ...emptyLoss, terms: [termOf(value, targets)] };
 }
 
 function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
   return { targets, value, weight: constant(1), reduction: null };
 }
 
-export const emptyLoss: Loss<"logits", "without a weight field"> = { terms: [], focus: null, ignored: [] };
+export const emptyLoss: Loss<"logits", "without a weight field"> = {
+  terms: [],
+  focus: null,
+  ignored: [],
+  probabilities: false,
+};
 
 // ----------------------------------------------------------------------------------------------------- combinators
 
@@ -142,7 +161,7 @@ function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression 
   if (view === null || view === plainView) return e;
   return substituteWithin(
     e,
-    (a) => ("view" in a && a.view === plainView ? atom({ kind: a.kind, view }) : null),
+    (a) => ("view" in a && a.view === plainView ? atom({ ...a, view }) : null),
     (node) => (node === value ? value : null),
   );
 }
@@ -163,6 +182,15 @@ export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpressi
   return { ...loss, terms };
 }
 
+/** Weighs every term: its value, and what a weighted mean of it is divided by. */
+export function weighTerms<L extends Data>(loss: L, w: ClassExpression): L {
+  checkLoss(loss, "loss");
+  return {
+    ...loss,
+    terms: loss.terms.map((term) => ({ ...term, value: weigh(w, term.value), weight: multiply(w, term.weight) })),
+  };
+}
+
 /** Adds a term that no weight field has reached yet. */
 export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
   return { ...loss, terms: [...loss.terms, termOf(value)] };
@@ -171,10 +199,20 @@ export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
 export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   const change = (e: ClassExpression): ClassExpression =>
-    substituteWithin(e, (a) =>
-      "view" in a && a.view.of === "logits" ? atom({ kind: a.kind, view: f(a.view) }) : null,
-    );
+    substituteWithin(e, (a) => ("view" in a && a.view.of === "logits" ? atom({ ...a, view: f(a.view) }) : null));
   return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: change(term.value) })) };
+}
+
+/** The sum of an expression over all classes; `where` is for the error message. */
+export function overAllClasses(body: ClassExpression, where: string): ClassExpression {
+  if (atomsOf(body).some((a) => a.kind === "target")) {
+    throw new LossError(
+      where,
+      "the loss reads the weights of its targets, as klDivergence does, and has no value at the other classes",
+      `Smooth the labels that the batch gives, or use ${where} on a loss such as crossEntropy`,
+    );
+  }
+  return atom({ kind: "classSum", body });
 }
 
 /** Replaces atoms, those inside other atoms too, and whole nodes; null leaves an atom or a node as it is. */
@@ -204,16 +242,9 @@ export function closedTerms(loss: Data): readonly Term[] {
 
 /** Weighs class c of every term by w_c, and takes the field into focus. */
 export function attachField<I extends Input>(loss: Loss<I, Kind>, field: Field): Loss<I, "with a weight field"> {
-  const w: ClassExpression = atom({ kind: "weight", field: null });
-  return {
-    terms: closedTerms(loss).map((term) => ({
-      ...term,
-      value: weigh(w, term.value),
-      weight: multiply(w, term.weight),
-    })),
-    focus: field,
-    ignored: loss.ignored,
-  };
+  const { ignored, probabilities } = loss;
+  const closed = { terms: closedTerms(loss), focus: field, ignored, probabilities };
+  return weighTerms(closed, atom({ kind: "weight", field: null }));
 }
 
 /** Applies a law to the field in focus. */
@@ -225,7 +256,8 @@ export function mapFocus<I extends Input>(loss: Loss<I, Kind>, law: Law): Loss<I
       `Attach one first: pipe(crossEntropy, freqWeights(frequencies), ${law.name})`,
     );
   }
-  return { terms: loss.terms, focus: applyLaw(law, loss.focus), ignored: loss.ignored };
+  const { terms, focus, ignored, probabilities } = loss;
+  return { terms, focus: applyLaw(law, focus), ignored, probabilities };
 }
 
 /** Multiplies every term by a number; denominators stay as they are. */
@@ -239,6 +271,7 @@ export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, oth
     ...loss,
     terms: [...loss.terms, ...closedTerms(other)],
     ignored: union(loss.ignored, other.ignored),
+    probabilities: loss.probabilities || other.probabilities,
   };
 }
 
@@ -246,6 +279,12 @@ export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, oth
 export function ignoreLabel<L extends Data>(loss: L, label: number): L {
   checkLoss(loss, "ignoreIndex");
   return { ...loss, ignored: union(loss.ignored, [label]) };
+}
+
+/** The batch's logits are probabilities. */
+export function ofProbabilities<L extends Data>(loss: L): L {
+  checkLoss(loss, "fromProbabilities");
+  return { ...loss, probabilities: true };
 }
 
 function union(a: readonly number[], b: readonly number[]): readonly number[] {

@@ -10,7 +10,8 @@ export function normalForm(loss: AnyLoss): string {
   const terms = finalTerms(loss).map(
     (t) => `${t.reduction} ${normal(t.value)} over ${normal(t.weight)} by ${normalAtom(t.targets)}`,
   );
-  return `${terms.sort().join(" + ")} without ${loss.ignored.join()}`;
+  const of = loss.probabilities ? "probabilities" : "logits";
+  return `${terms.sort().join(" + ")} of ${of} without ${loss.ignored.join()}`;
 }
 
 const commutative = new Set<string>(["add", "multiply", "min", "max"]);
@@ -71,7 +72,9 @@ function normalAtom(a: unknown): string {
 
 function normalField({ source, laws }: Field): string {
   const counts = laws.length === 0 ? "" : ` counted ${normalAtom(source.counts)}`;
-  return `field ${normalAtom(source.values)}${counts} ${laws.map((law) => normal(law.map)).join(" then ")}`;
+  // Numbers that change are equal to themselves alone.
+  const values = source.version === undefined ? normalAtom(source.values) : `changing ${identityOf(source)}`;
+  return `field ${values}${source.version === undefined ? counts : ""} ${laws.map((law) => normal(law.map)).join(" then ")}`;
 }
 
 const kinds = new Set(["constant", "atom", "unary", "binary", "select", "stopGradient", "within", "named"]);

@@ -5,16 +5,13 @@
 import { LossError } from "./error.ts";
 import {
   type Algebra,
-  add,
   atom,
   atomsOf,
   binaryNumber,
   constant,
   type Expression,
   interpreter,
-  multiply,
   substitute,
-  subtract,
   unaryNumber,
   within,
 } from "./expression.ts";
@@ -25,11 +22,11 @@ export interface Step {
   readonly of?: StepFunction;
 }
 
-/** A function of the step less `offset`. */
+/** A function, and the step that it is given: an expression over the training step. */
 export interface StepFunction {
   readonly name: string;
   readonly value: (step: number) => number;
-  readonly offset: number;
+  readonly at: Schedule;
 }
 
 /** A number that depends on the training step. */
@@ -42,15 +39,17 @@ export const step: Schedule = atom({ kind: "step" });
 
 /** What a step atom is at a step. */
 export function stepValue({ of }: Step, atStep: number): number {
-  return of === undefined ? atStep : of.value(atStep - of.offset);
+  return of === undefined ? atStep : of.value(valueAt(of.at, atStep));
 }
 
-/** The schedule as it would be had it begun at `boundary`. */
-export function shifted(schedule: Schedule, boundary: number): Schedule {
+function valueAt(schedule: Schedule, atStep: number): number {
+  return interpreter(numberAlgebra<Step>((a) => stepValue(a, atStep)))(schedule);
+}
+
+/** The schedule with `time` in place of the step. */
+export function retimed(schedule: Schedule, time: Schedule): Schedule {
   return substitute(schedule, ({ of }) =>
-    of === undefined
-      ? subtract(step, constant(boundary))
-      : atom<Step>({ kind: "step", of: { ...of, offset: of.offset + boundary } }),
+    of === undefined ? time : atom<Step>({ kind: "step", of: { ...of, at: retimed(of.at, time) } }),
   );
 }
 
@@ -119,40 +118,5 @@ export function numberAlgebra<A>(meaning: (a: A) => number): Algebra<A, number> 
  * ```
  */
 export function at(schedule: Numeric, atStep: number): number {
-  const t = finite(atStep, "step");
-  return interpreter(numberAlgebra<Step>((a) => stepValue(a, t)))(lift(schedule, "schedule"));
-}
-
-/**
- * The sum of two schedules at every step.
- *
- * @throws LossError where a number is not finite.
- *
- * @example
- * ```ts
- * import { addSchedules, at, linear } from "lossmith";
- * import { expect } from "expect";
- *
- * expect(at(addSchedules(linear({ init: 0, end: 1, steps: 10 }), 0.5), 5)).toBe(1);
- * ```
- */
-export function addSchedules(left: Numeric, right: Numeric): Schedule {
-  return add(asSchedule(left, "addSchedules(left)"), asSchedule(right, "addSchedules(right)"));
-}
-
-/**
- * The product of two schedules at every step.
- *
- * @throws LossError where a number is not finite.
- *
- * @example
- * ```ts
- * import { at, linear, multiplySchedules } from "lossmith";
- * import { expect } from "expect";
- *
- * expect(at(multiplySchedules(linear({ init: 0, end: 1, steps: 10 }), 0.5), 5)).toBe(0.25);
- * ```
- */
-export function multiplySchedules(left: Numeric, right: Numeric): Schedule {
-  return multiply(asSchedule(left, "multiplySchedules(left)"), asSchedule(right, "multiplySchedules(right)"));
+  return valueAt(lift(schedule, "schedule"), finite(atStep, "step"));
 }

@@ -4,8 +4,16 @@
  */
 import type { BinaryOperator, Expression } from "./expression.ts";
 import type { Field, Law, VocabularyAtom } from "./field.ts";
-import { type AnyLoss, type ClassAtom, type ClassExpression, closedTerms, type Term } from "./loss.ts";
+import {
+  type AggregateAtom,
+  type AnyLoss,
+  type ClassAtom,
+  type ClassExpression,
+  closedTerms,
+  type Term,
+} from "./loss.ts";
 import type { ParameterAtom, Trainable } from "./parameter.ts";
+import { leastProbability } from "./probabilities.ts";
 import type { Step } from "./schedule.ts";
 import type { BiasAtom, View } from "./view.ts";
 
@@ -121,6 +129,10 @@ function showLaw(law: Law, before: string): string {
         return inner;
       case "count":
         return "count(c)";
+      case "rank":
+        return "rank(c)";
+      case "medianCount":
+        return "median count";
       case "overridden":
         return `${law.name} of ${showExpression(a.of, atomText)}`;
       case "vocabularySize":
@@ -158,8 +170,17 @@ export function show(loss: AnyLoss): string {
   const lines = fields.map(
     (field, i) => `w${several ? subscript(i) : ""}(c) = ${showWeight(field)}, with f = ${field.source.name}`,
   );
-  return [several ? formula : formula.replaceAll("w₁", "w"), ...lines].join("\n");
+  const source = loss.probabilities
+    ? [`z = log max(p, ${showNumber(leastProbability)}), with p the batch's logits`]
+    : [];
+  return [several ? formula : formula.replaceAll("w₁", "w"), ...lines, ...source].join("\n");
 }
+
+const aggregateNames: Readonly<Record<AggregateAtom["over"], string>> = {
+  row: "row",
+  sequence: "Σ_sequence",
+  batch: "mean_batch",
+};
 
 function subscript(index: number): string {
   return String(index + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
@@ -181,6 +202,10 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return `logsumexp(${showViewed(a.view)})`;
         case "entropy":
           return `H(${showViewed(a.view)})`;
+        case "wholeRow":
+          return a.of.kind === "entmax"
+            ? `(Ω*_${showScalar(a.of.alpha)}(${showViewed(a.view)}) − logsumexp(${showViewed(a.view)}))`
+            : `H_top${a.of.k}(${showViewed(a.view)})`;
         case "weight":
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":
@@ -189,8 +214,10 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return a.name;
         case "position":
           return "position";
+        case "target":
+          return `q(${c})`;
         case "aggregate":
-          return `${a.over === "sequence" ? "Σ_sequence" : "mean_batch"}(${at(a.body, c)})`;
+          return `${aggregateNames[a.over]}(${at(a.body, c)})`;
         case "vocabularySize":
           return "V";
       }

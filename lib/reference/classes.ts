@@ -9,6 +9,7 @@ import { at, numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { PlainRows } from "./plainBatch.ts";
 import { addAtomGradient, softmaxOf } from "./softmax.ts";
+import { wholeRow } from "./wholeRow.ts";
 
 /** The weight of each class in a row. */
 export type TargetsOf = (row: number) => Float64Array;
@@ -32,8 +33,12 @@ export function classMeaning(
       case "logsumexp":
       case "entropy":
         return softmaxOf(viewedLogits(a.view, rows, row))[a.kind];
+      case "wholeRow":
+        return wholeRow(a.of, viewedLogits(a.view, rows, row), rows.step).value;
       case "weight":
         return rows.weights(a.field as Field);
+      case "target":
+        return targets(row);
       case "classSum":
         return aggregateEntries("sum", visit(a.body), rows.classes);
       case "input":
@@ -72,6 +77,7 @@ function sequenceLength({ shape }: PlainRows): number {
 
 /** The valid rows that an aggregate at `row` is over. */
 function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+  if (over === "row") return rows.valid[row] ? [row] : [];
   const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
   return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
 }
@@ -141,7 +147,11 @@ export function addLogitsGradient(
       continue;
     }
     const viewed = new Float64Array(rows.classes);
-    addAtomGradient(a.kind, g, softmaxOf(viewedLogits(a.view, rows, row)), viewed);
+    const shown = viewedLogits(a.view, rows, row);
+    if (a.kind === "wholeRow") {
+      const all = total([...g]);
+      viewed.set(wholeRow(a.of, shown, rows.step).gradient.map((x) => binaryNumber.weigh(all, x)));
+    } else addAtomGradient(a.kind, g, softmaxOf(shown), viewed);
     viewed.forEach((x, j) => {
       into[row][j] += x * viewSlope(a.view, rows, rows.logits[row][j]);
     });

@@ -4,6 +4,7 @@
  */
 import type { Nested } from "../loss/batch.ts";
 import { type AnyLoss, finalTerms, type Input, type Kind, type Loss, type Reduction, type Term } from "../loss/loss.ts";
+import { slopeOfLog } from "../loss/probabilities.ts";
 import { addLogitsGradient, targetSum, targetsOf, total } from "./classes.ts";
 import { nest, type PlainBatch, type PlainRows, readPlainBatch } from "./plainBatch.ts";
 
@@ -87,6 +88,12 @@ export function evaluateGradient(loss: AnyLoss, batch: PlainBatch): Nested<numbe
         gradient,
       );
     }
+  }
+  const { probabilities } = rows;
+  if (probabilities !== null) {
+    gradient.forEach((row, i) => {
+      for (let c = 0; c < row.length; c++) row[c] *= slopeOfLog(probabilities[i][c]);
+    });
   }
   return nest(
     gradient.flatMap((row) => [...row]),

@@ -21,6 +21,7 @@ import { evaluateField, type Field } from "../loss/field.ts";
 import { checkVocabulary, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import type { AnyLoss } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
+import { checkProbabilities, logOfProbability } from "../loss/probabilities.ts";
 
 /** A batch of plain nested arrays, for `evaluate`. */
 export interface PlainBatch {
@@ -48,6 +49,8 @@ export interface PlainRows {
   readonly classes: number;
   readonly indices: readonly number[];
   readonly logits: readonly (readonly number[])[];
+  /** The batch's own where they are the logits' source; null where the batch gives logits. */
+  readonly probabilities: readonly (readonly number[])[] | null;
   /** Empty where the loss reads no teacher. */
   readonly teacher: readonly (readonly number[])[];
   /** The weight of each class in a row: 1 at an integer label, or the soft labels. */
@@ -83,6 +86,7 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
   const sampleWeight = readRows(batch.sampleWeight, "sampleWeight", isNumber, "numbers", 1);
   const valid = indices.map((row) => mask[row] && !(targets === null && loss.ignored.includes(labels[row])));
   if (targets === null) checkLabels(labels, classes, shape, (row) => valid[row]);
+  if (loss.probabilities) checkProbabilities(logits.values, shape, classes, (row) => valid[row]);
   checkSampleWeights(sampleWeight, shape);
   checkVocabulary(fieldsOf(loss), classes);
   const step = checkStep(batch.step, isScheduledLoss(loss));
@@ -105,7 +109,8 @@ export function readPlainBatch(loss: AnyLoss, batch: PlainBatch): PlainRows {
     classes,
     indices,
     inputs: new Map(inputs),
-    logits: byRow(logits.values),
+    logits: byRow(loss.probabilities ? logits.values.map(logOfProbability) : logits.values),
+    probabilities: loss.probabilities ? byRow(logits.values) : null,
     teacher: hasTeacher(loss) ? byRow(readTeacher(batch.teacher, shape, classes)) : [],
     targets: (row) =>
       targets === null

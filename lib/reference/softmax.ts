@@ -37,11 +37,14 @@ function undefinedSoftmax(logits: Float64Array): Softmax {
 export function addAtomGradient(kind: LogitsAtom["kind"], g: Float64Array, softmax: Softmax, into: Float64Array): void {
   const { nll, logOdds, entropy } = softmax;
   const sum = g.reduce((total, x) => total + x, 0);
+  // Without the likeliest class, so that what reaches the others keeps its digits beside what reaches that one.
+  const top = nll.reduce((best, x, c) => (x < nll[best] ? c : best), 0);
+  const ofOthers = g.reduce((total, x, c) => (c === top ? total : total + x), 0);
   nll.forEach((x, j) => {
     const p = Math.exp(-x);
     switch (kind) {
       case "nll":
-        into[j] += p * (sum - g[j]) + Math.expm1(-x) * g[j];
+        into[j] += p * (j === top ? ofOthers : sum - g[j]) + Math.expm1(-x) * g[j];
         return;
       case "logOdds":
         g.forEach((gc, c) => {

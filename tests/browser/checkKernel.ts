@@ -65,30 +65,42 @@ export async function awaitKernel(
   return outcome;
 }
 
-function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValues): Results {
+/** A case as a kernel is given it. */
+export function inputOf(given: RowCase): WideInput {
   const { rows, classes } = given;
-  const compute = (): Results => {
-    const matrix = (data: Float32Array | null): tf.Tensor2D | null =>
-      data === null ? null : tf.tensor2d(data, [rows, classes]);
-    const input: WideInput = {
-      logits: matrix(given.logits),
-      teacher: matrix(given.teacher),
-      labels: given.labels === null ? null : tf.tensor1d(given.labels, "int32"),
-      targets: matrix(given.targets),
-      valid: given.valid === null ? null : { tensor: tf.tensor1d(given.valid, "bool"), invalid: null },
-      views: given.views.map((view) => ({
-        of: view.of,
-        scale: view.scaleOnDevice ? tf.scalar(view.scale) : view.scale,
-        cap: view.cap,
-        bias: typeof view.bias === "number" ? view.bias : tf.tensor1d(view.bias),
-        wanted: new Set<StatisticName>(view.wanted),
-        dots: view.dots.map(({ weights, table, times }) => ({
-          weights,
-          times,
-          table: table === null ? null : { tensor: tf.tensor1d(table), support: null },
-        })),
+  const matrix = (data: Float32Array | null): tf.Tensor2D | null =>
+    data === null ? null : tf.tensor2d(data, [rows, classes]);
+  const tables = new Map<Float32Array, tf.Tensor1D>();
+  const table = (data: Float32Array): tf.Tensor1D => {
+    const tensor = tables.get(data) ?? tf.tensor1d(data);
+    tables.set(data, tensor);
+    return tensor;
+  };
+  const logits = matrix(given.logits);
+  return {
+    logits,
+    // A loss may distil from the very logits that it is given.
+    teacher: given.teacher === given.logits ? logits : matrix(given.teacher),
+    labels: given.labels === null ? null : tf.tensor1d(given.labels, "int32"),
+    targets: matrix(given.targets),
+    valid: given.valid === null ? null : { tensor: tf.tensor1d(given.valid, "bool"), invalid: null },
+    views: given.views.map((view) => ({
+      of: view.of,
+      scale: view.scaleOnDevice ? tf.scalar(view.scale) : view.scale,
+      cap: view.cap,
+      bias: typeof view.bias === "number" ? view.bias : table(view.bias),
+      wanted: new Set<StatisticName>(view.wanted),
+      dots: view.dots.map((dot) => ({
+        ...dot,
+        table: dot.table === null ? null : { tensor: table(dot.table), support: supportOf(dot.table) },
       })),
-    };
+    })),
+  };
+}
+
+function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValues): Results {
+  const compute = (): Results => {
+    const input = inputOf(given);
     const statistics = kernel.forward(input);
     const g = given.views.map((view, v): RowCotangents | null => {
       const of = (name: string): tf.Tensor1D | null => {
@@ -103,6 +115,12 @@ function start(kernel: RowStatisticsKernel, given: RowCase, cotangents: RowValue
     return { values, gradient: kernel.backward(input, statistics, g) };
   };
   return tf.tidy(compute as unknown as () => tf.TensorContainer) as unknown as Results;
+}
+
+/** Where a table is not 0; null if it is so everywhere. */
+function supportOf(table: Float32Array): Int32Array | null {
+  const support = Int32Array.from(table.keys()).filter((j) => table[j] !== 0);
+  return support.length === table.length ? null : support;
 }
 
 function byName(statistics: RowStatistics, names: readonly string[]): Record<string, tf.Tensor> {
@@ -126,13 +144,14 @@ export function checkKernel(
   compare(runKernel(kernel, given, cotangents), given, cotangents, report, tolerance);
 }
 
-/** Measures an outcome. */
+/** Measures an outcome. Where the slope of a cap is hardly more than 0, it may have fewer digits if it is rounded. */
 export function compare(
   outcome: Outcome,
   given: RowCase,
   cotangents: RowValues,
   report: Report,
   tolerance: number,
+  slopes: "exact" | "rounded" = "rounded",
 ): void {
   const { rows, classes } = given;
   report.cases += 1;
@@ -170,15 +189,20 @@ export function compare(
         }
       }
       if (!isValid) return;
-      const { entries: parts, size } = expected.gradient((name) => cotangents[v][name]?.[row] ?? 0);
+      const { entries: parts, sizes } = expected.gradient((name) => cotangents[v][name]?.[row] ?? 0);
+      const largest = sizes.reduce((max, size) => Math.max(max, size), 0);
       for (let j = 0; j < classes; j++) {
         gradient[j] += parts[j];
-        units[j] += size;
+        units[j] += largest;
         // Where a cap leaves no slope at the likely entries, the largest are some of the unlikely, and all are small:
         // exp(−40), say, has the digits that 40 has in float32.
-        if (view.cap !== null && parts[j] !== 0) {
-          const saturation = (2 * view.scale * Math.abs(given.logits[row * classes + j])) / view.cap;
-          units[j] += 0.5 * Math.abs(parts[j]) * (Math.abs(expected.entries[j]) + saturation);
+        if (view.cap !== null && sizes[j] !== 0) {
+          const saturation =
+            slopes === "exact" ? 0 : (2 * view.scale * Math.abs(given.logits[row * classes + j])) / view.cap;
+          units[j] += 0.5 * sizes[j] * (Math.abs(expected.entries[j]) + saturation);
+        } else if (typeof view.bias !== "number" && sizes[j] !== 0) {
+          // The sum of a logit and a bias, relative to the row's highest, is a float32; so is their logsumexp.
+          units[j] += (2 ** -23 / tolerance) * sizes[j] * Math.abs(expected.entries[j]);
         }
       }
     });

@@ -3,12 +3,14 @@ import type { StatisticName } from "../../lib/kernels/rowStatistics.ts";
 
 // ------------------------------------------------------------------------------------------------------------ cases
 
-export interface DotCase {
-  /** 1, the soft targets, or the softmax of the view of this index. */
-  readonly weights: "ones" | "targets" | number;
-  readonly table: Float32Array | null;
-  readonly times: "logits" | "nothing";
-}
+export type DotCase =
+  | { readonly weights: "ones"; readonly table: Float32Array | null; readonly times: "logits" }
+  /** By the soft targets, or the softmax of the view of this index. */
+  | {
+      readonly weights: "targets" | number;
+      readonly table: Float32Array | null;
+      readonly times: "nll" | "nothing";
+    };
 
 export interface ViewCase {
   readonly of: "logits" | "teacher";
@@ -46,9 +48,14 @@ export function namesOf(view: ViewCase): string[] {
   return [...view.wanted, ...view.dots.map((_, i) => `dot ${i}`)];
 }
 
+/** Whether a view leaves out the label, and not the highest entry. */
+export function isLabelled({ labels }: RowCase, { wanted }: ViewCase): boolean {
+  return labels !== null && wanted.some((name) => "ntr".includes(name));
+}
+
 export function hasGradient(view: ViewCase, name: string): boolean {
   if (view.of === "teacher" || name === "m") return false;
-  return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times === "logits";
+  return !name.startsWith("dot") || view.dots[Number(name.slice(4))].times !== "nothing";
 }
 
 /** Random numbers that a seed fixes (mulberry32). */
@@ -120,6 +127,16 @@ function softmaxRows(rows: number, classes: number, random: () => number): Float
   return q;
 }
 
+function agree(targets: Float32Array, logits: Float32Array, row: number, classes: number, random: () => number): void {
+  const own = targets.subarray(row * classes, (row + 1) * classes);
+  const z = logits.subarray(row * classes, (row + 1) * classes);
+  const rest = [0, 1e-12, 1e-7, 1e-3][Math.floor(4 * random())];
+  const top = z.indexOf(z.reduce((a, b) => Math.max(a, b)));
+  own.forEach((q, j) => {
+    own[j] = j === top ? 1 - rest : rest * q;
+  });
+}
+
 function randomTable(classes: number, random: () => number): Float32Array | null {
   const signed = random() < 0.3;
   if (random() < 0.25) return null;
@@ -131,7 +148,12 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
   const chance = (probability: number): boolean => random() < probability;
   const one = <T>(choices: readonly T[]): T => choices[Math.floor(choices.length * random())];
   const labels = chance(0.75) ? Int32Array.from({ length: rows }, () => Math.floor(classes * random())) : null;
+  const logits = randomLogits(rows, classes, random);
   const targets = chance(0.4) ? softmaxRows(rows, classes, random) : null;
+  // Rows of targets that agree with the highest entry, all but entirely or entirely.
+  if (targets !== null) {
+    for (let row = 0; row < rows; row++) if (chance(0.3)) agree(targets, logits, row, classes, random);
+  }
   const hasTeacher = chance(0.4);
   const count = 1 + Math.floor(2.4 * random());
   const weights = ["ones", ...(targets === null ? [] : ["targets"]), ...(hasTeacher ? [count] : [])] as (
@@ -155,15 +177,16 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
         ? []
         : Array.from({ length: Math.floor(5 * random()) }, (): DotCase => {
             const weighting = one(weights);
-            const times = weighting !== "ones" && chance(0.3) ? "nothing" : "logits";
-            return { weights: weighting, table: randomTable(classes, random), times };
+            const table = randomTable(classes, random);
+            if (weighting === "ones") return { weights: weighting, table, times: "logits" };
+            return { weights: weighting, table, times: chance(0.3) ? "nothing" : "nll" };
           }),
   });
   const own = Array.from({ length: count }, () => view("logits"));
   return {
     rows,
     classes,
-    logits: randomLogits(rows, classes, random),
+    logits,
     teacher: hasTeacher ? filled(rows * classes, () => 3 * normal(random)) : null,
     labels,
     targets,
@@ -188,7 +211,11 @@ interface Entries {
   /** z'_j. */
   readonly z: Float64Array;
   readonly m: number;
+  /** Where m is. */
+  readonly h: number;
   readonly p: Float64Array;
+  /** 1 − p_h. */
+  readonly others: number;
   readonly s: number;
   readonly e: number;
   readonly isBad: boolean;
@@ -205,12 +232,14 @@ function entriesOf(given: RowCase, row: number, { of, scale, cap, bias }: ViewCa
     return (typeof bias === "number" ? bias : bias[j]) + scaled;
   });
   const m = z.reduce((highest, x) => Math.max(highest, x), Number.NEGATIVE_INFINITY);
-  const exponentials = z.map((x) => Math.exp(x - m));
-  const total = exponentials.reduce((sum, x) => sum + x, 0);
-  const p = exponentials.map((x) => x / total);
-  const e = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (z[j] - m)), 0);
+  const h = z.indexOf(m);
+  // Without the highest entry among the others, log(1 + others) keeps the digits of a small s.
+  const rest = logOthers(z, h);
+  const s = Math.log1p(Math.exp(rest - m));
+  const p = z.map((x) => Math.exp(x - m - s));
+  const e = p.reduce((sum, x, j) => (x === 0 ? sum : sum + x * (s - (z[j] - m))), 0);
   const isBad = z.some((x) => Number.isNaN(x) || x === Number.POSITIVE_INFINITY) || m === Number.NEGATIVE_INFINITY;
-  return { z, m, p, s: Math.log(total), e, isBad };
+  return { z, m, h, p, others: 1 / (1 + Math.exp(m - rest)), s, e, isBad };
 }
 
 /** log Σ_{j≠y} exp(z_j), with its digits wherever the entries lie. */
@@ -220,10 +249,13 @@ function logOthers(z: Float64Array, y: number): number {
   return highest + Math.log(z.reduce((sum, x, j) => (j === y ? sum : sum + Math.exp(x - highest)), 0));
 }
 
+/** Probabilities below it are 0 in float32, so that even −∞ adds nothing there. */
+const lowestNormal = 1.2e-38;
+
 export interface RowGradient {
   readonly entries: Float64Array;
-  /** The largest of what is added up for an entry: cotangents of opposite signs cancel. */
-  readonly size: number;
+  /** The size of what is added up for each entry: cotangents of opposite signs cancel. */
+  readonly sizes: Float64Array;
 }
 
 export interface RowExpectation {
@@ -237,21 +269,19 @@ export interface RowExpectation {
 
 export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExpectation {
   const { classes } = given;
-  const { z, m, s, e, isBad } = entriesOf(given, row, view);
+  const { z, m, h, p, others: othersOfHighest, s, e, isBad } = entriesOf(given, row, view);
   const source = rowOf((view.of === "logits" ? given.logits : given.teacher) as Float32Array, row, classes);
   const slopes = source.map((x) => {
     if (view.cap === null) return view.scale;
     const h = Math.exp((-2 * view.scale * Math.abs(x)) / view.cap);
     return (view.scale * 4 * h) / (1 + h) ** 2;
   });
-  const y = given.labels === null ? z.indexOf(m) : given.labels[row];
+  const y = isLabelled(given, view) ? (given.labels as Int32Array)[row] : h;
   const t = z[y] - m;
   const rest = logOthers(z, y);
   const u = rest - z[y];
   const n = Math.max(u, 0) + Math.log1p(Math.exp(-Math.abs(u)));
-  // Without the highest entry among the others, log(1 + others) keeps the digits of a small s.
-  const precise = t === 0 ? Math.log1p(Math.exp(rest - m)) : s;
-  const values: Record<string, number> = { m, s: precise, n, t, r: rest - m, e };
+  const values: Record<string, number> = { m, s, n, t, r: rest - m, e };
   const sizes: Record<string, number> = {};
   const targets = given.targets === null ? null : rowOf(given.targets, row, classes);
   const weights = view.dots.map(({ weights: weighting, table }) => {
@@ -260,26 +290,41 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         ? null
         : weighting === "targets"
           ? (targets as Float64Array)
-          : entriesOf(given, row, given.views[weighting]).p;
+          : entriesOf(given, row, given.views[weighting]).p.map((p) => (p < lowestNormal ? 0 : p));
     return z.map((_, j) => (q === null ? 1 : q[j]) * (table === null ? 1 : table[j]));
   });
   view.dots.forEach(({ times }, i) => {
-    const terms = weights[i].map((w, j) => (times === "nothing" ? w : w === 0 ? 0 : w * (z[j] - m)));
+    const factors = { nothing: () => 1, logits: (j: number) => z[j] - m, nll: (j: number) => s - (z[j] - m) };
+    const terms = weights[i].map((w, j) => (w === 0 ? 0 : w * factors[times](j)));
     values[`dot ${i}`] = terms.reduce((sum, term) => sum + term, 0);
     sizes[`dot ${i}`] = terms.reduce((sum, term) => sum + Math.abs(term), 0);
   });
   if (isBad) for (const name of Object.keys(values)) values[name] = Number.NaN;
 
+  const weightOfOthers = weights.map((w) => w.reduce((total, x, k) => (k === h ? total : total + x), 0));
+  const throughDot = (i: number, j: number): readonly number[] => {
+    const w = weights[i];
+    if (view.dots[i].times === "logits") return [w[j]];
+    const sum = weightOfOthers[i] + w[h];
+    // Only where h has most of p are the terms of the other form larger than what comes of them.
+    return j === h && p[h] > 0.5 ? [weightOfOthers[i], -sum * othersOfHighest] : [sum * p[j], -w[j]];
+  };
+  const sizeAtHighest = (g: (name: string) => number): number =>
+    view.dots.reduce(
+      (total, { times }, i) => (times === "nll" ? total + Math.abs(g(`dot ${i}`) * weights[i][h]) : total),
+      Math.abs(g("e")),
+    );
+
   const gradient = (cotangent: (name: string) => number): RowGradient => {
     const names = namesOf(view).filter((name) => hasGradient(view, name));
     const g = (name: string): number => (names.includes(name) ? cotangent(name) : 0);
-    const zero = { entries: new Float64Array(classes), size: 0 };
+    const zero = { entries: new Float64Array(classes), sizes: new Float64Array(classes) };
     if (names.every((name) => cotangent(name) === 0)) return zero;
     if (isBad || names.some((name) => Number.isNaN(cotangent(name)))) {
       return { ...zero, entries: zero.entries.fill(Number.NaN) };
     }
     const others = 1 / (1 + Math.exp(-u));
-    let size = 0;
+    const sizes = new Float64Array(classes);
     const changes = z.map((entry, j) => {
       // p_j / (1 − p_y)
       const among = j === y || rest === Number.NEGATIVE_INFINITY ? 0 : Math.exp(entry - rest);
@@ -289,13 +334,16 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
         g("n") * (j === y ? -others : probability),
         g("t") * (j === y ? 1 : 0),
         g("r") * among,
-        probability > 0 ? g("e") * probability * (1 + (entry - m) - e) : 0,
-        ...weights.map((w, i) => (g(`dot ${i}`) === 0 ? 0 : g(`dot ${i}`) * w[j])),
+        probability > 0 ? g("e") * probability * (s - (entry - m)) : 0,
+        -g("e") * probability * e,
+        ...weights.flatMap((_, i) => (g(`dot ${i}`) === 0 ? [] : throughDot(i, j).map((part) => g(`dot ${i}`) * part))),
       ];
-      size = Math.max(size, slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0));
+      sizes[j] = slopes[j] * parts.reduce((sum, part) => sum + Math.abs(part), 0);
+      // Where a label is left out that is not the highest entry, the digits of 1 − p are lost there.
+      if (y !== h && j === h) sizes[j] = Math.max(sizes[j], slopes[j] * p[j] * sizeAtHighest(g));
       return slopes[j] * parts.reduce((sum, part) => sum + part, 0);
     });
-    return { entries: changes, size };
+    return { entries: changes, sizes };
   };
   return { values, sizes, entries: z.map((entry) => entry - m), gradient };
 }

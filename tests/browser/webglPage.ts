@@ -19,7 +19,8 @@ import {
 import { cases } from "../support/arbitraries.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
-import { checkKernel, newReport, type Report } from "./checkKernel.ts";
+import { checkKernel, newReport, type Report, runKernel } from "./checkKernel.ts";
+import { confidentCases, gaps, gradientFault } from "./confidentRows.ts";
 import {
   type DotCase,
   everyKindOfRow,
@@ -71,6 +72,52 @@ export async function everyKind({ tolerance }: { tolerance: number }): Promise<R
   return report;
 }
 
+/** What is wrong with the gradients of confident rows. Of the cases some will do: a browser is slow to compile their programs. */
+export async function confidentGradients({ tolerance }: { tolerance: number }): Promise<readonly string[]> {
+  await tf.setBackend("webgl");
+  const faults: string[] = [];
+  for (const classes of [3, 600]) {
+    for (const gap of gaps) {
+      for (const confident of confidentCases(classes, gap)) {
+        const { views } = confident.given;
+        // A cap rounds the entries as the random cases allow, which is more than this allows.
+        if (views.some(({ cap }) => cap !== null)) continue;
+        const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
+        // A scale rounds the gap, whose exponential the probabilities of the others are multiples of.
+        const isPlain = views.every(({ scale }) => scale === 1);
+        const fault = gradientFault(confident, outcome, isPlain ? tolerance : 2 * tolerance);
+        if (fault !== null) faults.push(fault);
+      }
+    }
+  }
+  return faults;
+}
+
+/** Weights of entries without probability, however small: a cross entropy is ∞ or −∞ by their sign; 0 adds nothing. */
+export async function impossibleEntries({ tolerance }: { tolerance: number }): Promise<Report> {
+  await tf.setBackend("webgl");
+  const report = newReport();
+  const weights = [0.4, 1e-6, 1e-20, 1e-37, 0, -1e-20];
+  const [rows, classes] = [weights.length, 7];
+  const logits = filled(rows * classes, (i) => (i % classes === 3 ? Number.NEGATIVE_INFINITY : Math.sin(i)));
+  const targets = filled(rows * classes, (i) => (i % classes === 3 ? weights[Math.floor(i / classes)] : 0.1));
+  const table = filled(classes, (j) => j - 2);
+  const dots: readonly DotCase[] = [
+    { weights: "targets", table: null, times: "nll" },
+    { weights: "targets", table, times: "nll" },
+    { weights: "targets", table, times: "nothing" },
+    { weights: "ones", table, times: "logits" },
+    { weights: "ones", table: table.map((u) => -u), times: "logits" },
+  ];
+  for (const labels of [null, Int32Array.from({ length: rows }, (_, row) => row)]) {
+    const wanted = labels === null ? (["s"] as const) : (["n"] as const);
+    const views = [{ ...plainView, wanted, dots }];
+    const given = { rows, classes, logits, labels, targets, valid: null, teacher: null, views };
+    checkKernel(webglRowStatistics, given, randomCotangents(given, randomNumbers(4)), report, tolerance);
+  }
+  return report;
+}
+
 export async function largeVocabularies({ tolerance }: { tolerance: number }): Promise<Report> {
   await tf.setBackend("webgl");
   const report = newReport();
@@ -106,11 +153,11 @@ export async function shapes({ tolerance }: { tolerance: number }): Promise<Repo
   const view = (i: number): ViewCase => ({
     ...{ of: "logits", scale: 0.5 + i, scaleOnDevice: true, cap: null, bias: filled(classes, () => normal(random)) },
     wanted: statistics,
-    dots: Array.from({ length: 6 }, (_, k) => ({
-      weights: (["ones", "targets", 3] as const)[k % 3],
-      table: filled(classes, () => normal(random)),
-      times: "logits",
-    })),
+    dots: Array.from({ length: 6 }, (_, k): DotCase => {
+      const table = filled(classes, () => normal(random));
+      if (k % 3 === 0) return { weights: "ones", table, times: "logits" };
+      return { weights: k % 3 === 1 ? "targets" : 3, table, times: "nll" };
+    }),
   });
   const given: RowCase = {
     ...{ rows, classes, logits: matrix(), teacher: matrix(), targets: matrix() },

@@ -6,6 +6,7 @@ import { hasSubgroups } from "../../lib/kernels/webgpu/program.ts";
 import { webgpuKernel } from "../../lib/kernels/webgpu/rowStatistics.ts";
 import { compile, crossEntropy, evaluate, evaluateGradient, explain, mean, pipe, useBackend } from "../../mod.ts";
 import { awaitKernel, compare, newReport, type Report } from "./checkKernel.ts";
+import { confidentCases, gaps, gradientFault } from "./confidentRows.ts";
 import {
   everyKindOfRow,
   filled,
@@ -87,6 +88,20 @@ export async function largeVocabulary(variant: Variant): Promise<Report> {
   const given = { ...vocabularyRows(50_257, random), views: [{ ...plainView, wanted: statistics }] };
   await check(kernelOf(variant), given, random, report);
   return report;
+}
+
+/** What is wrong with the gradients of confident rows. Of the cases some will do: a browser is slow to compile their programs. */
+export async function confidentGradients(variant: Variant & { classes: number }): Promise<readonly string[]> {
+  await startOnce();
+  const faults: string[] = [];
+  for (const gap of gaps) {
+    for (const confident of confidentCases(variant.classes, gap).filter((_, i) => i % 4 === 0)) {
+      const outcome = await awaitKernel(kernelOf(variant), confident.given, confident.cotangents);
+      const fault = gradientFault(confident, outcome, 2e-6);
+      if (fault !== null) faults.push(fault);
+    }
+  }
+  return faults;
 }
 
 /** Cross entropy as it is compiled, against the reference: the errors of the loss and of its gradient. */

@@ -7,6 +7,7 @@ import {
   addK,
   at,
   type Batch,
+  balancedSoftmax,
   classBalanced,
   classWeights,
   clip,
@@ -18,6 +19,7 @@ import {
   cosine,
   countTokens,
   crossEntropy,
+  dft,
   evaluate,
   explain,
   exponential,
@@ -26,12 +28,17 @@ import {
   focal,
   freqWeights,
   fromCounts,
+  generalisedCrossEntropy,
   ignoreIndex,
   join,
+  klDivergence,
   LossError,
   labelSmoothing,
+  ldam,
   linear,
   mean,
+  mile,
+  mixCE,
   normalise,
   override,
   perToken,
@@ -43,6 +50,8 @@ import {
   ramp,
   scale,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
   useBackend,
   warmupCosine,
   weightedMean,
@@ -89,6 +98,51 @@ const forms: Readonly<Record<string, readonly [AnyLoss, number]>> = {
     3 * (1 - p[0]) * nll[0] + 2 * (1 - p[1]) * nll[1],
   ],
   "labelSmoothing(e)": [pipe(crossEntropy, labelSmoothing(0.1)), total((i) => 0.9 * nll[i] + 0.1 * smooth[i])],
+  'labelSmoothing(e, { form: "t5x" })': [
+    pipe(crossEntropy, labelSmoothing(0.1, { form: "t5x" })),
+    total((i) => 0.9 * nll[i] + 0.05 * (3 * smooth[i] - nll[i]) + 0.9 * Math.log(0.9) + 0.1 * Math.log(0.05)),
+  ],
+  klDivergence: [klDivergence, weighted(1, 1)],
+  "generalisedCrossEntropy()": [generalisedCrossEntropy(), total((i) => (1 - p[i] ** 0.7) / 0.7)],
+  "generalisedCrossEntropy({ q })": [generalisedCrossEntropy({ q: 0.5 }), total((i) => 2 * (1 - p[i] ** 0.5))],
+  "symmetricCrossEntropy({ alpha, beta })": [
+    symmetricCrossEntropy({ alpha: 6, beta: 0.1 }),
+    total((i) => 6 * nll[i] + 0.4 * (1 - p[i])),
+  ],
+  "symmetricCrossEntropy({ alpha, beta, A })": [
+    symmetricCrossEntropy({ alpha: 6, beta: 0.1, A: -1 }),
+    total((i) => 6 * nll[i] + 0.1 * (1 - p[i])),
+  ],
+  "mixCE(e)": [pipe(crossEntropy, mixCE(0.25)), total((i) => (0.25 + 0.75 * p[i]) * nll[i])],
+  dft: [pipe(crossEntropy, dft), total((i) => p[i] * nll[i])],
+  "mile()": [pipe(crossEntropy, mile()), total((i) => (2 * (1 + entropy[i]) * nll[i]) / (2 + entropy[0] + entropy[1]))],
+  "mile({ gamma })": [
+    pipe(crossEntropy, mile({ gamma: 2 })),
+    total((i) => (2 * (1 + entropy[i]) ** 2 * nll[i]) / ((1 + entropy[0]) ** 2 + (1 + entropy[1]) ** 2)),
+  ],
+  // Where the loss is 2 e lambda above tau, W is 1.
+  "superLoss({ tau })": [pipe(crossEntropy, superLoss({ tau: nll[1] - 2 * Math.E }), ignoreIndex(0)), 2 + 1],
+  "superLoss({ lambda, tau })": [
+    pipe(crossEntropy, superLoss({ lambda: 0.5, tau: nll[1] - Math.E }), ignoreIndex(0)),
+    1 + 0.5,
+  ],
+  'superLoss({ tau: "batchMean" })': [pipe(crossEntropy, superLoss({ tau: "batchMean" }), ignoreIndex(0)), 0],
+  "ldam({ counts })": [
+    ldam({ counts: frequencies }),
+    total((i) => {
+      const [m, y] = [[0.5 * 9 ** -0.25, 0, 0.5][batch.labels[i]], batch.labels[i]];
+      const others = batch.logits[i].map((x, c) => (c === y ? 0 : Math.exp(30 * (x - batch.logits[i][y] + m))));
+      return Math.log1p(others.reduce((a, b) => a + b, 0));
+    }),
+  ],
+  "ldam({ counts, maxMargin, scale })": [ldam({ counts: [9, 4, 1], maxMargin: 0, scale: 1 }), weighted(1, 1)],
+  "balancedSoftmax(frequencies)": [
+    pipe(crossEntropy, balancedSoftmax(frequencies)),
+    total((i) => {
+      const scores = batch.logits[i].map((x, c) => [9, 4, 1][c] * Math.exp(x));
+      return -Math.log(scores[batch.labels[i]] / scores.reduce((a, b) => a + b, 0));
+    }),
+  ],
   "zLoss(c)": [pipe(crossEntropy, zLoss(0.1)), total((i) => nll[i] + 0.1 * logsumexp[i] ** 2)],
   "confidencePenalty(beta)": [pipe(crossEntropy, confidencePenalty(0.1)), total((i) => nll[i] - 0.1 * entropy[i])],
   "poly(e)": [pipe(crossEntropy, poly(2)), total((i) => nll[i] + 2 * (1 - p[i]))],

@@ -9,6 +9,8 @@ import {
   crossEntropy,
   evaluate,
   focal,
+  generalisedCrossEntropy,
+  klDivergence,
   LossError,
   labelSmoothing,
   mean,
@@ -16,6 +18,7 @@ import {
   pipe,
   softcap,
   sum,
+  superLoss,
   zLoss,
 } from "lossmith";
 import { backends, startBackend } from "../support/backends.ts";
@@ -41,6 +44,8 @@ const losses: Readonly<Record<string, AnyLoss>> = {
     zLoss(0.1),
     sum,
   ),
+  "a loss that is not linear in nll": pipe(generalisedCrossEntropy({ q: 0.5 }), sum),
+  "a function of the row's own loss": pipe(crossEntropy, classWeights([1, 2, 3]), superLoss({ lambda: 2 }), mean),
   "one number a token": pipe(crossEntropy, classWeights([1, 2, 3]), labelSmoothing(0.1), perToken),
 };
 
@@ -116,6 +121,32 @@ for (const backend of backends) {
         tf.dispose([z, q, gradient]);
       });
     }
+
+    test("the gradient for the labels of a divergence agrees with finite differences", async () => {
+      const positive = [
+        [0.2, 0.5, 0.3],
+        [0.9, 0.5, 0.1],
+      ];
+      const divergences: readonly AnyLoss[] = [
+        pipe(klDivergence, classWeights([1, 2, 3]), perToken),
+        pipe(klDivergence, focal({ gamma: 2 }), sum),
+        pipe(klDivergence, superLoss({ lambda: 2, tau: 0.1 }), mean),
+      ];
+      for (const loss of divergences) {
+        const compiled = compile(loss);
+        const [z, q] = [tf.tensor2d(logits), tf.tensor2d(positive)];
+        const gradient = tf.grad((x: tf.Tensor) => tf.sum(compiled({ logits: z, labels: x })))(q);
+        const at = (row: number, c: number, h: number): number => {
+          const moved = positive.map((all, i) => all.map((x, k) => (i === row && k === c ? x + h : x)));
+          return flat(evaluate(loss as never, { logits, labels: moved })).reduce((a, b) => a + b, 0);
+        };
+        const expected = positive.flatMap((all, row) =>
+          all.map((_, c) => (at(row, c, 1e-6) - at(row, c, -1e-6)) / 2e-6),
+        );
+        expectClose([...(await gradient.data())], expected, 1e-5);
+        tf.dispose([z, q, gradient]);
+      }
+    });
 
     test("a student and a teacher both get their gradients", async () => {
       const loss = compile(pipe(crossEntropy, sum));

@@ -36,6 +36,14 @@ const tolerance = 2e-6;
     expectRight(await page.run("everyKind", { tolerance }), 39);
   }, 100_000);
 
+  test("the gradients of entropy and cross entropy keep their digits for confident rows", async () => {
+    expect(await page.run("confidentGradients", { tolerance })).toEqual([]);
+  }, 100_000);
+
+  test("any weight of an entry without probability makes a cross entropy infinite", async () => {
+    expectRight(await page.run("impossibleEntries", { tolerance }), 2);
+  }, 100_000);
+
   test("large vocabularies", async () => {
     expectRight(await page.run("largeVocabularies", { tolerance }), 6);
   }, 100_000);

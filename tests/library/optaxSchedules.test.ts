@@ -20,19 +20,7 @@ import {
   sum,
   warmupCosine,
 } from "lossmith";
-
-const within = (min: number, max: number): fc.Arbitrary<number> => fc.double({ min, max, noNaN: true });
-const steps = fc.integer({ min: 1, max: 100 });
-const times = fc.integer({ min: 0, max: 300 });
-
-/** Equal up to 1e-12 of `size`. */
-function expectNear(actual: number, expected: number, size = 1): void {
-  expect(Math.abs(actual - expected)).toBeLessThanOrEqual(1e-12 * size);
-}
-
-function expectValues(schedule: Schedule, values: Readonly<Record<number, number>>): void {
-  for (const [t, value] of Object.entries(values)) expectNear(at(schedule, Number(t)), value, Math.abs(value));
-}
+import { expectNear, expectValues, steps, times, within } from "../support/schedules.ts";
 
 describe("polynomial", () => {
   test("golden: optax's 1 → 0.01, power 2, 100 steps from 5", () => {

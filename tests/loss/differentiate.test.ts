@@ -34,7 +34,7 @@ const { expression } = fc.letrec<{ expression: Named }>((tie) => {
       pair.map(([a, b]) => e.max(a, b)),
       pair.map(([a, b]) => e.select(x, y, a, b)),
       fc
-        .tuple(fc.constantFrom<e.UnaryOperator>("exp", "log1p", "softplus", "cos", "sin"), bounded)
+        .tuple(fc.constantFrom<e.UnaryOperator>("exp", "expm1", "log1p", "softplus", "cos", "sin"), bounded)
         .map(([o, a]) => e.unary(o, a)),
       bounded.map((a) => e.unary("log", e.add(e.constant(0.1), a))),
       inner.map((a) => e.unary("floor", a)),

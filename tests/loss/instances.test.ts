@@ -14,6 +14,7 @@ import {
   evaluate,
   exponential,
   exponentialDecay,
+  face,
   freqWeights,
   fromCounts,
   ignoreIndex,
@@ -46,6 +47,7 @@ import {
 import { law } from "../../lib/loss/combinator.ts";
 import { evaluateField } from "../../lib/loss/field.ts";
 import { compositions } from "../support/arbitraries.ts";
+import { weightLaws } from "../support/weightLaws.ts";
 
 const classes = 4;
 
@@ -79,6 +81,8 @@ const laws: fc.Arbitrary<LawCombinator> = fc.oneof(
   tenths(0, 1).map(ramp),
   tenths(0, 0.9).map(classBalanced),
   fc.constantFrom<"tokenMean" | "typeMean" | "max">("tokenMean", "typeMean", "max").map(normalise),
+  // FACE weighs by 0, and has no weights where all counts are equal.
+  fc.constantFrom(...Object.values(weightLaws).flatMap(({ law }) => (law === face ? [] : [law]))),
   fc.constant(lawMonoid.empty),
 );
 

@@ -14,6 +14,8 @@ import {
   pipe,
   powerLaw,
   ramp,
+  tlat,
+  zipfMandelbrot,
 } from "../../mod.ts";
 
 const schedule = linear({ init: 0, end: 1, steps: 10 });
@@ -26,6 +28,8 @@ const laws = {
   max: normalise("max"),
   override: override({ 1: 3, 4: schedule }),
   ramp: ramp(schedule),
+  ranks: zipfMandelbrot({ s: schedule, q: 1 }),
+  median: tlat("k2", { t: schedule }),
 };
 
 function fieldOf(counts: readonly number[], names: readonly (keyof typeof laws)[]): Field {

@@ -24,6 +24,7 @@ import {
 } from "lossmith";
 import { emptyLoss } from "../../lib/loss/loss.ts";
 import { batches, type Change, compositions, type RandomBatch } from "../support/arbitraries.ts";
+import { weightLaws } from "../support/weightLaws.ts";
 
 const classes = 5;
 const some = compositions(classes, 0).map(({ loss }) => loss);
@@ -34,10 +35,11 @@ const fieldAndLaws: fc.Arbitrary<Change> = fc
     counts: fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: classes, maxLength: classes }),
     alpha: fc.integer({ min: 0, max: 6 }).map((n) => n / 4),
     share: fc.integer({ min: 0, max: 4 }).map((n) => n / 4),
+    law: fc.option(fc.constantFrom(...Object.values(weightLaws).map(({ law }) => law))),
   })
   .map(
-    ({ counts, alpha, share }) =>
-      compose(ramp(share), powerLaw(alpha), freqWeights(fromCounts(counts))) as unknown as Change,
+    ({ counts, alpha, share, law }) =>
+      compose(ramp(share), law ?? powerLaw(alpha), freqWeights(fromCounts(counts))) as unknown as Change,
   );
 const factors = fc.integer({ min: 1, max: 30 }).map((n) => n / 10);
 const as = (change: unknown): Change => change as Change;

@@ -4,27 +4,33 @@ import fc from "fast-check";
 import {
   type AnyLoss,
   add,
+  balancedSoftmax,
   classBalanced,
   classWeights,
   clip,
   compile,
   confidencePenalty,
   crossEntropy,
+  dft,
   evaluate,
   exponentialDecay,
   focal,
   freqWeights,
   fromCounts,
+  generalisedCrossEntropy,
   ignoreIndex,
   type Keep,
   type Loss,
   LossError,
   labelSmoothing,
+  ldam,
   linear,
   logitAdjustment,
   lossEq,
   lossMonoid,
   mean,
+  mile,
+  mixCE,
   normalise,
   override,
   type PlainBatch,
@@ -36,6 +42,8 @@ import {
   scale,
   softcap,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
   temperature,
   weightedMean,
   zLoss,
@@ -101,8 +109,8 @@ describe("a loss is linear in its targets", () => {
     fc.assert(
       fc.property(compositions(classes), logits, targets, fc.nat({ max: 20 }), ({ loss, steps }, row, q, step) =>
         whereDefined(() => {
-          // A function of a sum over rows is as linear as the function.
-          if (/overSequence|batchMean/.test(steps.join())) return;
+          // A function of a sum over rows, or of the whole row, is as linear as the function.
+          if (/overSequence|batchMean|mile|superLoss|klDivergence/.test(steps.join())) return;
           const given = { logits: [row], inputs: { x: [1.3] }, step };
           for (const term of loss.terms) {
             if (term.targets !== "labels") continue;
@@ -280,6 +288,12 @@ describe("a weighted loss is a pair of a field and a function of it", () => {
     temperature: temperature(2),
     softcap: softcap(3),
     logitAdjustment: logitAdjustment(fromCounts([1, 2, 3, 4])),
+    balancedSoftmax: balancedSoftmax(fromCounts([1, 2, 3, 4])),
+    mixCE: mixCE(0.3),
+    dft,
+    mile: mile(),
+    superLoss: superLoss({ lambda: 2 }),
+    "labelSmoothing as in t5x": labelSmoothing(0.2, { form: "t5x" }),
     "add of an unweighted loss": add(pipe(crossEntropy, sum)),
     "add of a weighted loss": add(pipe(crossEntropy, classWeights([5, 6, 7, 8]), mean)),
   };
@@ -420,6 +434,16 @@ describe("numbers may be schedules", () => {
     "labelSmoothing(e)": (x) => pipe(crossEntropy, labelSmoothing(x)),
     "focal({ gamma })": (x) => pipe(crossEntropy, focal({ gamma: x })),
     "focal({ alpha })": (x) => pipe(crossEntropy, focal({ gamma: 1, alpha: x })),
+    "labelSmoothing(e) as in t5x": (x) => pipe(crossEntropy, labelSmoothing(x, { form: "t5x" })),
+    "generalisedCrossEntropy({ q })": (x) => generalisedCrossEntropy({ q: x }),
+    "symmetricCrossEntropy({ alpha })": (x) => symmetricCrossEntropy({ alpha: x, beta: 1 }),
+    "symmetricCrossEntropy({ beta })": (x) => symmetricCrossEntropy({ alpha: 1, beta: x }),
+    "mixCE(e)": (x) => pipe(crossEntropy, mixCE(x)),
+    "mile({ gamma })": (x) => pipe(crossEntropy, mile({ gamma: x })),
+    "superLoss({ lambda })": (x) => pipe(crossEntropy, superLoss({ lambda: x, tau: 0.1 })),
+    "superLoss({ tau })": (x) => pipe(crossEntropy, superLoss({ tau: x })),
+    "ldam({ maxMargin })": (x) => ldam({ counts: [9, 4, 2, 1], maxMargin: x, scale: 2 }),
+    "ldam({ scale })": (x) => ldam({ counts: [9, 4, 2, 1], scale: x }),
     "poly(e)": (x) => pipe(crossEntropy, poly(x)),
     "zLoss(c)": (x) => pipe(crossEntropy, zLoss(x)),
     "confidencePenalty(beta)": (x) => pipe(crossEntropy, confidencePenalty(x)),

@@ -76,6 +76,7 @@ const valid = ignoreIndex(-1);
 const each = evaluate(pipe(crossEntropy, valid, perToken), batch) as number[][];
 
 const length = overSequence(constant(1));
+const { overTargets } = language;
 const losses: Readonly<Record<string, AnyLoss>> = {
   "an input": pipe(lossOf(subtract(nll, input("reference"))), valid),
   "a position": pipe(
@@ -88,6 +89,12 @@ const losses: Readonly<Record<string, AnyLoss>> = {
     crossEntropy,
     modulate("relative", (loss) => divide(loss, batchMean(loss))),
     modulate("squared", (loss) => multiply(loss, loss)),
+    valid,
+  ),
+  "a function of the row's own loss": pipe(
+    crossEntropy,
+    labelSmoothing(0.2),
+    modulate("squared", (loss) => multiply(overTargets(loss), unary("log1p", overTargets(loss)))),
     valid,
   ),
   "an aggregate of an aggregate, detached in part": pipe(
@@ -273,6 +280,16 @@ describe("Lambert's W", () => {
         expect(Math.abs(unaryNumber.lambertW(x) - w)).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(w)));
       }),
     );
+    const published = [
+      [-1 / Math.E, -1],
+      [-0.34, -0.654],
+      [-0.2, -0.259],
+      [0, 0],
+      [0.12, 0.108],
+      [Math.E, 1],
+      [5, 1.327],
+    ];
+    for (const [x, w] of published) expect(Math.abs(unaryNumber.lambertW(x) - w)).toBeLessThan(5e-4);
     expect(unaryNumber.lambertW(-1)).toBeNaN();
     expect(unaryNumber.lambertW(-1 / Math.E)).toBeCloseTo(-1, 6);
     expect(unaryNumber.lambertW(1)).toBeCloseTo(0.5671432904097838, 15);
@@ -289,6 +306,39 @@ describe("Lambert's W", () => {
         expect(Math.abs(w - exact)).toBeLessThan(2e-6 * Math.max(1, Math.abs(exact)) * (xs[i] < -0.35 ? 10 : 1));
       });
     });
+  });
+});
+
+describe("expm1", () => {
+  const xs = [-90, -3, -0.6, -0.5, -0.49, -0.1, -1e-3, -1e-7, -1e-20, 0, 1e-20, 1e-7, 1e-3, 0.1, 0.49, 0.5, 0.6, 3, 80];
+
+  test("keeps the digits of small numbers in numbers, in loops and in tensors", async () => {
+    const loss = pipe(lossOf(unary("expm1", input("x"))), perToken);
+    const rows = { logits: xs.map(() => [0, 0]), labels: xs.map(() => 0), inputs: { x: xs } };
+    expect(flat(evaluate(loss, rows))).toEqual(xs.map(Math.expm1));
+    const expectExact = async (): Promise<void> => {
+      const { value } = await runCompiled(loss, rows, [xs.length, 2]);
+      value.forEach((y, i) => {
+        const exact = Math.expm1(Math.fround(xs[i]));
+        expect(Math.abs(y - exact)).toBeLessThanOrEqual(4e-7 * Math.abs(exact));
+      });
+    };
+    for (const backend of backends) {
+      await startBackend(backend)();
+      await expectExact();
+    }
+    await behindGlass(expectExact);
+  });
+
+  test("of NaN and of infinities is that of float64", async () => {
+    const edges = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const loss = pipe(lossOf(unary("expm1", input("x"))), perToken);
+    const rows = { logits: edges.map(() => [0, 0]), labels: edges.map(() => 0), inputs: { x: edges } };
+    const inTensors = async (): Promise<void> => {
+      expect((await runCompiled(loss, rows, [3, 2])).value).toEqual(edges.map(Math.expm1));
+    };
+    await inTensors();
+    await behindGlass(inTensors);
   });
 });
 

@@ -1,9 +1,13 @@
-"""Answers a JSON list of cross entropy and divergence cases with PyTorch's values and gradients, in float64."""
+"""Answers a JSON list of cases with PyTorch's values and gradients, in float64: its own losses, and others as their authors form them."""
 
 import json
+import math
 import sys
 
 import torch
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, softmax
+
+torch.set_default_dtype(torch.float64)
 
 
 def divergence(case):
@@ -11,13 +15,97 @@ def divergence(case):
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
     t = case["temperature"]
     teacher = torch.tensor(case["teacher"], dtype=torch.float64)
-    log_p = torch.log_softmax(logits / t, dim=-1)
-    value = t * t * torch.nn.functional.kl_div(log_p, torch.softmax(teacher / t, dim=-1), reduction="sum")
+    log_p = log_softmax(logits / t, dim=-1)
+    value = t * t * kl_div(log_p, softmax(teacher / t, dim=-1), reduction="sum")
     value.backward()
     return {"value": [value.item()], "gradient": logits.grad.flatten().tolist(), "labelsGradient": None}
 
 
+def lambert_w(x):
+    """The principal branch, by bisection."""
+    low, high = torch.full_like(x, -1.0), torch.full_like(x, 60.0)
+    for _ in range(200):
+        middle = (low + high) / 2
+        below = middle * torch.exp(middle) < x
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return (low + high) / 2
+
+
+def gce(z, y, q):
+    return (1 - softmax(z, -1).gather(1, y[:, None]).squeeze(1) ** q) / q
+
+
+def sce(z, y, alpha, beta, A):
+    log_of_labels = torch.where(one_hot(y, z.shape[1]).bool(), 0.0, A)
+    return alpha * cross_entropy(z, y, reduction="none") - beta * (softmax(z, -1) * log_of_labels).sum(-1)
+
+
+def mixce(z, y, e):
+    loss = cross_entropy(z, y, reduction="none")
+    return e * loss + (1 - e) * torch.exp(-loss.detach()) * loss
+
+
+def mile(z, y, gamma):
+    p = softmax(z.detach(), -1)
+    unsure = (1 - torch.xlogy(p, p).sum(-1)) ** gamma
+    return unsure / unsure.mean() * cross_entropy(z, y, reduction="none")
+
+
+def super_loss(z, y, lam, tau):
+    loss = cross_entropy(z, y, reduction="none")
+    tau = loss.detach().mean() if tau is None else tau
+    beta = torch.clamp((loss.detach() - tau) / lam, min=-2 / math.e)
+    sigma = torch.exp(-lambert_w(beta / 2))
+    return (loss - tau) * sigma + lam * torch.log(sigma) ** 2
+
+
+def ldam(z, y, counts, max_margin, scale):
+    margins = torch.tensor(counts, dtype=torch.float64) ** -0.25
+    margins = margins * (max_margin / margins.max())
+    shifted = torch.where(one_hot(y, z.shape[1]).bool(), z - margins[y][:, None], z)
+    return cross_entropy(scale * shifted, y, reduction="none")
+
+
+def balanced(z, y, counts):
+    return cross_entropy(z + torch.log(torch.tensor(counts, dtype=torch.float64)), y, reduction="none")
+
+
+def t5x(z, y, e):
+    others = z.shape[1] - 1
+    soft = torch.where(one_hot(y, z.shape[1]).bool(), 1 - e, e / others)
+    normalizing_constant = -((1 - e) * math.log(1 - e) + e * math.log(e / others + 1e-20))
+    return -(soft * log_softmax(z, -1)).sum(-1) - normalizing_constant
+
+
+def kl(z, q):
+    return kl_div(log_softmax(z, -1), q, reduction="none").sum(-1)
+
+
+def keras(p, y):
+    p = torch.clip(p / p.sum(-1, keepdim=True), 1e-7, 1 - 1e-7)
+    return -torch.log(p).gather(1, y[:, None]).squeeze(1)
+
+
+named = {f.__name__: f for f in [gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras]}
+
+
+def by_name(case):
+    logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
+    soft = case["soft"]
+    labels = torch.tensor(case["labels"], dtype=torch.float64 if soft else torch.int64, requires_grad=soft)
+    value = named[case["loss"]](logits, labels, **case["parameters"])
+    value.sum().backward()
+    return {
+        "value": value.detach().tolist(),
+        "gradient": logits.grad.flatten().tolist(),
+        # JSON has no NaN.
+        "labelsGradient": [None if g != g else g for g in labels.grad.flatten().tolist()] if soft else None,
+    }
+
+
 def answer(case):
+    if "loss" in case:
+        return by_name(case)
     if "teacher" in case:
         return divergence(case)
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
@@ -27,7 +115,7 @@ def answer(case):
     # PyTorch keeps the classes in dimension 1; ours are last.
     rows = logits.movedim(-1, 1) if logits.dim() > 2 else logits
     targets = labels.movedim(-1, 1) if soft and logits.dim() > 2 else labels
-    value = torch.nn.functional.cross_entropy(
+    value = cross_entropy(
         rows,
         targets,
         weight=None if weight is None else torch.tensor(weight, dtype=torch.float64),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type crossEntropy, evaluate, evaluateGradient, LossError } from "lossmith";
-import { cases } from "../support/arbitraries.ts";
+import { casesOfLogits } from "../support/arbitraries.ts";
 import { flat } from "../support/numbers.ts";
 
 const add = (nested: unknown, index: number, change: number): unknown => {
@@ -17,7 +17,9 @@ const add = (nested: unknown, index: number, change: number): unknown => {
 describe("evaluateGradient", () => {
   test("agrees with central finite differences of evaluate", () => {
     fc.assert(
-      fc.property(cases, fc.nat(), ({ composition: { loss }, batch: { plain } }, position) => {
+      fc.property(casesOfLogits, fc.nat(), ({ composition: { steps, loss }, batch: { plain } }, position) => {
+        // What is detached is a constant to the gradient alone.
+        if (/dft|mixCE|mile|superLoss of/.test(steps.join())) return;
         const size = flat(plain.logits).length;
         if (size === 0) return;
         const index = position % size;

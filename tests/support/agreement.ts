@@ -35,10 +35,23 @@ export async function agreementOf({ composition, batch }: Case): Promise<Agreeme
     return { refused: expected, compiled };
   }
   const { value, gradient } = await run;
+  const ofLogits = toLogits({ composition, batch });
   // float32 has fewer digits below 1e-38.
-  const parts = Math.max(1e-33, valueSize(composition.loss, batch.plain));
+  const [valueParts, gradientParts] = [valueSize, gradientSize].map((size) =>
+    Math.max(1e-33, size(composition.loss, batch.plain)),
+  );
   return {
-    value: distance(value, expected.value, parts),
-    gradient: distance(gradient, expected.gradient, gradientSize(composition.loss, batch.plain)),
+    value: distance(value, expected.value, valueParts),
+    gradient: distance(ofLogits(gradient), ofLogits(expected.gradient), gradientParts),
   };
+}
+
+/** The gradient of a probability p as that of log p, p ∂loss/∂p: the parts of one are as large as those of the other over p. */
+function toLogits({
+  composition: { loss },
+  batch: { plain },
+}: Case): (gradient: readonly number[]) => readonly number[] {
+  if (!loss.probabilities) return (gradient) => gradient;
+  const probabilities = flat(plain.logits);
+  return (gradient) => gradient.map((x, i) => x * probabilities[i]);
 }

@@ -4,6 +4,8 @@ import {
   type AnyLoss,
   add,
   addK,
+  balanced,
+  balancedSoftmax,
   classBalanced,
   classWeights,
   clip,
@@ -11,18 +13,31 @@ import {
   constant,
   cosine,
   crossEntropy,
+  dft,
   distillation,
   exponentialDecay,
   type Frequencies,
+  face,
   focal,
   freqWeights,
   fromCounts,
+  fromProbabilities,
+  generalisedCrossEntropy,
+  glove,
+  idf,
   ignoreIndex,
+  inverseFrequency,
+  keepProbability,
+  klDivergence,
   labelSmoothing,
   language,
+  ldam,
   linear,
+  logarithmic,
   logitAdjustment,
   mean,
+  mile,
+  mixCE,
   type Numeric,
   normalise,
   override,
@@ -34,10 +49,17 @@ import {
   powerLaw,
   ramp,
   scale,
+  sif,
   softcap,
+  stretchedExponential,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
+  temper,
   temperature,
+  tlat,
   weightedMean,
+  zipfMandelbrot,
   zLoss,
 } from "lossmith";
 import { flat } from "./distance.ts";
@@ -74,6 +96,12 @@ function numeric(min: number, max: number): fc.Arbitrary<Numeric> {
     fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear),
     fc.record({ init: within(min, max), steps, alpha: within(min / max, 1) }).map(cosine),
   );
+}
+
+/** A number or a schedule that stays between the two. */
+function slow(min: number, max: number): fc.Arbitrary<Numeric> {
+  const steps = fc.integer({ min: 1, max: 20 });
+  return fc.oneof(within(min, max), fc.record({ init: within(min, max), end: within(min, max), steps }).map(linear));
 }
 
 function named(name: string, change: fc.Arbitrary<unknown>): fc.Arbitrary<NamedChange> {
@@ -124,6 +152,26 @@ function laws(classes: number): fc.Arbitrary<NamedChange> {
       "clip",
       within(0.01, 1).map((lo) => clip(lo, lo + 2)),
     ),
+    named(
+      "stretchedExponential",
+      fc.record({ tau: numeric(100, 500), beta: numeric(0.1, 0.5) }).map(stretchedExponential),
+    ),
+    named("logarithmic", fc.constant(logarithmic)),
+    named("inverseFrequency", numeric(0, 1).map(inverseFrequency)),
+    named("zipfMandelbrot", fc.record({ s: numeric(-1, 2), q: numeric(0, 5) }).map(zipfMandelbrot)),
+    named("balanced", fc.constant(balanced)),
+    named(
+      "tlat",
+      fc
+        .tuple(fc.constantFrom<"exponential" | "k2">("exponential", "k2"), numeric(0, 2))
+        .map(([form, t]) => tlat(form, { t })),
+    ),
+    named("idf", fc.constantFrom(idf(), idf({ smooth: false }))),
+    named("sif", numeric(1e-3, 1).map(sif)),
+    named("keepProbability", numeric(1e-3, 1).map(keepProbability)),
+    named("glove", fc.record({ xMax: numeric(1, 500), exponent: numeric(0, 1) }).map(glove)),
+    named("face", fc.constant(face)),
+    named("temper", numeric(0, 1.3).map(temper)),
     named("ramp", numeric(0, 1).map(ramp)),
     named("normalise max", fc.constant(normalise("max"))),
     named("normalise typeMean", fc.constant(normalise("typeMean"))),
@@ -165,6 +213,27 @@ function decay(rate: number): language.ClassExpression {
   return unary("exp", multiply(constantOf(-rate), position));
 }
 
+/** What compositions are built on: klDivergence, which labelSmoothing refuses, where nothing is smoothed. */
+function bases(classes: number, smoothed: boolean): fc.Arbitrary<Composition> {
+  const counts = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: classes, maxLength: classes });
+  const others = fc.oneof(
+    fc
+      .record({ q: numeric(0, 1) })
+      .map((options) => ({ steps: ["generalisedCrossEntropy"], loss: generalisedCrossEntropy(options) })),
+    fc
+      .record({ alpha: numeric(0.1, 2), beta: numeric(0.1, 2), A: within(-9, 0) })
+      .map((options) => ({ steps: ["symmetricCrossEntropy"], loss: symmetricCrossEntropy(options) })),
+    fc
+      .record({ counts, maxMargin: numeric(0, 1), scale: numeric(0.5, 5) })
+      .map((options) => ({ steps: ["ldam"], loss: ldam(options) })),
+    fc.constant(
+      smoothed ? { steps: [], loss: crossEntropy } : { steps: ["klDivergence"], loss: klDivergence as AnyLoss },
+    ),
+  );
+  const plain: Composition = { steps: [], loss: crossEntropy };
+  return fc.oneof({ weight: 2, arbitrary: fc.constant(plain) }, { weight: 1, arbitrary: others });
+}
+
 const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
   { name: "sum", change: forget(sum) },
   { name: "mean", change: forget(mean) },
@@ -173,10 +242,29 @@ const reductions: fc.Arbitrary<NamedChange> = fc.constantFrom(
 
 const noChange: NamedChange = { name: "", change: (loss) => loss };
 
+/** Far from Lambert's branch point, near which a float32 loss has half of its digits. */
+const confidences = fc.oneof(
+  fc.record({ lambda: slow(5, 20), tau: numeric(0.1, 1) }),
+  fc.record({ lambda: slow(5, 20) }),
+);
+
 /** A random loss over `classes` classes, from every combinator in every order that has a meaning. */
 export function compositions(classes: number, depth = 1): fc.Arbitrary<Composition> {
+  return fc.oneof(
+    { weight: 3, arbitrary: compositionsOf(classes, depth, true) },
+    { weight: 1, arbitrary: compositionsOf(classes, depth, false) },
+  );
+}
+
+/** Compositions in which labels may be smoothed, or those in which a loss may read the weights of its targets. */
+function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.Arbitrary<Composition> {
   // At a share of 1 the gradient is the difference of two equal parts, and has no digits to compare.
-  const smoothing = named("labelSmoothing", numeric(0, 0.9).map(labelSmoothing));
+  const smoothing = named(
+    "labelSmoothing",
+    fc
+      .tuple(numeric(0, 0.9), fc.constantFrom<"uniform" | "t5x">("uniform", "t5x"))
+      .map(([e, form]) => labelSmoothing(e, { form })),
+  );
   const modulators = fc.oneof(
     named("focal", fc.record({ gamma: numeric(0, 3), alpha: numeric(0.1, 2) }).map(focal)),
     named("poly", numeric(0, 2).map(poly)),
@@ -185,6 +273,15 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
     named(
       "logitAdjustment",
       numeric(0, 1).map((tau) => logitAdjustment(adjusted(classes), tau)),
+    ),
+    named("balancedSoftmax", fc.constant(balancedSoftmax(adjusted(classes)))),
+    named("dft", fc.constant(dft)),
+    named("mixCE", numeric(0, 1).map(mixCE)),
+    named("mile", fc.record({ gamma: numeric(0, 2) }).map(mile)),
+    named("superLoss", confidences.map(superLoss)),
+    named(
+      "superLoss of the batch's mean",
+      slow(40, 80).map((lambda) => superLoss({ lambda, tau: "batchMean" })),
     ),
   );
   const cooled = named(
@@ -209,12 +306,12 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   const addition =
     depth === 0
       ? taught
-      : compositions(classes, depth - 1).map((other) => ({
+      : compositionsOf(classes, depth - 1, smoothed).map((other) => ({
           name: `add(${other.steps.join(", ")})`,
           change: forget(add(other.loss as never)),
         }));
   const piece = fc.oneof(
-    smoothing.map((x) => [x]),
+    ...(smoothed ? [smoothing.map((x) => [x])] : []),
     weighing,
     modulators.map((x) => [x]),
     taught.map((x) => [x]),
@@ -224,18 +321,19 @@ export function compositions(classes: number, depth = 1): fc.Arbitrary<Compositi
   );
   return fc
     .tuple(
+      bases(classes, smoothed),
       fc.option(cooled),
       fc.option(capped),
       fc.array(piece, { maxLength: 4 }),
       fc.option(reductions),
       fc.array(anywhere(classes), { maxLength: 2 }),
     )
-    .map(([cool, cap, pieces, reduction, after]) => {
+    .map(([base, cool, cap, pieces, reduction, after]) => {
       const changes = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange, ...after].filter(
         (x) => x !== noChange,
       );
-      const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), crossEntropy);
-      return { steps: changes.map(({ name }) => name), loss };
+      const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), base.loss);
+      return { steps: [...base.steps, ...changes.map(({ name }) => name)], loss };
     });
 }
 
@@ -311,11 +409,32 @@ export interface Case {
   readonly batch: RandomBatch;
 }
 
-export const cases: fc.Arbitrary<Case> = fc
+export const casesOfLogits: fc.Arbitrary<Case> = fc
   .integer({ min: 2, max: 7 })
   .chain((classes) =>
     fc.record({ composition: compositions(classes), batch: batches(classes, within(-8, 8), { soft: true }) }),
   );
+
+/** One in eight with a batch of probabilities. */
+export const cases: fc.Arbitrary<Case> = fc
+  .tuple(casesOfLogits, fc.integer({ min: 1, max: 8 }))
+  .map(([one, n]) => (n === 1 ? withProbabilities(one) : one));
+
+function withProbabilities({ composition: { steps, loss }, batch }: Case): Case {
+  const logits = softmaxOfRows(batch.plain.logits, batch.shape.length) as PlainBatch["logits"];
+  return {
+    composition: { steps: [...steps, "fromProbabilities"], loss: forget(fromProbabilities)(loss) },
+    batch: { ...batch, plain: { ...batch.plain, logits } },
+  };
+}
+
+function softmaxOfRows(logits: unknown, rank: number): unknown {
+  if (rank > 0) return (logits as unknown[]).map((inner) => softmaxOfRows(inner, rank - 1));
+  const exponentials = (logits as number[]).map(Math.exp);
+  const total = exponentials.reduce((a, b) => a + b, 0);
+  // They sum to 0.7, so that their logsumexp is no rounding error.
+  return exponentials.map((x) => Math.fround((0.7 * x) / total));
+}
 
 /** Losses that keep one number a token. */
 export const perTokenCases: fc.Arbitrary<Case> = fc

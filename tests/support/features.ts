@@ -8,24 +8,35 @@ import {
   compile,
   confidencePenalty,
   crossEntropy,
+  decayedCounts,
+  dft,
   distillation,
   focal,
   freqWeights,
   fromCounts,
+  fromProbabilities,
+  generalisedCrossEntropy,
   ignoreIndex,
+  klDivergence,
   LossError,
   labelSmoothing,
   language,
+  ldam,
   linear,
   logitAdjustment,
   mean,
+  mile,
+  mixCE,
   parameter,
   perToken,
   pipe,
+  positionWeights,
   powerLaw,
   ramp,
   scale,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
   temperature,
   zLoss,
 } from "lossmith";
@@ -127,6 +138,20 @@ export const features: Readonly<Record<string, () => Feature>> = {
       (t) => ({ step: t % 500 }),
     ),
 
+  "counts that are updated at each step": () => {
+    const lately = decayedCounts(counts, { decay: 0.9 });
+    const own = trained(
+      pipe(crossEntropy, freqWeights(lately), powerLaw(0.5), labelSmoothing(0.1), positionWeights(powerLaw(0.5))),
+    );
+    return {
+      step: (t) => {
+        lately.update([t % 3, 0]);
+        own.step(t);
+      },
+      free: own.free,
+    };
+  },
+
   "smoothing, focal, z-loss and confidence penalty": () =>
     trained(pipe(crossEntropy, labelSmoothing(0.1), focal({ gamma: 2 }), zLoss(0.1), confidencePenalty(0.1))),
 
@@ -192,6 +217,48 @@ export const features: Readonly<Record<string, () => Feature>> = {
     trained(lossOf(multiply(divide(nll, batchMean(nll)), plus(input("x"), overSequence(nll)))), () => ({
       inputs: { x: [1, 2] },
     })),
+
+  "robust losses, by the likelihood alone": () =>
+    trained(
+      pipe(
+        generalisedCrossEntropy(),
+        add(symmetricCrossEntropy({ alpha: 0.1, beta: 1 })),
+        add(ldam({ counts })),
+        mixCE(0.5),
+        dft,
+      ),
+    ),
+
+  "weights and confidences of the batch": () =>
+    trained(pipe(crossEntropy, mile(), superLoss({ tau: "batchMean" }), superLoss())),
+
+  "a divergence, with a gradient for the labels": () => {
+    const loss = compile(pipe(klDivergence, superLoss({ lambda: 2 })));
+    const z = logits();
+    const q = tf.tensor2d([0.2, 0.5, 0.3, 1, 0, 0], [2, 3]);
+    const both = tf.grads((x: tf.Tensor, y: tf.Tensor) => loss({ logits: x, labels: y }));
+    return {
+      step: () => tf.dispose(both([z, q])),
+      free: () => {
+        loss.dispose();
+        tf.dispose([z, q]);
+      },
+    };
+  },
+
+  "probabilities in place of logits": () => {
+    const loss = compile(pipe(crossEntropy, labelSmoothing(0.1), fromProbabilities));
+    const p = tf.tidy(() => tf.softmax(logits()));
+    return {
+      step: () => {
+        tf.grad((x: tf.Tensor) => loss({ logits: x, labels }))(p).dispose();
+      },
+      free: () => {
+        loss.dispose();
+        p.dispose();
+      },
+    };
+  },
 
   "a mask and ignored labels": () => {
     const masks = [

@@ -2,15 +2,20 @@
 import {
   type AnyLoss,
   classWeights,
+  confidencePenalty,
   crossEntropy,
+  dft,
+  focal,
   freqWeights,
   fromCounts,
+  fromProbabilities,
   ignoreIndex,
   labelSmoothing,
   mean,
   type PlainBatch,
   perToken,
   pipe,
+  poly,
   powerLaw,
   sum,
   weightedMean,
@@ -32,6 +37,14 @@ const keras = {
   ],
   labels: [2, 1],
 };
+const probabilities = {
+  logits: [
+    [0.05, 0.95, 0],
+    [0.1, 0.8, 0.1],
+  ],
+  labels: [1, 2],
+};
+const fiveClasses = { logits: [[0.14, 1.456, 2.356, -0.124, -2.47]], labels: [[0.1, 0.15, 0.2, 0.25, 0.3]] };
 const diagonal = {
   logits: [
     [8, 1, 1],
@@ -114,6 +127,36 @@ export const goldens: readonly Golden[] = [
     expected: [9.00013, 3.0696733],
     within: 5e-6,
   },
+  { name: "5: poly 2", loss: pipe(crossEntropy, poly(2)), batch: fiveClasses, expected: [4.5317], within: 5e-5 },
+  { name: "5: poly 0", loss: pipe(crossEntropy, poly(0)), batch: fiveClasses, expected: [2.899], within: 5e-5 },
+  {
+    name: "7: probabilities, none",
+    loss: pipe(crossEntropy, fromProbabilities, perToken),
+    batch: probabilities,
+    expected: [51.3, 2303].map((x) => x / 1000),
+    within: 5e-4,
+  },
+  {
+    name: "7: probabilities, mean",
+    loss: pipe(crossEntropy, fromProbabilities),
+    batch: probabilities,
+    expected: [1.177],
+    within: 5e-4,
+  },
+  {
+    name: "7: probabilities, sample weights",
+    loss: pipe(crossEntropy, fromProbabilities, mean),
+    batch: { ...probabilities, sampleWeight: [0.3, 0.7] },
+    expected: [0.814],
+    within: 5e-4,
+  },
+  {
+    name: "7: probabilities, sum",
+    loss: pipe(crossEntropy, fromProbabilities, sum),
+    batch: probabilities,
+    expected: [2.354],
+    within: 5e-4,
+  },
   {
     name: "9: none",
     loss: pipe(crossEntropy, perToken),
@@ -163,4 +206,25 @@ export const goldens: readonly Golden[] = [
   { name: "17: PDL 1, sum", loss: pipe(pdl(1), sum), batch: shared, expected: [1.12478743], within: 3e-7 },
   { name: "17: PDL 1, mean", loss: pipe(pdl(1), mean), batch: shared, expected: [0.37492914], within: 3e-7 },
   { name: "17: PDL 1, weighted mean", loss: pdl(1), batch: shared, expected: [1.0133221], within: 3e-7 },
+  {
+    name: "18: focal 2",
+    loss: pipe(crossEntropy, focal({ gamma: 2 }), perToken),
+    batch: shared,
+    expected: [0.04849234, 0.00858513, 0.48827213],
+    within: 3e-7,
+  },
+  {
+    name: "18: DFT",
+    loss: pipe(crossEntropy, dft, perToken),
+    batch: shared,
+    expected: [0.27482326, 0.17658513, 0.3662041],
+    within: 3e-7,
+  },
+  {
+    name: "18: confidence penalty 0.1",
+    loss: pipe(crossEntropy, confidencePenalty(0.1), perToken),
+    batch: shared,
+    expected: [0.3323562, 0.15676204, 0.98875106],
+    within: 3e-7,
+  },
 ];

@@ -1,8 +1,8 @@
 import type { AnyLoss, PlainBatch } from "lossmith";
 import { differentiate } from "../../lib/loss/differentiate.ts";
-import { atom, atomsOf } from "../../lib/loss/expression.ts";
+import { atom, atomsOf, substitute } from "../../lib/loss/expression.ts";
 import type { Entries } from "../../lib/loss/field.ts";
-import { type ClassExpression, finalTerms } from "../../lib/loss/loss.ts";
+import { type ClassAtom, type ClassExpression, finalTerms } from "../../lib/loss/loss.ts";
 import { classMeaning, type TargetsOf, targetsOf } from "../../lib/reference/classes.ts";
 import { evaluate } from "../../lib/reference/evaluate.ts";
 import { type PlainRows, readPlainBatch } from "../../lib/reference/plainBatch.ts";
@@ -49,12 +49,44 @@ function rowSizes(loss: AnyLoss, batch: PlainBatch, parts: Parts): readonly numb
   });
 }
 
-/** Σ over the atoms of the logits and the classes of |seed_c atom_c ∂e_c / ∂atom|. */
+/** Σ over the atoms of the logits and the classes of |seed_c atom_c ∂e_c / ∂atom|, through sums and what is detached too. */
 function valueParts(e: ClassExpression, seed: Entries, rows: PlainRows, row: number, targets: TargetsOf): number {
   const meaning = classMeaning(rows, row, targets);
-  return atomsOf(e)
-    .filter((a) => "view" in a || a.kind === "aggregate")
-    .map((a) => weighedSum(seed, meaning(differentiate(e, (b) => b === a)), meaning(atom(a)), rows.classes))
+  const attached = withoutStops(e);
+  let parts = 0;
+  for (const a of atomsOf(attached)) {
+    if (!("body" in a || "view" in a)) continue;
+    const derivative = meaning(differentiate(attached, (b) => b === a));
+    if ("view" in a) parts += weighedSum(seed, derivative, meaning(atom(a)), rows.classes);
+    else parts += partsOfSum(a, weighedSum(seed, derivative, 1, rows.classes), rows, row, targets, valueParts);
+  }
+  return parts;
+}
+
+function withoutStops(e: ClassExpression): ClassExpression {
+  return substitute<ClassAtom, ClassAtom>(e, atom, (node) =>
+    node.kind === "stopGradient" ? withoutStops(node.argument) : null,
+  );
+}
+
+/** The parts of a sum over the classes, or over rows, of which `total` counts. */
+function partsOfSum(
+  a: Extract<ClassAtom, { readonly body: unknown }>,
+  total: number,
+  rows: PlainRows,
+  row: number,
+  targets: TargetsOf,
+  parts: Parts,
+): number {
+  if (a.kind === "classSum") return parts(a.body, total, rows, row, targets);
+  const share = a.over === "batch" ? total / rows.indices.length : total;
+  // Each row that shares in it, as if all were in one sequence: an upper bound.
+  const members = a.over === "row" ? [row] : rows.indices.filter((member) => rows.valid[member]);
+  return members
+    .map((member) => {
+      const seeds = targets(member).map((q) => q * share);
+      return parts(a.body, seeds, rows, member, targets);
+    })
     .reduce((x, y) => x + y, 0);
 }
 
@@ -75,16 +107,7 @@ function partsOf(e: ClassExpression, seed: Entries, rows: PlainRows, row: number
     if (!("body" in a) && !("view" in a && a.view.of === "logits")) continue;
     const derivative = classMeaning(rows, row, targets)(differentiate(e, (b) => b === a));
     const total = weighedSum(seed, derivative, 1, rows.classes);
-    if (a.kind === "classSum") parts += partsOf(a.body, total, rows, row, targets);
-    else if (a.kind === "aggregate") {
-      // Each row that shares in it, as if all were in one sequence: an upper bound.
-      for (const member of rows.indices) {
-        if (!rows.valid[member]) continue;
-        const share = a.over === "batch" ? total / rows.indices.length : total;
-        const seeds = targets(member).map((q) => q * share);
-        parts += partsOf(a.body, seeds, rows, member, targets);
-      }
-    } else parts += total;
+    parts += "body" in a ? partsOfSum(a, total, rows, row, targets, partsOf) : total;
   }
   return parts;
 }

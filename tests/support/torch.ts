@@ -16,10 +16,20 @@ export interface TorchCase {
   readonly labelSmoothing: number;
 }
 
+/** A loss over rows by its name in the oracle. */
+export interface NamedTorchCase {
+  readonly loss: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly logits: unknown;
+  readonly labels: unknown;
+  readonly soft: boolean;
+}
+
 export interface TorchAnswer {
   readonly value: readonly number[];
   readonly gradient: readonly number[];
-  readonly labelsGradient: readonly number[] | null;
+  /** null for NaN. */
+  readonly labelsGradient: readonly (number | null)[] | null;
 }
 
 /** The Python that has PyTorch, or null. */
@@ -34,7 +44,7 @@ export function hasTorch(): boolean {
 }
 
 /** PyTorch's answers, in order. */
-export function askTorch(cases: readonly TorchCase[]): readonly TorchAnswer[] {
+export function askTorch(cases: readonly (TorchCase | NamedTorchCase)[]): readonly TorchAnswer[] {
   if (torchPython === null) throw new Error("PyTorch is not installed: apt-get install python3-torch");
   const script = fileURLToPath(new URL("../oracle/torch_oracle.py", import.meta.url));
   const { status, stdout, stderr } = spawnSync(torchPython, [script], {

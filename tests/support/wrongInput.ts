@@ -5,6 +5,7 @@ import {
   add,
   addK,
   type Batch,
+  balancedSoftmax,
   classWeights,
   clip,
   compile,
@@ -13,11 +14,18 @@ import {
   crossEntropy,
   freqWeights,
   fromCounts,
+  fromProbabilities,
+  generalisedCrossEntropy,
   ignoreIndex,
+  klDivergence,
   labelSmoothing,
+  language,
+  ldam,
   linear,
   mean,
   mergeCounts,
+  mile,
+  mixCE,
   normalise,
   override,
   type PlainBatch,
@@ -27,6 +35,8 @@ import {
   ramp,
   scale,
   sum,
+  superLoss,
+  symmetricCrossEntropy,
 } from "lossmith";
 
 export const anything = (x: unknown): never => x as never;
@@ -55,6 +65,30 @@ export const badParameters: readonly WrongInput[] = [
   ["negative weight", () => classWeights([1, 1, -1]), "id 2", "-1"],
   ["counts of another length", () => classWeights([1, 2], { counts: [1] }), "1 counts for 2 weights"],
   ["smoothing above 1", () => labelSmoothing(1.5), "labelSmoothing(e)", "1.5", "from 0 to 1"],
+  ["smoothing in no form", () => labelSmoothing(0.1, { form: anything("T5") }), "labelSmoothing({ form })", "T5"],
+  ["q above 1", () => generalisedCrossEntropy({ q: 1.2 }), "generalisedCrossEntropy({ q })", "1.2", "from 0 to 1"],
+  ["q without its name", () => generalisedCrossEntropy(anything(0.7)), "generalisedCrossEntropy", "0.7", "{ q }"],
+  ["no coefficients", () => symmetricCrossEntropy(anything(undefined)), "symmetricCrossEntropy", "undefined"],
+  ["no beta", () => symmetricCrossEntropy(anything({ alpha: 1 })), "symmetricCrossEntropy({ beta })", "undefined"],
+  ["beta negative", () => symmetricCrossEntropy({ alpha: 1, beta: -1 }), "symmetricCrossEntropy({ beta })", "-1"],
+  ["A positive", () => symmetricCrossEntropy({ alpha: 1, beta: 1, A: 4 }), "symmetricCrossEntropy({ A })", "4"],
+  ["a mixture above 1", () => mixCE(2), "mixCE(e)", "2", "from 0 to 1"],
+  ["gamma infinite", () => mile({ gamma: Infinity }), "mile({ gamma })", "Infinity"],
+  ["gamma without its name", () => mile(anything(1)), "mile", "got 1", "{ gamma }"],
+  ["lambda 0", () => superLoss({ lambda: 0 }), "superLoss({ lambda })", "got 0"],
+  ["lambda without its name", () => superLoss(anything(1)), "superLoss", "got 1"],
+  ["tau misspelt", () => superLoss({ tau: anything("batchmean") }), "superLoss({ tau })", "batchmean", '"batchMean"'],
+  ["tau NaN", () => superLoss({ tau: Number.NaN }), "superLoss({ tau })", "NaN"],
+  ["no margins", () => ldam(anything({})), "ldam({ counts })", "undefined"],
+  ["no options of margins", () => ldam(anything(undefined)), "ldam", "undefined", "{ counts }"],
+  ["a margin of a class never seen", () => ldam({ counts: [3, 0] }), "ldam({ counts })", "class 1", "addK(1)"],
+  ["a margin below 0", () => ldam({ counts: [3, 1], maxMargin: -1 }), "ldam({ maxMargin })", "-1"],
+  ["a scale of 0", () => ldam({ counts: [3, 1], scale: 0 }), "ldam({ scale })", "got 0"],
+  ["plain priors", () => balancedSoftmax(anything([1, 2])), "balancedSoftmax", "fromCounts"],
+  ["a prior of 0", () => balancedSoftmax(fromCounts([1, 0])), "balancedSoftmax", "class 1", "addK(1)"],
+  ["smoothing of a divergence", () => pipe(klDivergence, labelSmoothing(0.1)), "labelSmoothing", "klDivergence"],
+  ["a sum of a divergence", () => language.overClasses(language.target), "overClasses", "weights of its targets"],
+  ["no loss of probabilities", () => fromProbabilities(anything({})), "fromProbabilities", "crossEntropy"],
   ["ramp below 0", () => ramp(-0.1), "ramp(a)", "-0.1"],
   ["clip upside down", () => clip(2, 1), "clip(lo, hi)", "lo 2 is above hi 1"],
   ["normalise misspelt", () => normalise(anything("tokenmean")), "normalise", "tokenmean"],
@@ -94,6 +128,8 @@ export interface BadBatch {
   readonly loss: AnyLoss;
   readonly batch: PlainBatch;
   readonly parts: readonly string[];
+  /** Whether it is seen in the logits alone: where the host cannot look at them without waiting, the second row is NaN. */
+  readonly inLogits?: boolean;
 }
 
 export const good: PlainBatch = {
@@ -141,6 +177,19 @@ export const badBatches: readonly BadBatch[] = [
     loss: crossEntropy,
     batch: { ...good, labels: [0.5, 1] },
     parts: ["labels", "0.5", "integer"],
+  },
+  {
+    name: "logits in place of probabilities",
+    loss: pipe(crossEntropy, fromProbabilities),
+    batch: {
+      ...good,
+      logits: [
+        [1, 2, 3],
+        [0.5, -2.5, 3],
+      ],
+    },
+    parts: ["logits", "class 1 in row 1", "-2.5", "softmax"],
+    inLogits: true,
   },
   { name: "ragged labels", loss: crossEntropy, batch: { ...good, labels: [[0], 2] }, parts: ["labels", "ragged"] },
   { name: "a mask of another shape", loss: crossEntropy, batch: { ...good, mask: [true] }, parts: ["mask", "[1]"] },

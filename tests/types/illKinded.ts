@@ -1,18 +1,34 @@
 /** Each statement must not compile, with a message that holds the texts of the comment before it. */
 import {
   add,
+  balanced,
   classWeights,
   compose,
   crossEntropy,
+  decayedCounts,
+  face,
   flow,
   freqWeights,
   fromCounts,
+  glove,
+  idf,
+  inverseFrequency,
+  keepProbability,
   labelSmoothing,
+  logarithmic,
+  logitAdjustment,
   mean,
   perToken,
   pipe,
+  positionWeights,
   powerLaw,
+  promptWeight,
+  sif,
+  stretchedExponential,
   sum,
+  temper,
+  tlat,
+  zipfMandelbrot,
 } from "lossmith";
 
 const field = freqWeights(fromCounts([3, 2, 1]));
@@ -22,6 +38,57 @@ powerLaw(0.5)(crossEntropy);
 
 // error: LawCombinator | "without a weight field"
 pipe(crossEntropy, powerLaw(0.5));
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, stretchedExponential({ tau: 10, beta: 0.5 }));
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, logarithmic);
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, inverseFrequency(0.4));
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, zipfMandelbrot());
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, balanced);
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, tlat("exponential"));
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, idf());
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, sif());
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, keepProbability());
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, glove());
+
+// error: LawCombinator | "without a weight field"
+pipe(crossEntropy, face);
+
+// error: "without a weight field" | "with a weight field"
+temper(0.5)(crossEntropy);
+
+// error: LawCombinator | "already reduced"
+pipe(crossEntropy, field, mean, balanced);
+
+// error: "already reduced"
+promptWeight(0.1)(mean(crossEntropy));
+
+// error: "already reduced"
+positionWeights(logarithmic)(sum(crossEntropy));
+
+// error: 'LawCombinator'
+positionWeights(0.5);
+
+// error: 'Frequencies'
+logitAdjustment(decayedCounts(fromCounts([3, 2, 1]), { decay: 0.9 }));
 
 // error: "already reduced" | Open
 mean(mean(crossEntropy));
@@ -74,5 +141,5 @@ pipe(crossEntropy, add(perToken(crossEntropy)));
 // error: an array of unknown length has no kind
 compose(...([mean, sum] as (typeof mean)[]));
 
-// error: 'Frequencies'
+// error: 'DecayedCounts | Frequencies'
 freqWeights([3, 2, 1]);

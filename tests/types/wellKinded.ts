@@ -1,25 +1,38 @@
 /** Each statement must compile, and each value must have the type that it is given. */
 import {
   add,
+  balanced,
   classWeights,
   clip,
   compose,
   crossEntropy,
+  decayedCounts,
   evaluate,
+  type Frequencies,
+  face,
+  floor,
   flow,
   freqWeights,
   fromCounts,
+  goodTuring,
+  idf,
   ignoreIndex,
+  jelinekMercer,
   type Kind,
   type Loss,
   labelSmoothing,
   linear,
+  logarithmic,
   mean,
+  movingAverage,
   perToken,
   pipe,
+  positionWeights,
   powerLaw,
+  promptWeight,
   scale,
   sum,
+  temper,
 } from "lossmith";
 
 const field = freqWeights(fromCounts([3, 2, 1]));
@@ -53,6 +66,23 @@ export const nested: Of<"already reduced"> = compose(
   compose(clip(0, 1), field),
 )(crossEntropy);
 export const nothing: Of<"without a weight field"> = compose()(crossEntropy);
+
+export const weighedRows: Of<"with a weight field"> = pipe(
+  crossEntropy,
+  promptWeight(0.1),
+  field,
+  balanced,
+  temper(linear({ init: 0, end: 1, steps: 9 })),
+  positionWeights(logarithmic),
+  idf({ smooth: false }),
+);
+export const weighedRowsAlone: Of<"without a weight field"> = pipe(crossEntropy, positionWeights(powerLaw(0.5)));
+export const changing: Of<"with a weight field"> = compose(
+  face,
+  freqWeights(decayedCounts(fromCounts([3, 2, 1]), { decay: 0.9 })),
+  classWeights(movingAverage([1, 1, 1], { decay: 0.9 })),
+)(crossEntropy);
+export const smoothed: Frequencies = pipe(fromCounts([3, 2, 1, 0]), goodTuring(), jelinekMercer(0.9), floor(0.5));
 
 export const value: number = evaluate(reduced, batch);
 export const values: unknown = evaluate(rows, batch);

@@ -7,8 +7,9 @@
  * - r = log Σ_{j≠y} exp(z'_j − m)
  * - s = log Σ_j exp(z'_j − m)
  * - n = −log p_y = log(1 + exp(r − t))
- * - e = Σ_j p_j (z'_j − m), where an entry with p_j = 0 adds 0
- * - a dot Σ_j w_j (z'_j − m), where an entry with w_j = 0 adds 0
+ * - e = −Σ_j p_j log p_j, where an entry with p_j = 0 adds 0
+ * - a dot Σ_j u_j (z'_j − m) of a table u, or −Σ_j w_j log p_j for weights w of each row, where an entry with a weight of 0
+ *   adds 0
  *
  * A row with a z' that is NaN or +∞, or with none above −∞, has NaN for each of its statistics in that view. A row that
  * is not valid has 0 for each, and is not read.
@@ -19,13 +20,13 @@
 /** A byte offset into the memory; 0 for none. */
 export type Address = number;
 
-/** The weights w of a dot, with a table u, soft targets q and the teacher's probabilities. */
+/** What a dot is, with a table u, soft targets q and the teacher's probabilities. */
 export type Weighting =
-  /** w_j = u_j */
+  /** Σ_j u_j (z'_j − m) */
   | "table"
-  /** w_j = q_j u_j */
+  /** −Σ_j q_j u_j log p_j */
   | "targets"
-  /** w_j = teacher_j u_j */
+  /** −Σ_j teacher_j u_j log p_j */
   | "teacher"
   /** Not a dot but the sum Σ_j q_j u_j, which has no gradient. */
   | "total of targets"
@@ -38,6 +39,11 @@ export interface RowKernelDot {
   readonly table: Address;
   /** f32[N]: the dots in the forward pass, their cotangents in the backward pass. */
   readonly values: Address;
+  /**
+   * f32[N], of weights q_j u_j or teacher_j u_j: written by the forward pass for the backward pass. Their sum without the
+   * entry that the view leaves out.
+   */
+  readonly others: Address;
 }
 
 /** One number a row, f32[N] each: results of the forward pass, cotangents in the backward pass. */
@@ -65,6 +71,8 @@ export interface RowKernelView extends RowKernelStatistics {
   readonly bias: Address;
   /** f32[N, 4]: written by the forward pass for the backward pass. */
   readonly state: Address;
+  /** i32[N], the entry that the view leaves out of its sums, within the classes in every valid row; 0 for the highest. */
+  readonly labels: Address;
   readonly dots: readonly RowKernelDot[];
 }
 
@@ -76,10 +84,6 @@ export interface RowKernelTeacher {
   readonly scale: number;
   /** f32[N, 2]: written by the forward pass for the backward pass. */
   readonly state: Address;
-  /** f32[N]: Σ_j softmax(t')_j (t'_j − max t'); results only. */
-  readonly e: Address;
-  /** f32[N]: log Σ_j exp(t'_j − max t'); results only. */
-  readonly s: Address;
 }
 
 export interface RowKernelCall {
@@ -89,8 +93,6 @@ export interface RowKernelCall {
   readonly classes: number;
   /** f32[N, V]. Entries are overwritten and restored during a call, so nobody else may read them meanwhile. */
   readonly logits: Address;
-  /** i32[N], within the classes in every valid row. */
-  readonly labels: Address;
   /** u8[N], 1 for valid; without it every row is. */
   readonly valid: Address;
   /** The soft targets q, f32[N, V]; may be the memory of the logits. */
@@ -115,14 +117,11 @@ export function encodeBlock(call: RowKernelCall): Int32Array {
     call.rows,
     call.classes,
     call.logits,
-    call.labels,
     call.valid,
     call.targets,
     teacher?.logits ?? 0,
     bitsOf(teacher?.scale ?? 1),
     teacher?.state ?? 0,
-    teacher?.e ?? 0,
-    teacher?.s ?? 0,
     call.scratch,
     call.gradient,
     call.views.length,
@@ -136,6 +135,7 @@ function encodeView(view: RowKernelView): number[] {
     bitsOf(view.cap),
     view.bias,
     view.state,
+    view.labels,
     view.m,
     view.s,
     view.n,
@@ -143,7 +143,7 @@ function encodeView(view: RowKernelView): number[] {
     view.r,
     view.e,
     view.dots.length,
-    ...view.dots.flatMap((dot) => [codes[dot.weighting], dot.table, dot.values]),
+    ...view.dots.flatMap((dot) => [codes[dot.weighting], dot.table, dot.values, dot.others]),
   ];
 }
 

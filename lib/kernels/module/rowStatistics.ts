@@ -12,6 +12,7 @@ import type {
   ViewInput,
   WideInput,
 } from "../rowStatistics.ts";
+import { labelsOf } from "../rowStatistics.ts";
 import type { Address, RowKernelCall, RowKernelDot, RowKernelView, Weighting } from "./block.ts";
 
 /** Where the module finds tensors; null is nowhere. */
@@ -88,8 +89,9 @@ function emptyStatistics(host: ModuleHost, input: WideInput, view: ViewInput): R
   const count = rowsOf(input);
   const one = (): tf.Tensor1D => host.empty([count]) as tf.Tensor1D;
   const named = names.map((name) => [name, view.wanted.has(name) ? one() : null] as const);
-  const state = [host.empty([count, perState])];
-  if (input.teacher !== null) state.push(host.empty([count, perTeacherState]));
+  const teacher = input.teacher === null ? [] : [host.empty([count, perTeacherState])];
+  const others = view.dots.flatMap(({ times }) => (times === "nll" ? [one()] : []));
+  const state = [host.empty([count, perState]), ...others, ...teacher];
   return {
     ...(Object.fromEntries(named) as Readonly<Record<StatisticName, tf.Tensor1D | null>>),
     dots: view.dots.map(one),
@@ -122,7 +124,6 @@ function runPass(
       rows,
       classes,
       logits: at.rows(logits),
-      labels: at.rows(input.labels),
       valid: at.rows(input.valid?.tensor ?? null),
       targets: at.rows(input.targets),
       teacher:
@@ -132,19 +133,17 @@ function runPass(
               logits: at.rows(input.teacher),
               scale: scaleOf(teacherView),
               state: pass === "forward" ? at.output(stateOf(views, teacher)) : at.rows(stateOf(views, teacher)),
-              e: 0,
-              s: 0,
             },
       scratch: at.scratch,
       gradient: at.output(gradient),
-      views: views.map((view, i) => viewOf(pass, view, biases[i], at)),
+      views: views.map((view, i) => viewOf(pass, view, biases[i], at, at.rows(labelsOf(input, view.view)))),
     }));
   });
 }
 
 /** The state of the teacher's softmax, which is kept with the first view that is weighed by it. */
 function stateOf(views: readonly ViewPass[], teacher: RowStatistics | undefined): tf.Tensor | null {
-  return (views[0]?.statistics ?? teacher)?.state[1] ?? null;
+  return (views[0]?.statistics ?? teacher)?.state.at(-1) ?? null;
 }
 
 function viewOf(
@@ -152,9 +151,12 @@ function viewOf(
   { view, statistics, cotangents }: ViewPass,
   bias: tf.Tensor | null,
   at: Addresses,
+  labels: Address,
 ): RowKernelView {
   const forward = pass === "forward";
-  const [state] = statistics.state;
+  const [state, ...others] = statistics.state;
+  const kept = (tensor: tf.Tensor): Address => (forward ? at.output(tensor) : at.rows(tensor));
+  const weighed = view.dots.filter(({ times }) => times === "nll");
   const values = (name: StatisticName): Address => {
     if (forward) return at.output(statistics[name]);
     return name === "m" ? 0 : at.rows(cotangents?.[name] ?? null);
@@ -163,7 +165,7 @@ function viewOf(
     scale: scaleOf(view),
     cap: view.cap ?? 0,
     bias: at.table(bias),
-    state: forward ? at.output(state) : at.rows(state),
+    ...{ state: kept(state), labels },
     m: values("m"),
     s: values("s"),
     n: values("n"),
@@ -175,6 +177,7 @@ function viewOf(
         weighting: weightingOf(dot),
         table: at.table(dot.table?.tensor ?? null),
         values: forward ? at.output(statistics.dots[k]) : at.rows(cotangents?.dots[k] ?? null),
+        others: dot.times === "nll" ? kept(others[weighed.indexOf(dot)]) : 0,
       }),
     ),
   };
@@ -182,8 +185,8 @@ function viewOf(
 
 function weightingOf({ weights, times }: Dot): Weighting {
   if (weights === "ones") return "table";
-  if (weights === "targets") return times === "logits" ? "targets" : "total of targets";
-  return times === "logits" ? "teacher" : "total of teacher";
+  if (weights === "targets") return times === "nll" ? "targets" : "total of targets";
+  return times === "nll" ? "teacher" : "total of teacher";
 }
 
 function scaleOf({ scale }: ViewInput): number {

@@ -33,11 +33,6 @@ float infinity() {
   return uintBitsToFloat(0x7f800000u);
 }
 
-/** exp(x), exactly 0 below −88. */
-vec4 exponential(vec4 x) {
-  return mix(exp(x), vec4(0.), lessThan(x, vec4(-88.)));
-}
-
 /** exp(x) for −88 ≤ x ≤ 88 within 2 units in the last place, 0 below: shaders' own exp may lose a digit or two. */
 vec4 preciseExp(vec4 x) {
   vec4 bounded = clamp(x, -88., 88.);

@@ -5,7 +5,10 @@
  * entry at h itself, so that a small o keeps its digits; −1 where there is no entry. Such pairs are merged in any order.
  */
 import type * as tf from "@tensorflow/tfjs";
+import type { ViewInput } from "../rowStatistics.ts";
 import type { WideView } from "../views.ts";
+import { hasHighest, highestOfChunk, whichChunk, writeHighest } from "./highest.ts";
+import { isAt, labelEntry, labelPositions } from "./positions.ts";
 import { chunksOf, Inputs, overChunk, overPartials, samplerOf, withinRow } from "./program.ts";
 import { hasAnchor, viewSource } from "./view.ts";
 
@@ -69,21 +72,24 @@ export function anchorOf(view: WideView, source: tf.Tensor2D): tf.Tensor2D | nul
 }
 
 /**
- * [N, 4]: for each row
+ * [N, 4] or [N, 6]: for each row
  * - h, the reference of its exponentials
  * - S, the sum of the exponentials of the others: all but the label's entry or, without labels, all but one at h. −1 in a
  *   row that has no statistics: one with NaN or ∞, or with no entry above −∞
  * - a, the label's entry relative to h, or 0
- * - log(S + exp(a))
+ * - s, the logsumexp relative to the maximum
+ * - in views that have a highest entry, its column; and R, the sum of the exponentials of all others relative to it
  */
 export function normaliserOf(
-  view: WideView,
+  view: ViewInput,
   source: tf.Tensor2D,
   labels: tf.Tensor1D | null,
   anchor: tf.Tensor2D | null,
 ): tf.Tensor2D {
   const partial = partialNormaliser(view, source, labels, anchor);
   const [rows, classes] = source.shape;
+  const chunks = chunksOf(classes);
+  const findsHighest = hasHighest(view);
   const inputs = new Inputs();
   inputs.tensor("partial", partial);
   const declared = viewSource("view", view, source, inputs, anchor);
@@ -91,30 +97,34 @@ export function normaliserOf(
     `${declared}
     ${merge}
     ${labels === null ? "" : labelEntry(labels, classes, inputs)}
+    ${findsHighest && labels !== null ? labelPositions : ""}
+    ${findsHighest ? highestOfChunk(chunks, classes, labels !== null) : ""}
     void main() {
       ivec2 coords = getOutputCoords();
       vec4 h = vec4(LOWEST);
       vec4 o = vec4(-1.);
+      vec2 highest = vec2(LOWEST);
+      vec2 chunkOfHighest = vec2(0.);
       ${overPartials(
-        chunksOf(classes),
+        chunks,
         "vec4 blockH = vec4(LOWEST); vec4 blockO = vec4(-1.);",
-        "vec4 pairs = getPartial(coords.x, 2 * chunk); merge(blockH, blockO, pairs.xxzz, pairs.yyww);",
+        `vec4 pairs = getPartial(coords.x, 2 * chunk);
+        merge(blockH, blockO, pairs.xxzz, pairs.yyww);
+        ${findsHighest ? whichChunk : ""}`,
         "merge(h, o, blockH, blockO);",
       )}
       bvec4 isNone = lessThanEqual(h, vec4(LOWEST));
       bvec2 isBad = greaterThan(h.xz, vec2(UPPER));
       ${labels === null ? withoutLabel : withLabel}
-      // Above h, the label's entry is what the others are relative to.
-      vec2 below = log1p(sum * preciseExp(-max(a, 0.)));
-      vec2 logsumexp = mix(preciseLog(sum + preciseExp(min(a, 0.))), below + a, greaterThanEqual(a, vec2(0.)));
+      vec2 s = mix(log1p(rest), vec2(NAN), isBad);
       h = mix(h, vec4(0.), isBad.xxyy);
       sum = mix(sum, vec2(-1.), isBad);
       a = mix(a, vec2(0.), isBad);
-      logsumexp = mix(logsumexp, vec2(NAN), isBad);
       if (coords.y == 0) setOutput(vec4(h.x, sum.x, h.z, sum.y));
-      else setOutput(vec4(a.x, logsumexp.x, a.y, logsumexp.y));
+      else if (coords.y == 2) setOutput(vec4(a.x, s.x, a.y, s.y));
+      ${findsHighest ? writeHighest(labels !== null) : ""}
     }`,
-    [rows, 4],
+    [rows, findsHighest ? 6 : 4],
   );
   partial.dispose();
   return state as tf.Tensor2D;
@@ -123,32 +133,20 @@ export function normaliserOf(
 const withoutLabel = `
   isBad = bvec2(isBad.x || isNone.x, isBad.y || isNone.z);
   vec2 sum = o.xz;
+  vec2 rest = sum;
   vec2 a = vec2(0.);`;
 
-/** Where there are no others, the label's entry is the reference. */
+/** Where there are no others, the label's entry is the reference; above h, it is what the others are relative to. */
 const withLabel = `
   vec4 label = labelLevel(coords.x).xxyy;
   vec4 entry = max(viewRelative(label, h), vec4(LOWEST));
   entry = mix(entry, vec4(LOWEST), lessThanEqual(label, vec4(LOWEST)));
   vec2 a = mix(entry, vec4(0.), isNone).xz;
   vec2 sum = mix(o + 1., vec4(0.), isNone).xz;
+  vec2 rest = mix(o.xz + preciseExp(min(a, 0.)), sum * preciseExp(-max(a, 0.)), greaterThanEqual(a, vec2(0.)));
   h = mix(h, label, isNone);
   isBad.x = isBad.x || label.x > UPPER || h.x <= LOWEST;
   isBad.y = isBad.y || label.z > UPPER || h.z <= LOWEST;`;
-
-/** Declares labelLevel(row) for the view `view`, the levels of the labels' entries of two rows. */
-export function labelEntry(labels: tf.Tensor1D, classes: number, inputs: Inputs): string {
-  inputs.tensor("labels", labels);
-  return `
-  vec2 labelLevel(int row) {
-    ivec2 label = clamp(ivec2(getLabels(row).xy + .5), 0, ${classes - 1});
-    ivec2 even = (label / 2) * 2;
-    vec4 anchor = viewAnchor(row);
-    vec4 first = viewLevel(row, even.x, anchor);
-    vec4 second = viewLevel(row, even.y, anchor);
-    return vec2(label.x == even.x ? first.x : first.y, label.y == even.y ? second.z : second.w);
-  }`;
-}
 
 /** Joins the entries described by (h2, o2) to those described by (h, o). */
 const merge = `
@@ -158,7 +156,7 @@ const merge = `
     vec4 low = min(h, h2);
     vec4 ofHigh = mix(o, o2, isHigher);
     vec4 ofLow = mix(o2, o, isHigher);
-    o = ofHigh + exponential(viewRelative(low, high)) * (1. + ofLow);
+    o = ofHigh + preciseExp(viewRelative(low, high)) * (1. + ofLow);
     h = high;
   }`;
 
@@ -197,7 +195,7 @@ function partialNormaliser(
           ${othersAt(classes, labels !== null)}
           bvec4 isTop = equal(level, blockH);
           top += vec4(isTop);
-          sum += mix(exponential(viewRelative(level, blockH)), vec4(0.), isTop);
+          sum += mix(preciseExp(viewRelative(level, blockH)), vec4(0.), isTop);
         }
         sum = mix(sum + top, vec4(-1.), lessThanEqual(blockH, vec4(LOWEST)));
         merge(h, o, blockH, sum);`,
@@ -209,21 +207,10 @@ function partialNormaliser(
   );
 }
 
-/** Declares labelsOf(row), the labels of two rows for the lanes of two columns. */
-export const labelPositions = `
-  ivec4 labelsOf(int row) {
-    return ivec4(getLabels(row).xxyy + .5);
-  }`;
-
-/** Whether the lanes at a column are the labels'. */
-export function isLabel(column: string): string {
-  return `equal(ivec4(${column}, ${column} + 1, ${column}, ${column} + 1), label)`;
-}
-
 /** The levels of a texel, without the label's entry. */
 function othersAt(classes: number, labelled: boolean): string {
   return `
   vec4 level = viewLevel(coords.x, 2 * texel, anchor);
-  ${labelled ? `level = mix(level, vec4(LOWEST), ${isLabel("2 * texel")});` : ""}
+  ${labelled ? `level = mix(level, vec4(LOWEST), ${isAt("2 * texel", "label")});` : ""}
   ${withinRow(classes, "2 * texel", "level", "LOWEST")}`;
 }

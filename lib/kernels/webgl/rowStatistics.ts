@@ -3,12 +3,22 @@
  * folded; the gradient is written by one program. Nothing is read back.
  */
 import * as tf from "@tensorflow/tfjs";
-import type { RowCotangents, RowStatistics, RowStatisticsKernel, ViewInput, WideInput } from "../rowStatistics.ts";
+import {
+  labelsOf,
+  type RowCotangents,
+  type RowStatistics,
+  type RowStatisticsKernel,
+  type ViewInput,
+  type WideInput,
+} from "../rowStatistics.ts";
 import { deviceRefusal, packed } from "./backend.ts";
-import { gradientOf, type ViewGradient } from "./gradient.ts";
+import type { ViewGradient } from "./coefficients.ts";
+import { gradientOf } from "./gradient.ts";
+import { hasHighest } from "./highest.ts";
 import { anchorOf, normaliserOf } from "./normaliser.ts";
 import { maximum, statistic } from "./statistics.ts";
-import { expectation, type RowSum, rowSumsOf } from "./sums.ts";
+import { countOfSums, rowSumsOf } from "./sums.ts";
+import { hasAnchor } from "./view.ts";
 import type { KnownView } from "./weights.ts";
 
 export const webglRowStatistics: RowStatisticsKernel = {
@@ -26,10 +36,12 @@ function webglRefusal(views: readonly Pick<ViewInput, "of">[]): string | null {
   return deviceRefusal();
 }
 
-/** One pass for s, n, t, r and m; one for each pair of the other sums; one for the anchor of a view with a bias. */
-function readsOf({ wanted, dots, bias }: ViewInput): number {
-  const sums = dots.length + (wanted.has("e") ? 1 : 0);
-  return 1 + Math.ceil(sums / 2) + (typeof bias === "number" ? 0 : 1);
+/**
+ * One pass for s, n, t, r and m; one for each pair of the other sums, of which a cross entropy has two; one for the
+ * anchor of a view with a bias. The chunk of a row that holds its highest entry is read once more for a cross entropy.
+ */
+function readsOf(view: ViewInput): number {
+  return 1 + Math.ceil(countOfSums(view) / 2) + (hasAnchor(view) ? 1 : 0);
 }
 
 type Sources = Readonly<Record<"logits" | "teacher", tf.Tensor2D | null>>;
@@ -53,7 +65,7 @@ function forward(input: WideInput, sources: Sources): readonly RowStatistics[] {
   const known = input.views.map((view): KnownView => {
     const source = sources[view.of] as tf.Tensor2D;
     const anchor = anchorOf(view, source);
-    return { source, anchor, state: normaliserOf(view, source, input.labels, anchor) };
+    return { source, anchor, state: normaliserOf(view, source, labelsOf(input, view), anchor) };
   });
   return input.views.map((view, index) => statisticsOf(input, view, index, known));
 }
@@ -64,17 +76,16 @@ function statisticsOf(input: WideInput, view: ViewInput, index: number, known: r
   const valid = input.valid?.tensor ?? null;
   const of = (name: "s" | "n" | "t" | "r"): tf.Tensor1D | null =>
     wanted.has(name) ? statistic(name, state, valid) : null;
-  const sums: readonly RowSum[] = wanted.has("e") ? [expectation, ...view.dots] : view.dots;
-  const values = rowSumsOf(input, index, known, sums);
+  const { e, dots, weights } = rowSumsOf(input, index, known);
   return {
-    m: wanted.has("m") ? maximum(view, known[index], input.labels, valid) : null,
+    m: wanted.has("m") ? maximum(view, known[index], labelsOf(input, view), valid) : null,
     s: of("s"),
     n: of("n"),
     t: of("t"),
     r: of("r"),
-    e: wanted.has("e") ? values[0] : null,
-    dots: wanted.has("e") ? values.slice(1) : values,
-    state: anchor === null ? [state] : [state, anchor],
+    e,
+    dots,
+    state: [state, anchor, weights].filter((tensor) => tensor !== null),
   };
 }
 
@@ -85,12 +96,20 @@ function backward(
   cotangents: readonly (RowCotangents | null)[],
 ): tf.Tensor2D {
   const known = input.views.map((view, i): KnownView => {
-    const [state, anchor] = statistics[i].state as readonly tf.Tensor2D[];
-    return { source: sources[view.of] as tf.Tensor2D, state, anchor: anchor ?? null };
+    const [state, second] = statistics[i].state as readonly tf.Tensor2D[];
+    return { source: sources[view.of] as tf.Tensor2D, state, anchor: hasAnchor(view) ? second : null };
   });
   const views = cotangents.flatMap((g, index): ViewGradient[] =>
-    g === null || input.views[index].of === "teacher" ? [] : [{ index, statistics: statistics[index], cotangents: g }],
+    g === null || input.views[index].of === "teacher"
+      ? []
+      : [{ index, statistics: statistics[index], weights: weightsOf(input, statistics, index), cotangents: g }],
   );
   if (views.length === 0) return tf.zerosLike(sources.logits as tf.Tensor2D);
   return gradientOf(input, known, views);
+}
+
+/** The sums of the weights of a view's cross entropies. */
+function weightsOf(input: WideInput, statistics: readonly RowStatistics[], index: number): tf.Tensor2D | null {
+  const view = input.views[index];
+  return hasHighest(view) ? (statistics[index].state[hasAnchor(view) ? 2 : 1] as tf.Tensor2D) : null;
 }

@@ -2,7 +2,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { StatisticName } from "../rowStatistics.ts";
 import type { WideView } from "../views.ts";
-import { labelEntry } from "./normaliser.ts";
+import { labelEntry } from "./positions.ts";
 import { Inputs } from "./program.ts";
 import { viewSource } from "./view.ts";
 import type { KnownView } from "./weights.ts";
@@ -13,7 +13,7 @@ import type { KnownView } from "./weights.ts";
  * - others = S exp(−m′) and own = exp(t), whose sum is exp(s)
  */
 export const stateSource = `
-  vec2 h, sum, a, logsumexp, top, t, s, fall, others, own;
+  vec2 h, sum, a, top, t, s, fall, others, own;
   bvec2 isBad;
   void readState(int row) {
     vec4 first = getState(row, 0);
@@ -21,7 +21,7 @@ export const stateSource = `
     h = first.xz;
     sum = first.yw;
     a = second.xz;
-    logsumexp = second.yw;
+    s = second.yw;
     isBad = lessThan(sum, vec2(0.));
     sum = max(sum, 0.);
     top = max(a, 0.);
@@ -29,7 +29,6 @@ export const stateSource = `
     fall = preciseExp(-top);
     others = sum * fall;
     own = preciseExp(t);
-    s = mix(logsumexp, log1p(others), greaterThanEqual(a, vec2(0.)));
   }`;
 
 const formulas: Readonly<Record<Exclude<StatisticName, "e" | "m">, string>> = {

@@ -1,75 +1,101 @@
 /** Sums over the entries of a row that take its reference for known: e and dots. Two share a pass over the logits. */
-import type * as tf from "@tensorflow/tfjs";
-import type { Dot, WideInput } from "../rowStatistics.ts";
-import { isLabel, labelPositions } from "./normaliser.ts";
+import * as tf from "@tensorflow/tfjs";
+import { type Dot, labelsOf, type ViewInput, type WideInput } from "../rowStatistics.ts";
+import { entriesAt, isAt, labelPositions } from "./positions.ts";
 import { chunksOf, Inputs, overChunk, overPartials, withinRow } from "./program.ts";
 import { stateSource, writeRows } from "./statistics.ts";
 import { viewSource } from "./view.ts";
 import { type KnownView, WeightSources } from "./weights.ts";
 
-/** Stands for e among the sums. */
-export const expectation = "e";
-export type RowSum = typeof expectation | Dot;
+/** Of a dot the sum itself, or that of the weights of all entries but the highest. */
+type RowSum = { readonly kind: "entropy" } | { readonly kind: "dot" | "others"; readonly dot: Dot; readonly k: number };
 
-/** Stands for −∞ times a weight; a sum beyond a limit that finite entries cannot reach is infinite. */
-const farBelow = "-1e36";
+/** What −log p counts for where p = 0, for any weight; a sum beyond a limit that finite entries cannot reach is infinite. */
+const far = "1e30";
 const limit = "1e25";
 
-/** The sums of a view, [N] each. */
-export function rowSumsOf(
-  input: WideInput,
-  index: number,
-  known: readonly KnownView[],
-  sums: readonly RowSum[],
-): readonly tf.Tensor1D[] {
-  const results: tf.Tensor1D[] = [];
+export interface RowSums {
+  /** [N] each. */
+  readonly e: tf.Tensor1D | null;
+  readonly dots: readonly tf.Tensor1D[];
+  /** [N, 2 · cross entropies]: the sum of the weights of all entries but the highest, and the weight of that. */
+  readonly weights: tf.Tensor2D | null;
+}
+
+/** The sums of a view; the two of a cross entropy, which read the same weights, share a pass. */
+function sumsOf({ wanted, dots }: ViewInput): readonly RowSum[] {
+  const all = dots.map((dot, k) => ({ kind: "dot", dot, k }) as const);
+  return [
+    ...all.filter(({ dot }) => dot.times === "nll").flatMap((sum) => [sum, { ...sum, kind: "others" } as const]),
+    ...(wanted.has("e") ? [{ kind: "entropy" } as const] : []),
+    ...all.filter(({ dot }) => dot.times !== "nll"),
+  ];
+}
+
+export function countOfSums(view: ViewInput): number {
+  return sumsOf(view).length;
+}
+
+export function rowSumsOf(input: WideInput, index: number, known: readonly KnownView[]): RowSums {
+  const sums = sumsOf(input.views[index]);
+  const dots: tf.Tensor1D[] = [];
+  const weights: tf.Tensor2D[] = [];
+  let e: tf.Tensor1D | null = null;
   for (let from = 0; from < sums.length; from += 2) {
     const pair = sums.slice(from, from + 2);
     const partial = partialSums(input, index, known, pair);
-    results.push(...pair.map((sum, position) => total(input, known[index], partial, sum, position)));
+    for (const [position, sum] of pair.entries()) {
+      const reading: Reading = { input, index, known, partial, position };
+      if (sum.kind === "entropy") e = total(reading, entropy(labelsOf(input, input.views[index]) !== null));
+      else if (sum.kind === "dot") dots[sum.k] = total(reading, dotOf);
+      else weights.push(totalOfWeights(reading, sum.dot));
+    }
     partial.dispose();
   }
-  return results;
+  return { e, dots, weights: joined(weights) };
+}
+
+/** One tensor, since programs read few. */
+function joined(columns: readonly tf.Tensor2D[]): tf.Tensor2D | null {
+  if (columns.length < 2) return columns[0] ?? null;
+  const all = tf.concat([...columns], 1);
+  tf.dispose([...columns]);
+  return all;
 }
 
 /** [N, 2 · chunks]: two sums over each chunk. */
 function partialSums(input: WideInput, index: number, known: readonly KnownView[], sums: readonly RowSum[]): tf.Tensor {
+  const view = input.views[index];
   const { source, state, anchor } = known[index];
   const [rows, classes] = source.shape;
   const chunks = chunksOf(classes);
   const inputs = new Inputs();
   inputs.tensor("state", state);
-  const dots = sums.filter((sum) => sum !== expectation);
+  const dots = sums.flatMap((sum) => (sum.kind === "entropy" ? [] : [sum.dot]));
   const weights = new WeightSources(input, dots, known, inputs);
-  const hasExpectation = sums.includes(expectation) && input.labels !== null;
-  if (hasExpectation) inputs.tensor("labels", input.labels as tf.Tensor1D);
+  const labels = labelsOf(input, view);
+  if (labels !== null) inputs.tensor("labels", labels);
   const terms = sums.map((sum, i) => {
-    if (sum === expectation) {
-      const excluded = hasExpectation ? `term = mix(term, vec4(0.), ${isLabel("column")});` : "";
-      return `term = exponential(x) * max(x, -88.); ${excluded} ${withinRow(classes, "column", "term", "0.")}
-        blockSum${i} += term;`;
-    }
-    const weight = weights.of(sum) ?? "vec4(1.)";
-    const entry =
-      sum.times === "nothing"
-        ? `term = ${weight};`
-        : `vec4 weight${i} = ${weight};
-        term = mix(weight${i} * relative, vec4(0.), equal(weight${i}, vec4(0.)));`;
-    return `${entry} ${withinRow(classes, "column", "term", "0.")} blockSum${i} += term;`;
+    const term = termOf(sum, weights, labels !== null);
+    return `{ ${term} ${withinRow(classes, "column", "term", "0.")} blockSum${i} += term; }`;
   });
   const lanes = (i: number): string => (i < sums.length ? `sum${i}.x + sum${i}.y` : "0.");
   const lowerLanes = (i: number): string => (i < sums.length ? `sum${i}.z + sum${i}.w` : "0.");
   const each = (code: (i: number) => string): string => sums.map((_, i) => code(i)).join("\n");
   return inputs.run(
-    `${viewSource("view", input.views[index], source, inputs, anchor)}
+    `${viewSource("view", view, source, inputs, anchor)}
+    ${stateSource}
     ${weights.declarations}
-    ${hasExpectation ? labelPositions : ""}
+    ${labels === null ? "" : labelPositions}
     void main() {
       ivec2 coords = getOutputCoords();
-      ${hasExpectation ? "ivec4 label = labelsOf(coords.x);" : ""}
+      readState(coords.x);
       vec4 anchor = viewAnchor(coords.x);
-      vec4 h = getState(coords.x, 0).xxzz;
-      vec4 top = max(getState(coords.x, 2).xxzz, 0.);
+      vec4 reference = h.xxyy;
+      vec4 maximum = top.xxyy;
+      vec4 logsumexp = (s + top).xxyy;
+      ${labels === null ? "" : "ivec4 label = labelsOf(coords.x); vec4 nllOfLabel = (s - t).xxyy;"}
+      ${sums.some(({ kind }) => kind === "others") ? "ivec4 highest = ivec4(getState(coords.x, 4).xxzz + .5);" : ""}
       ${each((i) => `vec4 sum${i} = vec4(0.);`)}
       ${overChunk(
         chunks,
@@ -77,10 +103,11 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
         for (int texel = blockStart; texel < blockEnd; texel++) {
           int column = 2 * texel;
           vec4 level = viewLevel(coords.x, column, anchor);
-          vec4 x = viewRelative(level, h);
-          vec4 relative = mix(x - top, vec4(${farBelow}), lessThanEqual(level, vec4(LOWEST)));
+          bvec4 isNone = lessThanEqual(level, vec4(LOWEST));
+          vec4 x = viewRelative(level, reference);
+          vec4 nll = logsumexp - x;
+          ${labels === null ? "" : `bvec4 isLabel = ${isAt("column", "label")}; nll = mix(nll, nllOfLabel, isLabel);`}
           ${weights.atTexel("coords.x", "column")}
-          vec4 term;
           ${terms.join("\n")}
         }
         ${each((i) => `sum${i} += blockSum${i};`)}`,
@@ -91,37 +118,102 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
   );
 }
 
-/** Adds up the chunks' sums, and finishes them. */
-function total(input: WideInput, view: KnownView, partial: tf.Tensor, sum: RowSum, position: number): tf.Tensor1D {
-  const [rows, classes] = view.source.shape;
+/** Declares what the entries of a texel add to a sum. */
+function termOf(sum: RowSum, weights: WeightSources, labelled: boolean): string {
+  if (sum.kind === "entropy") {
+    const excluded = labelled ? "term = mix(term, vec4(0.), isLabel);" : "";
+    return `vec4 term = preciseExp(x) * min(nll, ${far}); ${excluded}`;
+  }
+  const weight = `vec4 weight = ${weights.of(sum.dot) ?? "vec4(1.)"};`;
+  if (sum.kind === "others") return `${weight} vec4 term = mix(weight, vec4(0.), ${isAt("column", "highest")});`;
+  // A weight of NaN stays what it is.
+  const infinite = `${far} * sign(weight) + weight`;
+  switch (sum.dot.times) {
+    case "nothing":
+      return `${weight} vec4 term = weight;`;
+    case "nll":
+      return `${weight} vec4 term = mix(weight * nll, ${infinite}, isNone);`;
+    case "logits":
+      return `${weight} vec4 term = mix(weight * (x - maximum), -(${infinite}), isNone);`;
+  }
+}
+
+/** The chunks' sums at a position. */
+interface Reading {
+  readonly input: WideInput;
+  readonly index: number;
+  readonly known: readonly KnownView[];
+  readonly partial: tf.Tensor;
+  readonly position: number;
+}
+
+function declareInputs({ known, index, partial }: Reading): Inputs {
   const inputs = new Inputs();
-  inputs.tensor("state", view.state);
+  inputs.tensor("state", known[index].state);
   inputs.tensor("partial", partial);
-  const lanes = position === 0 ? "xz" : "yw";
-  const write = writeRows("finished", rows, input.valid?.tensor ?? null, inputs);
+  return inputs;
+}
+
+/** Adds up the chunks' sums of the rows at `row` in `all`. */
+function addUp({ known, index, position }: Reading): string {
+  const [, classes] = known[index].source.shape;
+  return `
+    vec2 all = vec2(0.);
+    ${overPartials(
+      chunksOf(classes),
+      "vec2 blockSum = vec2(0.);",
+      `blockSum += getPartial(row, 2 * chunk).${position === 0 ? "xz" : "yw"};`,
+      "all += blockSum;",
+    )}`;
+}
+
+/** [N]: the sum, finished. */
+function total(reading: Reading, finish: string): tf.Tensor1D {
+  const [rows] = reading.known[reading.index].source.shape;
+  const inputs = declareInputs(reading);
+  const write = writeRows("finished", rows, reading.input.valid?.tensor ?? null, inputs);
   return inputs.run(
     `${stateSource}
     void main() {
       int row = getOutputCoords();
       readState(row);
-      vec2 all = vec2(0.);
-      ${overPartials(
-        chunksOf(classes),
-        "vec2 blockSum = vec2(0.);",
-        `blockSum += getPartial(row, 2 * chunk).${lanes};`,
-        "all += blockSum;",
-      )}
-      ${sum === expectation ? expectationOf : dotOf}
+      ${addUp(reading)}
+      ${finish}
       ${write}
     }`,
     [rows],
   ) as tf.Tensor1D;
 }
 
-/** Σ_j p_j (x_j − m′), of the others and the label's entry. */
-const expectationOf = `
-  vec2 finished = (fall * (all - top * sum) + own * max(t, -88.)) / (others + own);`;
+/** Σ_j p_j nll_j, of the others and the label's entry: nothing in it cancels. */
+function entropy(labelled: boolean): string {
+  const ofLabel = labelled ? "own * (s - max(t, -88.))" : "0.";
+  return `vec2 finished = (fall * all + ${ofLabel}) / (others + own);`;
+}
 
 const dotOf = `
   vec2 finished = mix(all, vec2(infinity()), greaterThan(all, vec2(${limit})));
   finished = mix(finished, vec2(-infinity()), lessThan(all, vec2(-${limit})));`;
+
+/** [N, 2]: the sum of the weights of all entries but the highest, and the weight of that. */
+function totalOfWeights(reading: Reading, dot: Dot): tf.Tensor2D {
+  const [rows] = reading.known[reading.index].source.shape;
+  const inputs = declareInputs(reading);
+  const weights = new WeightSources(reading.input, [dot], reading.known, inputs);
+  const weight = weights.of(dot);
+  return inputs.run(
+    `${weights.declarations}
+    vec4 weightsOf(int row, int column) {
+      ${weights.atTexel("row", "column")}
+      return ${weight};
+    }
+    ${entriesAt("weightsAt", "weightsOf")}
+    void main() {
+      int row = getOutputCoords().x;
+      ${addUp(reading)}
+      vec2 ofHighest = weightsAt(row, ivec2(getState(row, 4).xz + .5));
+      setOutput(vec4(all.x, ofHighest.x, all.y, ofHighest.y));
+    }`,
+    [rows, 2],
+  ) as tf.Tensor2D;
+}

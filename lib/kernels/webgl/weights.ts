@@ -89,11 +89,12 @@ export class WeightSources {
         ${viewSource(view, this.#input.views[index], source, this.#inputs, anchor)}
         vec4 softmax${index}(int row, int column) {
           vec4 h = ${samplerOf(`${view}State`)}(row, 0).xxzz;
-          vec4 logsumexp = ${samplerOf(`${view}State`)}(row, 2).yyww;
+          vec4 second = ${samplerOf(`${view}State`)}(row, 2);
+          vec4 logsumexp = max(second.xxzz, 0.) + second.yyww;
           vec4 level = ${view}Level(row, column, ${view}Anchor(row));
           // Of a row without statistics.
           bvec4 isBad = lessThan(${samplerOf(`${view}State`)}(row, 0).yyww, vec4(0.));
-          return mix(exponential(${view}Relative(level, h) - logsumexp), vec4(NAN), isBad);
+          return mix(preciseExp(${view}Relative(level, h) - logsumexp), vec4(NAN), isBad);
         }`;
       this.#softmaxes.add(index);
     }

@@ -1,12 +1,14 @@
 /**
  * The source of the backward pass, which reads the logits once and writes their gradient once. With x_j = z'_j − o, y the
- * label or the highest entry, and p_j = share · exp(x_j) for j ≠ y:
+ * entry that a view leaves out, the label or the highest, and p_j = share · exp(x_j) for j ≠ y:
  * - through s: g p_j
  * - through n: g p_j, and at y −g (1 − p_y)
  * - through r: g exp(x_j) / Σ_{k≠y} exp(x_k), and nothing at y
  * - through t: g at y
- * - through e: g p_j (1 + x_j − Σ_k p_k x_k)
- * - through a dot: g w_j u_j
+ * - through e: g p_j (Σ_k p_k x_k − x_j)
+ * - through a dot of the entries: g w_j u_j
+ * - through a cross entropy: g (p_j Σ_k w_k u_k − w_j u_j), and at y, where it is the likeliest,
+ *   g (Σ_{k≠y} w_k u_k − (1 − p_y) Σ_k w_k u_k), which keeps its digits where both p and w are nearly all there
  */
 import type { StatisticName } from "../rowStatistics.ts";
 import { at, declareEntry, declareScale, entry, logitOf, readLogits, scaleOf } from "./entries.ts";
@@ -112,12 +114,14 @@ interface GivenDot extends DotPlan {
   /** The variable of its cotangent. */
   readonly g: string;
   readonly index: number;
+  /** Its place among those of the view. */
+  readonly k: number;
 }
 
 function dotsOf({ v, dots, cotangents }: IndexedView): readonly GivenDot[] {
   return dots.flatMap((dot, k): GivenDot[] => {
     const index = cotangents?.dots[k] ?? null;
-    return dot === null || index === null ? [] : [{ ...dot, g: `g${v}x${k}`, index }];
+    return dot === null || index === null ? [] : [{ ...dot, g: `g${v}x${k}`, index, k }];
   });
 }
 
@@ -158,7 +162,7 @@ function declareView(plan: BackwardPlan, view: IndexedView): string {
   let weightOfOthers${v} = ${kept(plan, state.share)};
   let weightOfOwn${v} = ${kept(plan, state.probability)};`;
   const position = state.excluded === null ? "-1" : `i32(${kept(plan, state.excluded)})`;
-  const excluded = plan.hasLabels ? "label" : position;
+  const excluded = view.isLabelled ? "label" : position;
   return `
   ${declareScale(view, v)}
   ${origin}
@@ -169,13 +173,19 @@ function declareView(plan: BackwardPlan, view: IndexedView): string {
 }
 
 /** Whether a view's exponentials are needed. */
-function hasExponentials({ cotangents }: IndexedView): boolean {
-  return cotangents !== null && (["s", "n", "r", "e"] as const).some((name) => cotangents[name] !== null);
+function hasExponentials(view: IndexedView): boolean {
+  const { cotangents } = view;
+  if (cotangents === null) return false;
+  return nllDotsOf(view).length > 0 || (["s", "n", "r", "e"] as const).some((name) => cotangents[name] !== null);
+}
+
+function nllDotsOf(view: IndexedView): readonly GivenDot[] {
+  return dotsOf(view).filter(({ times }) => times === "nll");
 }
 
 /**
- * What exp(x_j) and x_j exp(x_j) are multiplied by, and the gradient at y. Without a cap the slope of the view is a factor
- * of all of them.
+ * What exp(x_j) and (x_j − Σ_k p_k x_k) exp(x_j) are multiplied by, and the gradient at y. Without a cap the slope of the view
+ * is a factor of all of them.
  */
 function declareFactors(plan: BackwardPlan, view: IndexedView): string {
   const { v, cotangents } = view;
@@ -186,32 +196,45 @@ function declareFactors(plan: BackwardPlan, view: IndexedView): string {
   const sum = (...parts: readonly (string | false)[]): string => parts.filter(Boolean).join(" + ") || "0.0";
   const forShare = sum(has("s") && g("s"), has("n") && g("n"));
   const share = value(state.share);
+  const nllDots = nllDotsOf(view);
   const constant = sum(
     (has("s") || has("n")) && `(${forShare}) * ${share}`,
     has("r") && `${g("r")} * ${value(state.inverseOfOthers)}`,
-    has("e") && `rate${v}OfE * (1.0 - ${value(state.center)})`,
+    ...nllDots.map((dot) => `${dot.g} * ${dot.g}Weight * ${share}`),
   );
   const own = sum(
     has("s") && `${g("s")} * ${value(state.probability)}`,
     has("n") && `-(${g("n")} * ${value(state.others)})`,
     has("t") && g("t"),
     has("e") && `ownOfE${v}`,
+    ...nllDots.map((dot) => `${dot.g} * ${dot.g}Own`),
   );
   const slope = view.cap === null ? scaleOf(view, v) : "1.0";
   const factor = (name: string, expression: string): string =>
     `let ${name} = ${slope === "1.0" ? expression : `(${expression}) * ${slope}`};`;
   // An entry without probability adds nothing, also where it is −∞.
+  const p = value(state.probability);
   const ofE = `
-  let rate${v}OfE = ${g("e")} * ${share};
-  let p${v} = ${value(state.probability)};
+  let center${v} = ${value(state.center)};
   var ownOfE${v} = 0.0;
-  if (p${v} > 0.0) {
-    ownOfE${v} = ${g("e")} * p${v} * (1.0 + ${value(state.ownAboveCenter)});
+  if (${p} > 0.0) {
+    ownOfE${v} = -${g("e")} * ${p} * ${value(state.ownAboveCenter)};
   }`;
+  const ofNll = nllDots.map((dot) => {
+    const weights = state.dots[dot.k];
+    const [others, own] = [value(weights?.others ?? null), value(weights?.own ?? null)];
+    return `
+  let ${dot.g}Weight = ${others} + ${own};
+  var ${dot.g}Own = ${dot.g}Weight * ${p} - ${own};
+  if (${p} > 0.5) {
+    ${dot.g}Own = ${others} - ${dot.g}Weight * ${value(state.others)};
+  }`;
+  });
   return `
   ${has("e") ? ofE : ""}
+  ${ofNll.join("\n")}
   ${factor(`constant${v}`, constant)}
-  ${has("e") ? factor(`linear${v}`, `rate${v}OfE`) : ""}
+  ${has("e") ? factor(`linear${v}`, `-(${g("e")} * ${share})`) : ""}
   ${factor(`own${v}`, own)}
   ${dotsOf(view)
     .map((dot) => factor(`${dot.g}Scaled`, dot.g))
@@ -230,15 +253,16 @@ function declareSoftmax(view: IndexedView): string {
 function addGradient(view: IndexedView, isOneOfSeveral: boolean): string {
   const { v, cap, cotangents } = view;
   const z = logitOf(view);
-  const factor = cotangents?.e === null ? `constant${v}` : `fma(linear${v}, x, constant${v})`;
+  const factor = cotangents?.e === null ? `constant${v}` : `fma(linear${v}, x - center${v}, constant${v})`;
   const isSparse = !hasExponentials(view) && cotangents?.t === null;
   const atOwn = `select(0.0, own${v}, j == excluded${v})`;
   const exponentials = `let x = max(${entry(view, v, z, "j")}, -88.0);
       part = select(exponential(x) * ${factor}, own${v}, j == excluded${v});`;
-  const dots = dotsOf(view).map(({ g, weights, table }) => {
+  const dots = dotsOf(view).map(({ g, weights, table, times }) => {
     const u = table === null ? [] : [at(table, "j")];
     const w = weights === "ones" ? [] : weights === "targets" ? ["target_j"] : [`p${weights}_j`];
-    return `part += ${[`${g}Scaled`, ...w, ...u].join(" * ")};`;
+    const term = [`${g}Scaled`, ...w, ...u].join(" * ");
+    return times === "nll" ? `part -= select(${term}, 0.0, j == excluded${v});` : `part += ${term};`;
   });
   const body = `{
       var part = 0.0;

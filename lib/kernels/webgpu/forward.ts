@@ -7,17 +7,17 @@ import { declareHighest, declareOrigin, findHighest, highestOf } from "./highest
 import { type IndexedDot, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
-import { addOwnTerm, writeRow } from "./statistics.ts";
-import { addTerm, declareLost, declareSums, exponentialSumsOf, lostOf, sumLoop, sumView, weightOf } from "./sums.ts";
+import { weightAt, writeRow } from "./statistics.ts";
+import { declareSums, exponentialSumsOf, lostOf, sumDot, sumLoop, sumView, weightSum } from "./sums.ts";
 
 export function forwardSource(plan: RowsPlan): string {
   const views = indexedViews(plan);
   const dots = indexedDots(views);
-  const highest = highestOf(views, plan.hasLabels);
-  const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum)];
+  const highest = highestOf(views);
+  const sums = [...exponentialSumsOf(views), ...dots.flatMap(sumsOf)];
   const lost = lostOf(dots);
   const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
-  const terms = [...views.map((view) => sumView(view, dots)), ...dots.map(sumDot)].join("\n");
+  const terms = [...views.map((view) => sumView(view, dots)), ...dots.map(sumOfDot)].join("\n");
   return `
 ${prelude(views)}
 ${declareReduction(plan, highest, folded)}
@@ -38,38 +38,28 @@ fn main(index : i32) {
   ${views.map((view) => declareHighest(view)).join("\n")}
   for (var j = first; j < end; j += ${plan.lanes}) {
     ${readLogits(plan)}
-    ${views.map((view) => findHighest(view, plan.hasLabels)).join("\n")}
+    ${views.map((view) => findHighest(view)).join("\n")}
   }
   ${reduction(highest, plan)}
-  ${views.map((view) => declareOrigin(view, plan.hasLabels)).join("\n")}
+  ${views.map((view) => declareOrigin(view)).join("\n")}
 
   ${declareSums(sums, lost)}
   ${sumLoop(plan, sums, dots, terms)}
   ${reduction(folded, plan)}
 
-  ${writeRow(plan, views, dots, (dot) => finish(dot))}
+  ${writeRow(plan, views, dots, {
+    atLabel: (name) => `${name}[start + label]`,
+    ownWeight: (dot) => weightAt(dot, (name) => `${name}[start + excluded${dot.view.v}]`),
+  })}
 }
 `;
 }
 
-/** What entry j adds to a dot. */
-function sumDot(dot: IndexedDot): string {
-  const { view, times, sum } = dot;
-  const weight = weightOf(dot, "j", "target_j");
-  if (times === "nothing") return `${sum}Part += ${weight};`;
-  return `{
-        let weight = ${weight};
-        ${declareLost(`x${view.v}`)}
-        ${addTerm(dot, `${sum}Part`, "weight", `(x${view.v} - shift${view.v})`)}
-      }`;
+function sumsOf(dot: IndexedDot): readonly string[] {
+  return dot.times === "nll" ? [dot.sum, weightSum(dot)] : [dot.sum];
 }
 
-/** From Σ_{j≠y} exp(x_j) … to Σ_j p_j …, p being the softmax of a view. */
-function finish(dot: IndexedDot): string {
-  const { weights, view, sum } = dot;
-  if (typeof weights !== "number") return "";
-  const y = `excluded${weights}`;
-  return `
-        ${sum} *= share${weights};
-        ${addOwnTerm(dot, y, `probability${weights}`, `${view.of}[start + ${y}]`)}`;
+function sumOfDot(dot: IndexedDot): string {
+  const { view, times } = dot;
+  return sumDot(dot, `(x${view.v} - shift${view.v})`, times === "nll" ? `${weightSum(dot)}Part += weight;` : "");
 }

@@ -1,5 +1,5 @@
 /**
- * Finds the highest entry of a row, or of a part of one, in each view; with labels the highest but the label's. A row that
+ * Finds the highest entry of a row, or of a part of one, in each view; where the label is left out, of the others. A row that
  * holds NaN or +∞ has no statistics, and sets the view's bit of `flaws`.
  */
 import { at, declareEntry, declareScale, entry, logitOf, lowest, scaleOf } from "./entries.ts";
@@ -11,15 +11,15 @@ export function bit(position: number): string {
   return `${2 ** position}u`;
 }
 
-/** Whether the position of the highest entry is needed: as that of the label, or for its bias. */
-export function isPlaced({ bias }: ViewPlan, hasLabels: boolean): boolean {
-  return !hasLabels || bias !== null;
+/** Whether the position of the highest entry is needed: since it is left out, or for its bias. */
+export function isPlaced({ bias, isLabelled }: ViewPlan): boolean {
+  return !isLabelled || bias !== null;
 }
 
-export function highestOf(views: readonly IndexedView[], hasLabels: boolean): readonly Reduced[] {
+export function highestOf(views: readonly IndexedView[]): readonly Reduced[] {
   const tops = views.map((view): Reduced => {
     const name = `top${view.v}`;
-    return isPlaced(view, hasLabels) ? { name, by: "max", position: `topAt${view.v}` } : { name, by: "max" };
+    return isPlaced(view) ? { name, by: "max", position: `topAt${view.v}` } : { name, by: "max" };
   });
   return [{ name: "flaws", by: "or" }, ...tops];
 }
@@ -55,24 +55,24 @@ export function height(view: IndexedView, z: string, j: string): { readonly valu
   return { value, flaw: "isFlaw(height)" };
 }
 
-export function findHighest(view: IndexedView, hasLabels: boolean): string {
-  const { v } = view;
+export function findHighest(view: IndexedView): string {
+  const { v, isLabelled } = view;
   const { value, flaw } = height(view, logitOf(view), "j");
   const found = `top${v} = max(top${v}, select(height, top${v}, j == label));`;
-  const placed = `if (height > top${v}${hasLabels ? " && j != label" : ""}) {
+  const placed = `if (height > top${v}${isLabelled ? " && j != label" : ""}) {
         top${v} = height;
         topAt${v} = j;
       }`;
   return `{
       let height = ${value};
       flaws |= select(0u, ${bit(v)}, ${flaw});
-      ${isPlaced(view, hasLabels) ? placed : found}
+      ${isPlaced(view) ? placed : found}
     }`;
 }
 
 /** The origin is the highest entry, or where there is none that of the label; what is left out of sums is `excluded`. */
-export function declareOrigin(view: IndexedView, hasLabels: boolean): string {
-  const { v, bias } = view;
+export function declareOrigin(view: IndexedView): string {
+  const { v, bias, isLabelled } = view;
   const z = (position: string): string => `${view.of}[start + ${position}]`;
   const y = `excluded${v}`;
   const placed = `
@@ -80,8 +80,8 @@ export function declareOrigin(view: IndexedView, hasLabels: boolean): string {
   let origin${v} = ${z(`originAt${v}`)};`;
   return `
   let isFound${v} = top${v} > ${lowest};
-  let ${y} = ${hasLabels ? "label" : `topAt${v}`};
-  ${isPlaced(view, hasLabels) ? placed : `let origin${v} = select(${z("label")}, top${v}, isFound${v});`}
+  let ${y} = ${isLabelled ? "label" : `topAt${v}`};
+  ${isPlaced(view) ? placed : `let origin${v} = select(${z("label")}, top${v}, isFound${v});`}
   ${bias === null ? "" : `let originBias${v} = ${at(bias, `originAt${v}`)};`}
   ${declareEntry(view, v)}
   let ownLogit${v} = ${z(y)};

@@ -13,8 +13,10 @@ export interface PartOfView {
 }
 
 export interface PartOfDot {
-  /** Σ w_j of the entries that are not −∞. */
+  /** Σ w_j u_j. */
   readonly weight: number | null;
+  /** Of a cross entropy w u at the part's highest entry, which `weight` then leaves out. */
+  readonly own: number | null;
   /** Of a dot by a softmax: the largest of the exponentials that weigh an entry of −∞. */
   readonly lost: number | null;
 }
@@ -26,7 +28,7 @@ export interface PartColumns {
   readonly dots: ReadonlyMap<string, PartOfDot>;
   /** Sums and words of bits, by the names of their variables; a word takes two columns. */
   readonly named: ReadonlyMap<string, number>;
-  /** The label's logits and its target, by their names. */
+  /** The label's logits and its target, by their names, where a view leaves the label out. */
   readonly own: ReadonlyMap<string, number>;
   readonly count: number;
 }
@@ -45,16 +47,17 @@ export function columnsOf(plan: RowsPlan): PartColumns {
     views: new Map(
       views.map((view) => {
         const top = column();
-        const placed = isPlaced(view, plan.hasLabels);
+        const placed = isPlaced(view);
         return [view.v, { top, logit: placed ? column() : top, at: placed ? column() : null }];
       }),
     ),
     dots: new Map(
-      dots.map((dot) => [
-        dot.sum,
+      dots.map(({ sum, times, weights, view }) => [
+        sum,
         {
-          weight: dot.times === "logits" ? column() : null,
-          lost: typeof dot.weights === "number" && dot.times === "logits" ? column() : null,
+          weight: times === "nothing" ? null : column(),
+          own: times === "nll" && !view.isLabelled ? column() : null,
+          lost: times === "nll" && typeof weights === "number" ? column() : null,
         },
       ]),
     ),

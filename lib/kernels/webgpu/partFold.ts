@@ -4,8 +4,9 @@
  *     Σ exp(x_j) = Σ_p exp(x_p) Σ_{j in p} exp(x_j − x_p)
  *     Σ exp(x_j) x_j = Σ_p exp(x_p) (Σ_{j in p} exp(x_j − x_p) (x_j − x_p) + x_p Σ_{j in p} exp(x_j − x_p))
  *     Σ w_j x_j = Σ_p (Σ_{j in p} w_j (x_j − x_p) + x_p Σ_{j in p} w_j)
- * where all that is added up has one sign, so that no digits are lost. The label is left out of all of these, and added at
- * the end; without labels the highest entry of a part is left out of its exponentials.
+ * where all that is added up has one sign, so that no digits are lost. A label that is left out is left out of all of these,
+ * and added at the end; else the highest entry of a part is left out of its exponentials and of the weights of a cross
+ * entropy, and that of the row alone stays so.
  */
 import { at, declareEntry, entry, lowest } from "./entries.ts";
 import { declareHeight, declareShift } from "./highest.ts";
@@ -14,11 +15,10 @@ import { foldingLanes } from "./parts.ts";
 import { type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
-import { addOwnTerm, writeRow } from "./statistics.ts";
-import { exponentialSumsOf, isSummed, lostBits, lostOf, lostWord } from "./sums.ts";
+import { weightAt, writeRow } from "./statistics.ts";
+import { exponentialSumsOf, isSummed, lostBits, lostOf, lostWord, weightSum } from "./sums.ts";
 
 export function foldSource(plan: RowsPlan, parts: number): string {
-  const { hasLabels } = plan;
   const lanes = foldingLanes(parts);
   // Its rows have few lanes.
   const folding: Folding = { lanes, subgroups: false };
@@ -29,10 +29,11 @@ export function foldSource(plan: RowsPlan, parts: number): string {
     { name: "flaws", by: "or" },
     ...views.map(({ v }): Reduced => ({ name: `top${v}`, by: "max", position: `topPart${v}` })),
   ];
-  const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum)];
+  const sums = [...exponentialSumsOf(views), ...dots.flatMap(sumsOf)];
   const lost = lostOf(dots);
   const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
   const partial = (base: string, column: number): string => at(plan.rowData["partials"], `${base} + ${column}`);
+  const atLabel = (name: string): string => partial("ofRow", columns.own.get(name) as number);
   return `
 ${prelude(views)}
 ${declareReduction(folding, highest, folded)}
@@ -47,7 +48,7 @@ fn main(index : i32) {
   let end = select(0, uniforms.parts, isValid);
   let firstPart = row * uniforms.parts;
   let ofRow = firstPart * ${columns.count};
-  ${hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
 
   var flaws = 0u;
   ${views.map((view) => `var top${view.v} = -3.4e38; var topPart${view.v} = 0; ${declareHeight(view)}`).join("\n")}
@@ -68,18 +69,21 @@ fn main(index : i32) {
       .join("\n")}
   }
   ${reduction(highest, folding)}
-  ${views.map((view) => declareRowOrigin(view, hasLabels, columns, partial)).join("\n")}
+  ${views.map((view) => declareRowOrigin(view, columns, partial)).join("\n")}
 
   ${sums.map((name) => `var ${name} = 0.0;`).join("\n")}
   ${lost.map(({ name }) => `var ${name} = 0u;`).join("\n")}
   for (var p = lane; p < end; p += ${lanes}) {
     let part = ofRow + p * ${columns.count};
-    ${views.map((view) => foldView(view, hasLabels, columns, partial)).join("\n")}
+    ${views.map((view) => foldView(view, columns, partial)).join("\n")}
     ${dots.map((dot) => foldDot(dot, columns, partial)).join("\n")}
   }
   ${reduction(folded, folding)}
 
-  ${writeRow(plan, views, dots, (dot) => finish(dot, hasLabels, columns, partial))}
+  ${writeRow(plan, views, dots, {
+    atLabel,
+    ownWeight: (dot) => (dot.view.isLabelled ? weightAt(dot, atLabel) : ownSum(dot)),
+  })}
 }
 `;
 }
@@ -87,8 +91,8 @@ fn main(index : i32) {
 /** Reads a column of the part that begins at `base`. */
 type Partial = (base: string, column: number) => string;
 
-function declareRowOrigin(view: IndexedView, hasLabels: boolean, columns: PartColumns, partial: Partial): string {
-  const { v, bias, of } = view;
+function declareRowOrigin(view: IndexedView, columns: PartColumns, partial: Partial): string {
+  const { v, bias, of, isLabelled } = view;
   const { logit, at: position } = columns.views.get(v) as PartOfView;
   const y = `excluded${v}`;
   const topAt = position === null ? "" : `let topAt${v} = i32(${partial(`top${v}Part`, position)});`;
@@ -96,9 +100,9 @@ function declareRowOrigin(view: IndexedView, hasLabels: boolean, columns: PartCo
   let isFound${v} = top${v} > ${lowest};
   let top${v}Part = ofRow + topPart${v} * ${columns.count};
   ${topAt}
-  let ${y} = ${hasLabels ? "label" : `topAt${v}`};
+  let ${y} = ${isLabelled ? "label" : `topAt${v}`};
   let topLogit${v} = ${partial(`top${v}Part`, logit)};
-  let ownLogit${v} = ${hasLabels ? partial("ofRow", columns.own.get(of) as number) : `select(-uniforms.INFINITY, topLogit${v}, isFound${v})`};
+  let ownLogit${v} = ${isLabelled ? partial("ofRow", columns.own.get(of) as number) : `select(-uniforms.INFINITY, topLogit${v}, isFound${v})`};
   let origin${v} = select(ownLogit${v}, topLogit${v}, isFound${v});
   ${position === null ? "" : `let originAt${v} = select(${y}, topAt${v}, isFound${v});`}
   ${bias === null ? "" : `let originBias${v} = ${at(bias, `originAt${v}`)};`}
@@ -107,13 +111,13 @@ function declareRowOrigin(view: IndexedView, hasLabels: boolean, columns: PartCo
 }
 
 /** x_p and exp(x_p), and what a part adds to the sums of exponentials. */
-function foldView(view: IndexedView, hasLabels: boolean, columns: PartColumns, partial: Partial): string {
+function foldView(view: IndexedView, columns: PartColumns, partial: Partial): string {
   const { v } = view;
   const { top, logit, at: position } = columns.views.get(v) as PartOfView;
   const place = position === null ? "0" : `i32(${partial("part", position)})`;
   const others = partial("part", columns.named.get(`others${v}`) ?? 0);
-  // Without labels the highest entry of each part is left out of its sum, and that of the row alone is to be.
-  const whole = hasLabels ? others : `${others} + select(0.0, 1.0, p != topPart${v})`;
+  // The highest entry of each part is left out of its sum, and that of the row alone is to be.
+  const whole = view.isLabelled ? others : `${others} + select(0.0, 1.0, p != topPart${v})`;
   const weighted = `
       weighted${v} += factor${v} * fma(max(x${v}, -88.0), others${v}Here, ${partial("part", columns.named.get(`weighted${v}`) ?? 0)});`;
   const exponentials = `
@@ -127,38 +131,34 @@ function foldView(view: IndexedView, hasLabels: boolean, columns: PartColumns, p
       ${isSummed(view) ? exponentials : ""}`;
 }
 
+function sumsOf(dot: IndexedDot): readonly string[] {
+  if (dot.times !== "nll") return [dot.sum];
+  return dot.view.isLabelled ? [dot.sum, weightSum(dot)] : [dot.sum, weightSum(dot), ownSum(dot)];
+}
+
+/** The variable of w u at the row's highest entry, w as in the dot's sums. */
+function ownSum({ sum }: IndexedDot): string {
+  return `${sum}Own`;
+}
+
 function foldDot(dot: IndexedDot, columns: PartColumns, partial: Partial): string {
   const { view, times, sum, weights } = dot;
-  const { weight, lost } = columns.dots.get(sum) as PartOfDot;
-  const own = partial("part", columns.named.get(sum) as number);
-  const value =
-    times === "nothing" || weight === null
-      ? own
-      : `fma(x${view.v} - shift${view.v}, ${partial("part", weight)}, ${own})`;
+  const { weight, own, lost } = columns.dots.get(sum) as PartOfDot;
+  const ofPart = partial("part", columns.named.get(sum) as number);
   const factor = typeof weights === "number" ? `factor${weights} * ` : "";
+  if (times === "nothing" || weight === null) return `${sum} += ${factor}${ofPart};`;
+  const isTop = `p == topPart${view.v}`;
   const word = lostWord(dot);
   const column = columns.named.get(word) as number;
   const { low, high } = lostBits(dot);
   const bits = `(u32(${partial("part", column)}) | (u32(${partial("part", column + 1)}) << 16u)) & (${low} | ${high})`;
   // An entry whose weight is 0 in the row may have had one in the part.
   const kept = lost === null ? bits : `select(0u, ${bits}, factor${weights} * ${partial("part", lost)} > 0.0)`;
-  return `
-      ${sum} += ${factor}${factor === "" ? value : `(${value})`};
-      ${word} |= ${kept};`;
-}
-
-/** Makes probabilities of exponentials, and adds the label's term. */
-function finish(dot: IndexedDot, hasLabels: boolean, columns: PartColumns, partial: Partial): string {
-  const { weights, view, sum } = dot;
-  const share = typeof weights === "number" ? `${sum} *= share${weights};` : "";
-  if (!hasLabels) return share;
-  const weight =
-    typeof weights === "number"
-      ? `probability${weights}`
-      : weights === "targets"
-        ? partial("ofRow", columns.own.get("targets") as number)
-        : "1.0";
-  return `
-        ${share}
-        ${addOwnTerm(dot, "label", weight, `ownLogit${view.v}`)}`;
+  return `{
+      let weight = ${partial("part", weight)}${own === null ? "" : ` + select(${partial("part", own)}, 0.0, ${isTop})`};
+      ${sum} += ${factor}fma(x${view.v} - shift${view.v}, weight, ${ofPart});
+      ${times === "nll" ? `${weightSum(dot)} += ${factor}weight;` : ""}
+      ${own === null ? "" : `${ownSum(dot)} += select(0.0, ${factor}${partial("part", own)}, ${isTop});`}
+      ${word} |= ${kept};
+    }`;
 }

@@ -8,32 +8,29 @@ import { columnsOf, type PartOfDot, type PartOfView } from "./partColumns.ts";
 import { type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
-import { addTerm, declareLost, declareSums, exponentialSumsOf, lostOf, sumLoop, sumView, weightOf } from "./sums.ts";
-
-function weightSum({ sum }: IndexedDot): string {
-  return `${sum}Weight`;
-}
+import { weightAt } from "./statistics.ts";
+import { declareSums, exponentialOf, exponentialSumsOf, lostOf, sumDot, sumLoop, sumView, weightSum } from "./sums.ts";
 
 function lostWeight({ sum }: IndexedDot): string {
   return `${sum}Lost`;
 }
 
 export function partsSource(plan: RowsPlan): string {
-  const { lanes, hasLabels } = plan;
+  const { lanes } = plan;
   const views = indexedViews(plan);
   const dots = indexedDots(views);
   const columns = columnsOf(plan);
-  const highest = highestOf(views, hasLabels);
+  const highest = highestOf(views);
   const weighed = dots.filter((dot) => columns.dots.get(dot.sum)?.lost != null);
-  const timesLogits = dots.filter(({ times }) => times === "logits");
-  const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum), ...timesLogits.map(weightSum)];
+  const ofEntries = dots.filter(({ times }) => times !== "nothing");
+  const sums = [...exponentialSumsOf(views), ...dots.map(({ sum }) => sum), ...ofEntries.map(weightSum)];
   const lost = lostOf(dots);
   const folded: Reduced[] = [
     ...sums.map((name): Reduced => ({ name, by: "precise sum" })),
     ...weighed.map((dot): Reduced => ({ name: lostWeight(dot), by: "max" })),
     ...lost,
   ];
-  const terms = [...views.map((view) => sumView(view, dots)), ...dots.map((dot) => sumDot(dot, hasLabels))].join("\n");
+  const terms = [...views.map((view) => sumView(view, dots)), ...dots.map(sumOfDot)].join("\n");
   const write = (column: number | null, value: string): string =>
     column === null ? "" : `result[base + ${column}] = ${value};`;
   return `
@@ -51,16 +48,16 @@ fn main(index : i32) {
   let first = begin + lane;
   let end = select(0, min(begin + uniforms.span, uniforms.classes), isValid);
   let start = row * uniforms.classes;
-  ${hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
 
   var flaws = 0u;
   ${views.map((view) => declareHighest(view)).join("\n")}
   for (var j = first; j < end; j += ${lanes}) {
     ${readLogits(plan)}
-    ${views.map((view) => findHighest(view, hasLabels)).join("\n")}
+    ${views.map((view) => findHighest(view)).join("\n")}
   }
   ${reduction(highest, plan)}
-  ${views.map((view) => declarePartOrigin(view, hasLabels)).join("\n")}
+  ${views.map((view) => declarePartOrigin(view)).join("\n")}
 
   ${declareSums(sums, lost)}
   ${weighed.map((dot) => `var ${lostWeight(dot)} = 0.0;`).join("\n")}
@@ -82,8 +79,12 @@ fn main(index : i32) {
       .join("\n")}
     ${dots
       .map((dot) => {
-        const { weight, lost: column } = columns.dots.get(dot.sum) as PartOfDot;
-        return write(weight, weightSum(dot)) + write(column, lostWeight(dot));
+        const { weight, own, lost: column } = columns.dots.get(dot.sum) as PartOfDot;
+        return [
+          write(weight, weightSum(dot)),
+          own === null ? "" : writeOwn(dot, `result[base + ${own}]`),
+          write(column, lostWeight(dot)),
+        ].join("\n");
       })
       .join("\n")}
     ${[...columns.named]
@@ -100,30 +101,30 @@ fn main(index : i32) {
 }
 
 /** The origin of a part is its highest entry; where there is none the sums are 0, whatever they are relative to. */
-function declarePartOrigin(view: IndexedView, hasLabels: boolean): string {
-  const { v, bias } = view;
+function declarePartOrigin(view: IndexedView): string {
+  const { v, bias, isLabelled } = view;
   const placed = `select(0.0, ${view.of}[start + topAt${v}], isFound${v})`;
   return `
   let isFound${v} = top${v} > ${lowest};
-  let excluded${v} = ${hasLabels ? "label" : `topAt${v}`};
-  let origin${v} = ${isPlaced(view, hasLabels) ? placed : `select(0.0, top${v}, isFound${v})`};
+  let excluded${v} = ${isLabelled ? "label" : `select(-1, topAt${v}, isFound${v})`};
+  let origin${v} = ${isPlaced(view) ? placed : `select(0.0, top${v}, isFound${v})`};
   ${bias === null ? "" : `let originBias${v} = select(0.0, ${at(bias, `topAt${v}`)}, isFound${v});`}
   ${declareEntry(view, v)}`;
 }
 
-/** What entry j of a part adds to a dot: nothing at the label. */
-function sumDot(dot: IndexedDot, hasLabels: boolean): string {
-  const { view, times, sum, weights } = dot;
-  const weight = weightOf(dot, "j", "target_j", hasLabels ? "e" : "whole");
-  const unlessLabel = hasLabels ? `select(${weight}, 0.0, j == label)` : weight;
-  if (times === "nothing") return `${sum}Part += ${unlessLabel};`;
-  const exponential = `${hasLabels ? "e" : "whole"}${weights}`;
-  const largest = `${lostWeight(dot)} = max(${lostWeight(dot)}, select(0.0, ${exponential}, isLost && !isZero(weight)));`;
-  return `{
-        let weight = ${unlessLabel};
-        ${declareLost(`x${view.v}`)}
-        ${addTerm(dot, `${sum}Part`, "weight", `x${view.v}`)}
-        ${weightSum(dot)}Part += select(weight, 0.0, isLost);
-        ${typeof weights === "number" ? largest : ""}
-      }`;
+function writeOwn(dot: IndexedDot, column: string): string {
+  const { v } = dot.view;
+  return `${column} = 0.0;
+    if (isFound${v}) {
+      ${column} = ${weightAt(dot, (name) => `${name}[start + excluded${v}]`)};
+    }`;
+}
+
+function sumOfDot(dot: IndexedDot): string {
+  const { view, weighing } = dot;
+  const largest = (exponential: string): string =>
+    `${lostWeight(dot)} = max(${lostWeight(dot)}, select(0.0, ${exponential}, isLost && !isZero(weight)));`;
+  const more = `${weightSum(dot)}Part += weight;
+        ${weighing === null ? "" : largest(exponentialOf(weighing))}`;
+  return sumDot(dot, `x${view.v}`, more);
 }

@@ -1,6 +1,6 @@
 /** What the source of a program depends on, as plain data, and the buffers and numbers that the program reads. */
 import * as tf from "@tensorflow/tfjs";
-import type { Dot, StatisticName, ViewInput, WideInput } from "../rowStatistics.ts";
+import { type Dot, labelsOf, type StatisticName, type ViewInput, type WideInput } from "../rowStatistics.ts";
 import { isWanted, type PackedColumns, packedColumns, statisticNames } from "./columns.ts";
 import { type Input, storageBuffers, type Uniform, workgroupSize } from "./program.ts";
 import type { Folding } from "./reduce.ts";
@@ -27,6 +27,8 @@ export interface ViewPlan {
   /** WGSL: a bias that is one number and so reaches m alone; null for 0. */
   readonly shift: string | null;
   readonly wanted: readonly StatisticName[];
+  /** Whether the label is left out of its sums; otherwise the highest entry is. */
+  readonly isLabelled: boolean;
   /** Null for one that is not read. */
   readonly dots: readonly (DotPlan | null)[];
   /** Whether the view's softmax weighs a dot. */
@@ -35,6 +37,7 @@ export interface ViewPlan {
 
 /** Some of an input, read by the lanes of a row, which fold what they find. */
 export interface RowsPlan extends Folding {
+  /** Whether a view that is read leaves the label out. */
   readonly hasLabels: boolean;
   readonly hasValid: boolean;
   /** Null for one that is not read. */
@@ -55,6 +58,8 @@ export interface IndexedDot extends DotPlan {
   readonly k: number;
   /** The variable of its sum. */
   readonly sum: string;
+  /** The view whose softmax weighs it. */
+  readonly weighing: IndexedView | null;
 }
 
 export function indexedViews({ views }: RowsPlan): readonly IndexedView[] {
@@ -63,7 +68,11 @@ export function indexedViews({ views }: RowsPlan): readonly IndexedView[] {
 
 export function indexedDots(views: readonly IndexedView[]): readonly IndexedDot[] {
   return views.flatMap((view) =>
-    view.dots.flatMap((dot, k): IndexedDot[] => (dot === null ? [] : [{ ...dot, view, k, sum: `dot${view.v}x${k}` }])),
+    view.dots.flatMap((dot, k): IndexedDot[] => {
+      if (dot === null) return [];
+      const weighing = views.find(({ v }) => v === dot.weights) ?? null;
+      return [{ ...dot, view, k, sum: `dot${view.v}x${k}`, weighing }];
+    }),
   );
 }
 
@@ -92,7 +101,7 @@ export function planReading(
   subgroups: boolean,
 ): Reading {
   const [rows, classes] = (input.logits ?? (input.teacher as tf.Tensor2D)).shape;
-  const hasLabels = input.labels !== null;
+  const hasLabels = input.views.some((view, v) => uses[v].view && labelsOf(input, view) !== null);
   const fixed: Input[] = [];
   const bind = (name: string, tensor: tf.Tensor | null | undefined): void => {
     if (tensor) fixed.push({ name, tensor });
@@ -100,7 +109,7 @@ export function planReading(
   const isRead = (view: ViewInput, v: number): boolean => uses[v].view && view.of === "teacher";
   bind("logits", input.logits);
   bind("teacher", input.views.some(isRead) ? input.teacher : null);
-  bind("labels", input.labels);
+  bind("labels", hasLabels ? input.labels : null);
   bind("valid", input.valid?.tensor);
   const byTargets = input.views.some(({ dots }, v) => dots.some((d, k) => uses[v].dots[k] && d.weights === "targets"));
   bind("targets", byTargets ? input.targets : null);
@@ -119,13 +128,15 @@ export function planReading(
   const views = input.views.map((view, v): ViewPlan | null => {
     if (!uses[v].view) return null;
     const { of, scale, cap, bias, dots } = view;
+    const isLabelled = labelsOf(input, view) !== null;
     return {
       of,
       scale: scale === 1 ? null : typeof scale === "number" ? uniform(`scale${v}`, scale) : tables.scalar(scale),
       cap: cap === null ? null : uniform(`cap${v}`, cap),
       bias: typeof bias === "number" ? null : tables.table(bias),
       shift: typeof bias !== "number" || bias === 0 ? null : uniform(`shift${v}`, bias),
-      wanted: statisticNames.filter((name) => isWanted(view, name, hasLabels)),
+      wanted: statisticNames.filter((name) => isWanted(view, name, isLabelled)),
+      isLabelled,
       dots: dots.map(({ weights, table, times }, k) =>
         uses[v].dots[k] ? { weights, table: table && tables.table(table.tensor), times } : null,
       ),
@@ -137,7 +148,7 @@ export function planReading(
     plan: {
       // Lanes that are a part of a workgroup need not be whole subgroups.
       ...{ lanes, subgroups: subgroups && lanes === workgroupSize, hasLabels, hasValid: input.valid !== null, views },
-      ...{ columns: packedColumns(input.views, hasLabels), rowData: rowData.places },
+      ...{ columns: packedColumns(input), rowData: rowData.places },
     },
     rows,
     classes,

@@ -53,7 +53,7 @@ function tidied<T>(compute: () => T): T {
 
 function forward(input: WideInput, sharing: Sharing): readonly RowStatistics<Column>[] {
   const packed = packedStatistics(input, sharing);
-  const columns = packedColumns(input.views, input.labels !== null);
+  const columns = packedColumns(input);
   const at = (index: number): Column => ({ within: packed, as: "column", index });
   return columns.views.map(({ dots, ...view }, v) => {
     const [m, s, n, t, r, e] = statisticNames.map((name) => {
@@ -93,7 +93,7 @@ function inOneTensor(cotangents: readonly (RowCotangents | null)[]): Cotangents 
 
 /** All statistics of a call, [N, K], in the columns that `packedColumns` tells, and what the backward pass needs. */
 export function packedStatistics(input: WideInput, { partsOf, subgroups }: Sharing = base): tf.Tensor2D {
-  const { views, count } = packedColumns(input.views, input.labels !== null);
+  const { views, count } = packedColumns(input);
   const uses = input.views.map(
     ({ dots }, v): Use => ({ view: views[v].state.origin !== null, dots: dots.map(() => true) }),
   );

@@ -5,19 +5,27 @@
 import { at, declareEntry2, entry, entry2, lowest } from "./entries.ts";
 import { bit, height } from "./highest.ts";
 import type { IndexedDot, IndexedView, RowsPlan } from "./plan.ts";
-import { addTerm, declareLost, isSummed, lostBits, lostWord } from "./sums.ts";
+import { addTerm, declareLost, isSummed, lostBits, lostWord, weightSum } from "./sums.ts";
 
 /** Writes a column if it is wanted. */
 function write(column: number | null, value: string): string {
   return column === null ? "" : `result[base + ${column}] = ${value};`;
 }
 
-/** The first lane of a row writes its statistics, given what finishes each dot; zeros for a row that is not valid. */
+/** Where a program finds what is left out of its sums, in WGSL. */
+export interface RowSources {
+  /** The label's number in the logits, the teacher's or the targets, given which. */
+  readonly atLabel: (name: string) => string;
+  /** w u at the entry that a dot's view leaves out, w as in the dot's sums. */
+  readonly ownWeight: (dot: IndexedDot) => string;
+}
+
+/** The first lane of a row writes its statistics; zeros for a row that is not valid. */
 export function writeRow(
   plan: RowsPlan,
   views: readonly IndexedView[],
   dots: readonly IndexedDot[],
-  finish: (dot: IndexedDot) => string,
+  sources: RowSources,
 ): string {
   return `if (lane == 0 && isRow) {
     let base = row * ${plan.columns.count};
@@ -27,7 +35,7 @@ export function writeRow(
       }
     } else {
       ${views.map((view) => writeView(plan, view)).join("\n")}
-      ${dots.map((dot) => writeDot(plan, dot, finish(dot))).join("\n")}
+      ${dots.map((dot) => writeDot(plan, dot, sources)).join("\n")}
     }
   }`;
 }
@@ -83,7 +91,7 @@ function writeView(plan: RowsPlan, view: IndexedView): string {
       ${write(columns.n, orNaN(`nll${v}`))}
       ${write(columns.t, orNaN(`select(min(own${v}.x, 0.0), -uniforms.INFINITY, isAbsent${v})`))}
       ${write(columns.r, orNaN(`select(logarithm(${sum}) - shift${v}, -uniforms.INFINITY, !isFound${v})`))}
-      ${write(columns.e, orNaN(`expectation${v}`))}
+      ${write(columns.e, orNaN(`logSum${v} - expectation${v}`))}
       ${write(state.origin, orNaN(bias === null ? `origin${v}` : `f32(originAt${v})`))}
       ${write(state.excluded, `f32(${y})`)}
       ${write(state.share, `share${v}`)}
@@ -94,6 +102,7 @@ function writeView(plan: RowsPlan, view: IndexedView): string {
       ${write(state.ownAboveCenter, `min(own${v}.x, 0.0) - expectation${v}`)}`;
 }
 
+/** Σ_j p_j (z_j − m), of terms of one sign. */
 function expectation(v: number): string {
   return `
       var expectation${v} = 0.0;
@@ -105,32 +114,64 @@ function expectation(v: number): string {
       }`;
 }
 
-/** What is still to be added to a dot before it is written, in WGSL. */
-function writeDot(plan: RowsPlan, dot: IndexedDot, finish: string): string {
-  const { weights, view, k } = dot;
+/** A sum is complete but for the entry that the dot's view leaves out and the label that its weights leave out. */
+function completeDot(dot: IndexedDot, { atLabel, ownWeight }: RowSources): string {
+  const { view, weighing, table, times, sum } = dot;
+  const { v } = view;
+  const share = weighing === null ? "" : ` * share${weighing.v}`;
+  const u = table === null ? "" : ` * ${at(table, "label")}`;
+  const labelWeight = weighing?.isLabelled ? `probability${weighing.v}${u}` : null;
+  if (times === "nothing") return `${sum} = ${sum}${share}${labelWeight === null ? "" : ` + ${labelWeight}`};`;
+  // The highest entry adds 0.
+  if (times === "logits" && !view.isLabelled) return "";
+  const elsewhere = `else {
+          ${weightSum(dot)} += labelWeight;
+          let labelX = ${entry(view, v, atLabel(view.of), "label")};
+          ${declareLost("labelX")}
+          ${addTerm(dot, sum, "labelWeight", `(labelX - shift${v})`)}
+        }`;
+  const ofLabel = `
+        let labelWeight = ${labelWeight};
+        if (label == excluded${v}) {
+          ownWeight += labelWeight;
+        } ${view.isLabelled ? "" : elsewhere}`;
+  return `
+        var ownWeight = ${ownWeight(dot)}${share};
+        ${share === "" ? "" : [sum, weightSum(dot)].map((name) => `${name} = ${name}${share};`).join("\n")}
+        ${labelWeight === null ? "" : ofLabel}
+        let isLost = isAbsent${v};
+        ${addTerm(dot, sum, "ownWeight", `min(own${v}.x, 0.0)`)}`;
+}
+
+/** A cross entropy is Σ w u s − Σ w u (z − m), of whose terms each is one that is not negative times w u. */
+function writeDot(plan: RowsPlan, dot: IndexedDot, sources: RowSources): string {
+  const { weights, view, k, times, sum } = dot;
+  const { dots, state } = plan.columns.views[view.v];
   const { low, high } = lostBits(dot);
+  const isNll = times === "nll";
   const flaws = typeof weights === "number" ? `isFlawed${view.v} || isFlawed${weights}` : `isFlawed${view.v}`;
+  const kept = state.dots[k];
   return `{
-        ${finish}
-        let isLow = (${lostWord(dot)} & ${low}) != 0u;
-        let isHigh = (${lostWord(dot)} & ${high}) != 0u;
-        var value = select(select(${dot.sum}, uniforms.INFINITY, isHigh), -uniforms.INFINITY, isLow);
-        value = select(value, uniforms.NAN, (isLow && isHigh) || ${flaws});
-        ${write(plan.columns.views[view.v].dots[k], "value")}
+        ${completeDot(dot, sources)}
+        let isFlawed = ${flaws};
+        let isLow = (${lostWord(dot)} & ${isNll ? high : low}) != 0u;
+        let isHigh = (${lostWord(dot)} & ${isNll ? low : high}) != 0u;
+        var value = ${isNll ? `(${weightSum(dot)} + ownWeight) * logSum${view.v} - ${sum}` : sum};
+        value = select(select(value, uniforms.INFINITY, isHigh), -uniforms.INFINITY, isLow);
+        value = select(value, uniforms.NAN, (isLow && isHigh) || isFlawed);
+        ${write(dots[k], "value")}
+        ${kept === null ? "" : write(kept.others, `select(${weightSum(dot)}, 0.0, isFlawed)`)}
+        ${kept === null ? "" : write(kept.own, "select(ownWeight, 0.0, isFlawed)")}
       }`;
 }
 
-/** Adds the term of the entry y to a dot, given w_y and z_y in the dot's view. */
-export function addOwnTerm(dot: IndexedDot, y: string, weight: string, z: string): string {
-  const { view, table, times } = dot;
-  const ownWeight = table === null ? weight : `${weight} * ${at(table, y)}`;
-  const term =
-    times === "nothing"
-      ? `${dot.sum} += ownWeight;`
-      : `let ownX = ${entry(view, view.v, z, y)};
-        ${declareLost("ownX")}
-        ${addTerm(dot, dot.sum, "ownWeight", `(ownX - shift${view.v})`)}`;
-  return `
-        let ownWeight = ${ownWeight};
-        ${term}`;
+/** w u at the entry that a dot's view leaves out, w as in the dot's sums, given what reads an input there. */
+export function weightAt({ weights, weighing, view, table }: IndexedDot, read: (name: string) => string): string {
+  const y = `excluded${view.v}`;
+  const u = table === null ? [] : [at(table, y)];
+  if (weights === "ones") return u.join("") || "1.0";
+  if (weighing === null) return [read("targets"), ...u].join(" * ");
+  const exponential = `exponential(${entry(weighing, weighing.v, read(weighing.of), y)})`;
+  const w = weighing.isLabelled ? `select(${exponential}, 0.0, ${y} == label)` : exponential;
+  return [w, ...u].join(" * ");
 }

@@ -1,4 +1,5 @@
 /** Sums over the entries of a row, or of a part of one, relative to an origin in each view. */
+import type { StatisticName } from "../rowStatistics.ts";
 import { at, entry, logitOf, readLogits } from "./entries.ts";
 import { bit } from "./highest.ts";
 import type { IndexedDot, IndexedView, RowsPlan, ViewPlan } from "./plan.ts";
@@ -11,8 +12,9 @@ const termsInOne = 32;
 const dotsInWord = 16;
 
 /** Whether a view's exponentials are summed. */
-export function isSummed({ wanted, weighs }: ViewPlan): boolean {
-  return weighs || wanted.some((name) => name === "s" || name === "n" || name === "r" || name === "e");
+export function isSummed({ wanted, weighs, dots }: ViewPlan): boolean {
+  const names: readonly StatisticName[] = ["s", "n", "r", "e"];
+  return weighs || dots.some((dot) => dot?.times === "nll") || names.some((name) => wanted.includes(name));
 }
 
 /** Σ exp(x_j) and Σ exp(x_j) x_j of each view, where they are wanted. */
@@ -72,7 +74,7 @@ function addPart(name: string): string {
 /** What entry j adds to the sums of exponentials: nothing if it is the excluded one. `whole` is with that. */
 export function sumView(view: IndexedView, dots: readonly IndexedDot[]): string {
   const { v } = view;
-  const isDotted = dots.some((dot) => dot.view.v === v && dot.times === "logits");
+  const isDotted = dots.some((dot) => dot.view.v === v && dot.times !== "nothing");
   if (!isSummed(view) && !isDotted) return "";
   const exponential = `
       let whole${v} = exponential(x${v});
@@ -84,11 +86,38 @@ export function sumView(view: IndexedView, dots: readonly IndexedDot[]): string 
       ${view.wanted.includes("e") ? `weighted${v}Part += e${v} * max(x${v}, -88.0);` : ""}`;
 }
 
-/** w_j u_j, given the name of exp(x_j) in a view that weighs. */
-export function weightOf({ weights, table }: IndexedDot, j: string, target: string, exponential = "e"): string {
-  const u = table === null ? [] : [at(table, j)];
-  const w = weights === "ones" ? [] : weights === "targets" ? [target] : [`${exponential}${weights}`];
+/** The variable of Σ w_j u_j. */
+export function weightSum({ sum }: IndexedDot): string {
+  return `${sum}Weight`;
+}
+
+/** exp(x_j) of a view that weighs; 0 at a label that is left out, where it may be too large. */
+export function exponentialOf({ v, isLabelled }: IndexedView): string {
+  return `${isLabelled ? "e" : "whole"}${v}`;
+}
+
+/** w_j u_j, with exponentials for probabilities. */
+function weightOf({ weights, weighing, table }: IndexedDot): string {
+  const u = table === null ? [] : [at(table, "j")];
+  const w = weighing !== null ? [exponentialOf(weighing)] : weights === "targets" ? ["target_j"] : [];
   return [...w, ...u].join(" * ") || "1.0";
+}
+
+/**
+ * What entry j, which is `x` in the dot's view, adds to a dot, and what else its `weight` is for. A label that is left out
+ * adds nothing, and to a cross entropy neither does the highest entry.
+ */
+export function sumDot(dot: IndexedDot, x: string, more: string): string {
+  const { view, times, sum } = dot;
+  const weight = weightOf(dot);
+  if (times === "nothing") return `${sum}Part += ${weight};`;
+  const isWhole = times === "logits" && !view.isLabelled;
+  return `{
+        let weight = ${isWhole ? weight : `select(${weight}, 0.0, j == excluded${view.v})`};
+        ${declareLost(`x${view.v}`)}
+        ${addTerm(dot, `${sum}Part`, "weight", x)}
+        ${more}
+      }`;
 }
 
 /** Adds weight · x to a sum: nothing where the weight is 0, and −∞, which `x` may be by `isLost`, to a word of bits. */

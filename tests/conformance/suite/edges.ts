@@ -145,7 +145,7 @@ async function spoiltTeacher(tally: Tally): Promise<void> {
     const given: RowCase = {
       ...{ ...absent, rows: 5, classes, logits: matrix(), teacher, labels: new Int32Array(5) },
       views: [
-        { ...plainView, wanted: ["n"], dots: [{ weights: 1, table: null, times: "logits" }] },
+        { ...plainView, wanted: ["n"], dots: [{ weights: 1, table: null, times: "nll" }] },
         { ...plainView, of: "teacher", wanted: ["m", "s"] },
       ],
     };

@@ -1,6 +1,16 @@
 /** Wrong input gets a LossError with what was wrong, where, and what would be right, and leaves no tensor behind. */
 import * as tf from "@tensorflow/tfjs";
-import { type Batch, classWeights, compile, crossEntropy, evaluate, LossError, perToken, pipe } from "lossmith";
+import {
+  type AnyLoss,
+  type Batch,
+  classWeights,
+  compile,
+  crossEntropy,
+  evaluate,
+  LossError,
+  perToken,
+  pipe,
+} from "lossmith";
 import {
   badBatches,
   badParameters,
@@ -22,12 +32,14 @@ export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
 
   for (const [name, run, ...parts] of [...badParameters, ...illKinded]) refuses(name, run, parts);
   refuses("a sum of two kinds", () => compile(mixed), ["one number a token"]);
-  for (const { name, loss, batch, parts } of badBatches) {
+  for (const { name, loss, batch, parts, inLogits = false } of badBatches) {
     refuses(`${name}, in the reference`, () => evaluate(loss as typeof crossEntropy, batch), parts);
     const before = tf.memory().numTensors;
     const logits = tf.tensor2d(batch.logits as number[][]);
     const compiled = compile(loss);
-    refuses(`${name}, compiled`, () => compiled({ ...batch, logits } as Batch), parts);
+    const run = (): tf.Tensor => compiled({ ...batch, logits } as Batch);
+    if (readsAtOnce || !inLogits) refuses(`${name}, compiled`, run, parts);
+    else await tally.attempt(name, () => spoilsItsRow(tally, name, loss, () => ({ ...batch, logits }) as Batch));
     logits.dispose();
     compiled.dispose();
     const left = tf.memory().numTensors - before;
@@ -40,7 +52,7 @@ export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
   for (const [name, batch, ...parts] of badTensors) refuses(name, call(batch), parts);
   const [name, outOfRange, ...parts] = labelTensorOutOfRange;
   if (readsAtOnce) refuses(name, call(outOfRange), parts);
-  else await tally.attempt(name, () => spoilsItsRow(tally, name, outOfRange));
+  else await tally.attempt(name, () => spoilsItsRow(tally, name, crossEntropy, outOfRange));
 
   refuses(
     "weights above float32's largest number",
@@ -59,9 +71,9 @@ export async function wrongInput(readsAtOnce: boolean): Promise<PartResult> {
   return tally.result("wrong input");
 }
 
-/** Where the host cannot look at a tensor of labels without waiting, the second row is NaN and the first is not. */
-async function spoilsItsRow(tally: Tally, name: string, batch: () => Batch): Promise<void> {
-  const value = tf.tidy(() => compile(pipe(crossEntropy, perToken))(batch()));
+/** Where the host cannot look at a tensor without waiting, the second row is NaN and the first is not. */
+async function spoilsItsRow(tally: Tally, name: string, loss: AnyLoss, batch: () => Batch): Promise<void> {
+  const value = tf.tidy(() => compile(pipe(loss as typeof crossEntropy, perToken))(batch()));
   const values = [...(await value.data())];
   tally.check(Number.isFinite(values[0]) && Number.isNaN(values[1]), () => `${name}: ${values}`);
   value.dispose();

@@ -3,6 +3,7 @@ import { addWeights } from "./dots";
 import { storeTail } from "./lanes";
 import { writeExponentials, writeExponentialsAndTable } from "./probabilities";
 import { exponential, sigmoid } from "./scalar";
+import { isMeanOfLikely } from "./state";
 import { teacherProbabilities } from "./teacher";
 import { addThroughCap, entryAt, isWarped, referenceLogit, restoreReference, writeEntries } from "./view";
 import {
@@ -18,9 +19,11 @@ import {
   FIRST_DOT,
   FIRST_VIEW,
   GRADIENT,
-  LABELS,
+  isCrossEntropy,
+  labelOf,
   LOGITS,
   N,
+  OTHERS,
   pointer,
   R,
   ROWS,
@@ -36,6 +39,7 @@ import {
   VALUE,
   VIEWS,
   WEIGHTING,
+  weightAt,
 } from "./words";
 
 /** Where the teacher's probabilities of the row are; 0 before a dot asked for them. */
@@ -92,7 +96,6 @@ function sizeOfCotangents(view: usize, row: i32): f64 {
 
 function backwardView(block: usize, view: usize, row: i32, gradient: usize, length: usize): void {
   const logits = pointer(block, LOGITS) + <usize>row * length;
-  const labels = pointer(block, LABELS);
   const state = pointer(view, STATE) + <usize>row * STATE_SIZE;
   const capped = load<f32>(view + CAP) > 0;
   const scale = load<f32>(view + SCALE);
@@ -108,26 +111,38 @@ function backwardView(block: usize, view: usize, row: i32, gradient: usize, leng
   const t = cotangent(view, T, row);
   const r = cotangent(view, R, row);
   const e = cotangent(view, E, row);
-  if (s != 0 || n != 0 || t != 0 || r != 0 || e != 0) {
+  const weighed = hasCrossEntropy(view, row);
+  if (s != 0 || n != 0 || t != 0 || r != 0 || e != 0 || weighed) {
     restoreReference(view, logits, load<f32>(state), load<i32>(state, 4));
-    const excluded = labels == 0 ? load<i32>(state, 4) : load<i32>(labels + ((<usize>row) << 2));
+    const label = labelOf(view, row);
+    const excluded = label < 0 ? load<i32>(state, 4) : label;
+    const offset = <usize>excluded << 2;
     const entry = entryAt(view, logits, excluded);
     const logOthers = <f64>load<f32>(state, 8);
     const others = sigmoid(logOthers - entry);
     const probability = sigmoid(entry - logOthers);
+    // Of the entry that is left out: of what cancels at a likely entry, none is formed.
+    let target = s * probability - n * others + t + dotsAt(view, row, offset);
+    let ofWeights: f64 = 0;
+    if (weighed) {
+      crossEntropiesAt(block, view, row, length, offset, others);
+      target += weighedTarget;
+      ofWeights = weighedSum;
+    }
     let constant: f64 = 0;
     let rate: f64 = 0;
-    let target = s * probability - n * others + t;
-    if (logOthers > -Infinity) {
-      constant = (s + n) * others + r;
-      rate = e * others;
-    }
+    if (logOthers > -Infinity) constant = (s + n + ofWeights) * others + r;
     if (e != 0) {
-      const center = logOthers > -Infinity ? max(0, entry) + <f64>load<f32>(state, 12) : entry;
-      constant += rate * (1 - center);
-      if (probability > 0) target += e * probability * (1 + entry - center);
+      const kept = <f64>load<f32>(state, 12);
+      const isLikely = isMeanOfLikely(entry, logOthers);
+      if (probability > 0) target += e * probability * (isLikely ? kept : kept - entry);
+      if (logOthers > -Infinity) {
+        constant += e * others * (isLikely ? kept + entry : kept);
+        rate = -e * others;
+      }
     }
-    const hole = out + ((<usize>excluded) << 2);
+    const hole = out + offset;
+    const before: f64 = accumulate ? <f64>load<f32>(hole) : 0;
     if (constant != 0 || rate != 0) {
       let values = logits;
       let origin = referenceLogit;
@@ -139,23 +154,22 @@ function backwardView(block: usize, view: usize, row: i32, gradient: usize, leng
         writeEntries(view, logits, logits + length, values);
       }
       const share = factor * exponential(-logOthers);
-      const before: f32 = accumulate ? load<f32>(hole) : 0;
       const c = <f32>(share * constant);
       const d = <f32>(share * rate);
       added = accumulate ? 0 : dotByTable(view, row);
       if (added == 0) {
         writeExponentials(values, length, origin, unit, c, d, out, accumulate);
-        store<f32>(hole, before);
       } else {
-        const table = pointer(added, TABLE);
         const dotFactor = <f32>(factor * cotangent(added, VALUE, row));
-        writeExponentialsAndTable(values, length, origin, unit, c, d, out, dotFactor, table);
-        store<f32>(hole, table == 0 ? dotFactor : dotFactor * load<f32>(table + ((<usize>excluded) << 2)));
+        writeExponentialsAndTable(values, length, origin, unit, c, d, out, dotFactor, pointer(added, TABLE));
       }
     } else if (!accumulate) fill(out, length, 0);
-    store<f32>(hole, <f32>(<f64>load<f32>(hole) + factor * target));
-  } else if (!accumulate) fill(out, length, 0);
-  backwardDots(block, view, row, out, length, factor, added);
+    backwardDots(block, view, row, out, length, factor, added);
+    store<f32>(hole, <f32>(before + factor * target));
+  } else {
+    if (!accumulate) fill(out, length, 0);
+    backwardDots(block, view, row, out, length, factor, added);
+  }
   if (capped) addThroughCap(view, logits, logits + length, out, gradient, isWritten);
   isWritten = true;
 }
@@ -169,6 +183,56 @@ function dotByTable(view: usize, row: i32): usize {
   return 0;
 }
 
+/** Σ g u_j over the dots with weights of a table alone, at an offset in bytes. */
+function dotsAt(view: usize, row: i32, offset: usize): f64 {
+  const end = endOfView(view);
+  let sum: f64 = 0;
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    if (load<i32>(words + WEIGHTING) != BY_TABLE) continue;
+    const value = cotangent(words, VALUE, row);
+    const table = pointer(words, TABLE);
+    if (value != 0) sum += table == 0 ? value : value * <f64>load<f32>(table + offset);
+  }
+  return sum;
+}
+
+function hasCrossEntropy(view: usize, row: i32): bool {
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    if (isCrossEntropy(load<i32>(words + WEIGHTING)) && cotangent(words, VALUE, row) != 0) return true;
+  }
+  return false;
+}
+
+/** Σ g W over the cross entropies of a row, and Σ g (W p_h − w_h) at the entry h that is left out. */
+let weighedSum: f64 = 0;
+let weighedTarget: f64 = 0;
+
+/** Leaves the sums in the variables above: W p_h − w_h is the others' weights less W (1 − p_h), where nothing is lost. */
+function crossEntropiesAt(block: usize, view: usize, row: i32, length: usize, offset: usize, others: f64): void {
+  weighedSum = 0;
+  weighedTarget = 0;
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    const weighting = load<i32>(words + WEIGHTING);
+    if (!isCrossEntropy(weighting)) continue;
+    const value = cotangent(words, VALUE, row);
+    if (value == 0) continue;
+    const ofOthers = cotangent(words, OTHERS, row);
+    const sum = ofOthers + weightAt(weightsOf(block, row, length, weighting), pointer(words, TABLE), offset);
+    weighedSum += value * sum;
+    weighedTarget += value * (ofOthers - sum * others);
+  }
+}
+
+/** The weights of each row: the soft targets', or the teacher's probabilities. */
+function weightsOf(block: usize, row: i32, length: usize, weighting: i32): usize {
+  if (weighting == BY_TARGETS) return pointer(block, TARGETS) + <usize>row * length;
+  if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
+  return teacherRow;
+}
+
+/** Adds g u_j of tables and −g w_j of weights. */
 function backwardDots(
   block: usize,
   view: usize,
@@ -178,20 +242,15 @@ function backwardDots(
   factor: f64,
   done: usize,
 ): void {
-  const targets = pointer(block, TARGETS) + <usize>row * length;
   const end = endOfView(view);
   for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
     const weighting = load<i32>(words + WEIGHTING);
     if (weighting > BY_TEACHER || words == done) continue;
     const value = cotangent(words, VALUE, row);
     if (value == 0) continue;
-    let q: usize = 0;
-    if (weighting == BY_TARGETS) q = targets;
-    else if (weighting == BY_TEACHER) {
-      if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
-      q = teacherRow;
-    }
-    addWeights(out, length, <f32>(factor * value), q, pointer(words, TABLE));
+    const table = pointer(words, TABLE);
+    if (weighting == BY_TABLE) addWeights(out, length, <f32>(factor * value), 0, table);
+    else addWeights(out, length, <f32>(-factor * value), weightsOf(block, row, length, weighting), table);
   }
 }
 

@@ -2,7 +2,10 @@
 import { loadTail, madd, storeTail, sumOfLanes } from "./lanes";
 
 /** Bytes after which lanes are folded into float64. */
-const BLOCK: usize = 1024;
+const BLOCK: usize = 512;
+
+/** Σ_j w_j of the last row whose weights are q_j or q_j u_j. */
+export let sumOfWeights: f64 = 0;
 
 /** Σ_j w_j (v_j − reference); an entry with w_j = 0 adds 0 also at v_j = −∞. */
 export function dot(values: usize, length: usize, reference: f32, q: usize, u: usize): f64 {
@@ -17,9 +20,11 @@ function dotOf(values: usize, length: usize, reference: f32, q: usize, u: usize,
   const zero = f32x4.splat(0);
   const references = f32x4.splat(reference);
   let total: f64 = 0;
+  let totalOfWeights: f64 = 0;
   for (let at: usize = 0; at < length; ) {
     const blockEnd = min(at + BLOCK, length);
     let lanes = zero;
+    let weights = zero;
     for (; at < blockEnd; at += 16) {
       const whole = length - at >= 16;
       const v = whole ? v128.load(values + at) : loadTail(values + at, values + length, references);
@@ -29,11 +34,14 @@ function dotOf(values: usize, length: usize, reference: f32, q: usize, u: usize,
           ? weightsAt(q + at, u + at, hasQ, hasU)
           : weightsAtEnd(q + at, q + length, u + at, u + length, hasQ, hasU);
         term = v128.andnot(f32x4.mul(term, w), f32x4.eq(w, zero));
+        if (hasQ) weights = f32x4.add(weights, w);
       }
       lanes = f32x4.add(lanes, term);
     }
     total += sumOfLanes(lanes);
+    if (hasQ) totalOfWeights += sumOfLanes(weights);
   }
+  if (hasQ) sumOfWeights = totalOfWeights;
   return total;
 }
 

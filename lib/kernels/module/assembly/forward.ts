@@ -1,8 +1,9 @@
 /** The statistics of the rows. */
-import { dot, totalWeight } from "./dots";
+import { dot, sumOfWeights, totalWeight } from "./dots";
 import { hasNaN, highestEntry, positionOf } from "./highest";
 import { exponential, log1pOfUnit, logarithm } from "./scalar";
 import { dotSum, ENTRIES, ENTRIES_BY_TABLE, highest, NOTHING, sum, sumRow, weightedSum } from "./sums";
+import { isMeanOfLikely } from "./state";
 import { forwardTeacher, teacherProbabilities } from "./teacher";
 import {
   chooseReference,
@@ -17,7 +18,6 @@ import {
 import {
   BY_TABLE,
   BY_TARGETS,
-  BY_TEACHER,
   CLASSES,
   DOT_SIZE,
   DOTS,
@@ -25,10 +25,12 @@ import {
   endOfView,
   FIRST_DOT,
   FIRST_VIEW,
-  LABELS,
+  isCrossEntropy,
+  labelOf,
   LOGITS,
   M,
   N,
+  OTHERS,
   output,
   pointer,
   R,
@@ -42,14 +44,12 @@ import {
   TABLE,
   TARGETS,
   TEACHER,
-  TEACHER_E,
-  TEACHER_S,
   TOTAL_BY_TARGETS,
-  TOTAL_BY_TEACHER,
   VALID,
   VALUE,
   VIEWS,
   WEIGHTING,
+  weightAt,
 } from "./words";
 
 /** Where the teacher's probabilities of the row are; 0 before a dot asked for them. */
@@ -79,10 +79,11 @@ function forwardRow(block: usize, row: i32): void {
 }
 
 function forwardView(block: usize, view: usize, row: i32, logits: usize, length: usize): void {
-  const labels = pointer(block, LABELS);
-  const hasExponentials = (pointer(view, S) | pointer(view, N) | pointer(view, R) | pointer(view, E)) != 0;
+  const hasExponentials =
+    (pointer(view, S) | pointer(view, N) | pointer(view, R) | pointer(view, E)) != 0 || hasCrossEntropy(view);
   const warped = isWarped(view);
-  let excluded = labels == 0 ? -1 : load<i32>(labels + ((<usize>row) << 2));
+  const label = labelOf(view, row);
+  let excluded = label;
   let values = logits;
   let scale = load<f32>(view + SCALE);
   if (warped) {
@@ -129,7 +130,7 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
   const m = max(top, entry);
   const state = pointer(view, STATE) + <usize>row * STATE_SIZE;
   store<f32>(state, referenceNumber(view));
-  store<i32>(state, labels == 0 ? excluded : referencePosition, 4);
+  store<i32>(state, label < 0 ? excluded : referencePosition, 4);
   if (!(m > -Infinity && m < Infinity && highestOther < Infinity && logOthers < Infinity)) {
     store<f32>(state, NaN, 8);
     writeView(view, row, NaN);
@@ -140,6 +141,7 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
   const t = entry - m;
   output(view, M, row, originOf(view) + m);
   output(view, T, row, t);
+  let logSum: f64 = 0;
   if (hasExponentials) {
     // n = log(1 + e^u) and s = log(e^entry + e^logOthers) − m with u = logOthers − entry, and 1 − p_y = 1 / (1 + e^−u).
     const u = logOthers - entry;
@@ -148,16 +150,17 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
     output(view, R, row, logOthers - m);
     output(view, N, row, max(u, 0) + rest);
     // In this order: where the entry is the highest, s is the rest to all its digits.
-    output(view, S, row, max(logOthers, entry) - m + rest);
+    logSum = max(logOthers, entry) - m + rest;
+    output(view, S, row, logSum);
     if (pointer(view, E) != 0) {
       const probability = (u > 0 ? small : 1) / (1 + small);
       const others = (u > 0 ? 1 : small) / (1 + small);
-      let e: f64 = 0;
-      if (probability > 0) e += probability * t;
-      if (others > 0) e += others * (weightedSum / sum + top - m);
-      output(view, E, row, e);
-      // For the backward pass relative to the origin or the entry that was left out, which it has without another read.
-      store<f32>(state, <f32>(e + (m - max(0, entry))), 12);
+      let mean: f64 = 0;
+      if (probability > 0) mean += probability * t;
+      if (others > 0) mean += others * (weightedSum / sum + top - m);
+      // Both are at least 0.
+      output(view, E, row, logSum - mean);
+      store<f32>(state, <f32>(isMeanOfLikely(entry, <f64><f32>logOthers) ? mean : mean + m), 12);
     }
   }
   if (load<i32>(view + DOTS) == 0) return;
@@ -171,8 +174,63 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
     if (ownWeight != 0) value += (own - from) * ownWeight;
     output(dotted, VALUE, row, warped ? value : <f64>scale * value);
   }
+  const unit: f64 = warped ? 1 : <f64>scale;
+  const own: f64 = warped ? entry - m : <f64>saved - <f64>reference;
   if (warped) store<f32>(hole, <f32>entry);
-  forwardDots(block, view, row, values, length, reference, warped ? 1 : <f64>scale, dotted);
+  forwardDots(block, view, row, values, length, reference, unit, dotted);
+  forwardCrossEntropies(block, view, row, values, length, reference, unit, hole - values, own * unit, logSum);
+}
+
+/** Whether the cross entropy of weights is wanted. */
+function hasCrossEntropy(view: usize): bool {
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    if (isCrossEntropy(load<i32>(words + WEIGHTING)) && pointer(words, VALUE) != 0) return true;
+  }
+  return false;
+}
+
+/**
+ * The cross entropies Σ_j w_j (s − x_j) for the entries x_j relative to m, as W s − Σ_j w_j x_j: no two of its terms have
+ * opposite signs where weights have one.
+ */
+function forwardCrossEntropies(
+  block: usize,
+  view: usize,
+  row: i32,
+  values: usize,
+  length: usize,
+  reference: f32,
+  scale: f64,
+  hole: usize,
+  own: f64,
+  logSum: f64,
+): void {
+  const end = endOfView(view);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    const weighting = load<i32>(words + WEIGHTING);
+    if (!isCrossEntropy(weighting) || pointer(words, VALUE) == 0) continue;
+    const q = weightsOf(block, row, length, weighting);
+    const table = pointer(words, TABLE);
+    const after = hole + 4;
+    let sum = dot(values, hole, reference, q, table);
+    let others = sumOfWeights;
+    sum += dot(values + after, length - after, reference, q + after, table == 0 ? 0 : table + after);
+    others += sumOfWeights;
+    const weight = weightAt(q, table, hole);
+    let value = (others + weight) * logSum - scale * sum;
+    // A weight of 0 adds 0 also at −∞.
+    if (weight != 0) value -= weight * own;
+    output(words, VALUE, row, value);
+    output(words, OTHERS, row, others);
+  }
+}
+
+/** The weights of each row: the soft targets', or the teacher's probabilities. */
+function weightsOf(block: usize, row: i32, length: usize, weighting: i32): usize {
+  if (weighting == BY_TARGETS || weighting == TOTAL_BY_TARGETS) return pointer(block, TARGETS) + <usize>row * length;
+  if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
+  return teacherRow;
 }
 
 /** The first dot with weights of a table alone that is wanted; 0 for none. */
@@ -208,30 +266,21 @@ function forwardDots(
   scale: f64,
   done: usize,
 ): void {
-  const targets = pointer(block, TARGETS) + <usize>row * length;
   const end = endOfView(view);
   for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
     const weighting = load<i32>(words + WEIGHTING);
-    if (pointer(words, VALUE) == 0 || words == done) continue;
+    if (pointer(words, VALUE) == 0 || words == done || isCrossEntropy(weighting)) continue;
     const table = pointer(words, TABLE);
-    let q: usize = 0;
-    if (weighting == BY_TARGETS || weighting == TOTAL_BY_TARGETS) q = targets;
-    else if (weighting == BY_TEACHER || weighting == TOTAL_BY_TEACHER) {
-      if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
-      q = teacherRow;
-    }
     const value =
-      weighting == TOTAL_BY_TARGETS || weighting == TOTAL_BY_TEACHER
-        ? totalWeight(length, q, table)
-        : scale * dot(values, length, reference, q, table);
+      weighting == BY_TABLE
+        ? scale * dot(values, length, reference, 0, table)
+        : totalWeight(length, weightsOf(block, row, length, weighting), table);
     output(words, VALUE, row, value);
   }
 }
 
 /** Writes one number to every wanted output of a row. */
 function writeAll(block: usize, row: i32, value: f64): void {
-  output(block, TEACHER_E, row, value);
-  output(block, TEACHER_S, row, value);
   const views = load<i32>(block + VIEWS);
   let view = block + FIRST_VIEW;
   for (let index = 0; index < views; index++) {
@@ -249,5 +298,8 @@ function writeView(view: usize, row: i32, value: f64): void {
   output(view, R, row, value);
   output(view, E, row, value);
   const end = endOfView(view);
-  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) output(words, VALUE, row, value);
+  for (let words = view + FIRST_DOT; words < end; words += DOT_SIZE) {
+    output(words, VALUE, row, value);
+    output(words, OTHERS, row, value);
+  }
 }

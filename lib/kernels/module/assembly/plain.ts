@@ -42,7 +42,7 @@ export function isPlain(block: usize): bool {
   const view = block + FIRST_VIEW;
   return (
     load<i32>(block + VIEWS) == 1 &&
-    pointer(block, LABELS) != 0 &&
+    pointer(view, LABELS) != 0 &&
     pointer(block, TEACHER) == 0 &&
     pointer(view, N) != 0 &&
     (pointer(view, M) | pointer(view, S) | pointer(view, T) | pointer(view, R) | pointer(view, E)) == 0 &&
@@ -68,7 +68,7 @@ export function forwardPlainRows(block: usize): void {
   const view = block + FIRST_VIEW;
   const rows = load<i32>(block + ROWS);
   const length = (<usize>load<i32>(block + CLASSES)) << 2;
-  const labels = pointer(block, LABELS);
+  const labels = pointer(view, LABELS);
   const valid = pointer(block, VALID);
   const scale = load<f32>(view + SCALE);
   const losses = pointer(view, N);
@@ -120,7 +120,7 @@ export function backwardPlainRows(block: usize): void {
   const view = block + FIRST_VIEW;
   const rows = load<i32>(block + ROWS);
   const length = (<usize>load<i32>(block + CLASSES)) << 2;
-  const labels = pointer(block, LABELS);
+  const labels = pointer(view, LABELS);
   const valid = pointer(block, VALID);
   const scale = load<f32>(view + SCALE);
   const cotangents = pointer(view, N);

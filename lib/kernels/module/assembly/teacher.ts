@@ -2,30 +2,25 @@
 
 import { writeExponentials } from "./probabilities";
 import { exponential, logarithm } from "./scalar";
-import { highest, sum, sumExponentials, weightedSum } from "./sums";
+import { highest, sum, sumExponentials } from "./sums";
 import {
-  output,
   pointer,
   scratchRow,
   TEACHER,
-  TEACHER_E,
-  TEACHER_S,
   TEACHER_SCALE,
   TEACHER_STATE,
   TEACHER_STATE_SIZE,
 } from "./words";
 
-/** Writes the teacher's own statistics of a row. */
+/** Writes what the teacher's probabilities of a row need. */
 export function forwardTeacher(block: usize, row: i32, length: usize): void {
   const logits = pointer(block, TEACHER) + <usize>row * length;
   const scale = load<f32>(block + TEACHER_SCALE);
-  sumExponentials(logits, logits + length, scale, pointer(block, TEACHER_E) != 0);
+  sumExponentials(logits, logits + length, scale, false);
   const s = highest > -Infinity ? logarithm(sum) : NaN;
   const state = pointer(block, TEACHER_STATE) + <usize>row * TEACHER_STATE_SIZE;
   store<f32>(state, highest);
   store<f32>(state, <f32>s, 4);
-  output(block, TEACHER_E, row, highest > -Infinity ? weightedSum / sum : NaN);
-  output(block, TEACHER_S, row, s);
 }
 
 /** Writes the teacher's probabilities of a row to scratch memory, and returns where. */

@@ -16,6 +16,8 @@ import { BIAS, CAP, pointer, SCALE } from "./words";
 /** |scale z / cap| at and above which tanh is taken as ±1, from which it differs by 8e-11. */
 const SATURATION: f64 = 12;
 
+const LOWEST_FINITE: f32 = -3.4028234663852886e38;
+
 /** The reference of the row that is worked on. */
 export let referenceLogit: f32 = 0;
 export let referenceBias: f32 = 0;
@@ -36,8 +38,9 @@ function isBiasedAndCapped(view: usize): bool {
 
 /** Sets the reference of a view that is not warped, or has only a cap or only a bias, from its one number. */
 export function referTo(view: usize, highest: f32): void {
-  const finite: f32 = highest == -Infinity ? 0 : highest;
   const biased = pointer(view, BIAS) != 0;
+  // A cap makes a finite number of −∞ too, the lowest that it lets through.
+  const finite: f32 = highest > -Infinity || highest != highest ? highest : biased || load<f32>(view + CAP) == 0 ? 0 : LOWEST_FINITE;
   referenceLogit = biased ? 0 : finite;
   referenceBias = biased ? finite : 0;
   referencePosition = -1;
@@ -129,15 +132,16 @@ function writeCapped(view: usize, logits: usize, end: usize, bias: usize, entrie
   const cap = <f64>load<f32>(view + CAP);
   const bound = (SATURATION * cap) / scale;
   const reference = max(-bound, min(bound, <f64>referenceLogit));
-  // With a = scale z / cap, b the same of the reference, and E = e^2(a−b): tanh a − tanh b = K (E − 1) / (A + B E), where
-  // A = e^−2b, B = 1 for b ≥ 0, A = 1, B = e^2b for b < 0, and K = 2 AB / (1 + AB). No difference of two tanh is taken.
-  const small = exponential((-2 * scale * abs(reference)) / cap);
+  // With a = scale z / cap and b the same of the reference, tanh a − tanh b is 2 (e^2(a−b) − 1) / ((1 + e^2a) (1 + e^−2b))
+  // for a ≤ b, and else −2 (e^2(b−a) − 1) / ((1 + e^−2a) (1 + e^2b)): no difference of two tanh is taken, and no exponential
+  // of a large number, which would have few digits, is compared with another.
+  const top = (2 * scale * reference) / cap;
   const bounds = f32x4.splat(<f32>bound);
   const rate = f32x4.splat(<f32>((2 * scale) / cap));
   const references = f32x4.splat(<f32>reference);
-  const constant = f32x4.splat(<f32>(reference < 0 ? 1 : small));
-  const slope = f32x4.splat(<f32>(reference < 0 ? small : 1));
-  const factor = f32x4.splat(<f32>((2 * cap * small) / (1 + small)));
+  const below = f32x4.splat(<f32>((2 * cap) / (1 + exponential(-top))));
+  const above = f32x4.splat(<f32>((-2 * cap) / (1 + exponential(top))));
+  const one = f32x4.splat(1);
   const offset = f64x2.splat(<f64>referenceBias);
   const zero = f32x4.splat(0);
   const length = end - logits;
@@ -145,13 +149,11 @@ function writeCapped(view: usize, logits: usize, end: usize, bias: usize, entrie
     const whole = length - at >= 16;
     const z = whole ? v128.load(logits + at) : loadTail(logits + at, end, zero);
     const bounded = f32x4.pmax(f32x4.pmin(z, bounds), f32x4.neg(bounds));
-    const x = f32x4.mul(f32x4.sub(bounded, references), rate);
-    const rounded = roundedExponent(x);
-    const power = powerOfTwo(rounded);
-    const p = reducedExpm1(reducedArgument(x, rounded));
-    const excess = madd(power, p, f32x4.sub(power, f32x4.splat(1)));
-    const denominator = madd(slope, madd(power, p, power), constant);
-    let entry = f32x4.div(f32x4.mul(factor, excess), denominator);
+    const isAbove = f32x4.gt(bounded, references);
+    const excess = exponentialLess1(f32x4.neg(f32x4.abs(f32x4.mul(f32x4.sub(bounded, references), rate))));
+    const own = exponentialLess1(f32x4.mul(v128.bitselect(f32x4.neg(bounded), bounded, isAbove), rate));
+    const denominator = f32x4.add(own, f32x4.add(one, one));
+    let entry = f32x4.div(f32x4.mul(v128.bitselect(above, below, isAbove), excess), denominator);
     if (hasBias) {
       const b = whole ? v128.load(bias + at) : loadTail(bias + at, bias + length, zero);
       const low = f64x2.add(f64x2.sub(promoteLow(b), offset), promoteLow(entry));
@@ -161,6 +163,14 @@ function writeCapped(view: usize, logits: usize, end: usize, bias: usize, entrie
     if (whole) v128.store(entries + at, entry);
     else storeTail(entries + at, entries + length, entry);
   }
+}
+
+/** e^x − 1, which keeps its digits where x is small. */
+@inline
+function exponentialLess1(x: v128): v128 {
+  const rounded = roundedExponent(x);
+  const power = powerOfTwo(rounded);
+  return madd(power, reducedExpm1(reducedArgument(x, rounded)), f32x4.sub(power, f32x4.splat(1)));
 }
 
 /** z'_j − o for one entry, in float64. */

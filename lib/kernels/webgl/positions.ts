@@ -1,0 +1,38 @@
+/** Entries of two rows that programs know by their columns: the labels', and the highest. */
+import type * as tf from "@tensorflow/tfjs";
+import type { Inputs } from "./program.ts";
+
+/** Declares labelsOf(row), the labels of two rows for the lanes of two columns. */
+export const labelPositions = `
+  ivec4 labelsOf(int row) {
+    return ivec4(getLabels(row).xxyy + .5);
+  }`;
+
+/** Whether the lanes at a column are at the positions of their rows. */
+export function isAt(column: string, positions: string): string {
+  return `equal(ivec4(${column}, ${column} + 1, ${column}, ${column} + 1), ${positions})`;
+}
+
+/** Declares `name`(row, columns), what `of`(row, column) gives for a column in each of two rows. */
+export function entriesAt(name: string, of: string): string {
+  return `
+  vec2 ${name}(int row, ivec2 columns) {
+    ivec2 even = (columns / 2) * 2;
+    vec4 first = ${of}(row, even.x);
+    vec4 second = ${of}(row, even.y);
+    return vec2(columns.x == even.x ? first.x : first.y, columns.y == even.y ? second.z : second.w);
+  }`;
+}
+
+/** Declares labelLevel(row) for the view `view`, the levels of the labels' entries of two rows. */
+export function labelEntry(labels: tf.Tensor1D, classes: number, inputs: Inputs): string {
+  inputs.tensor("labels", labels);
+  return `
+  vec4 levelAt(int row, int column) {
+    return viewLevel(row, column, viewAnchor(row));
+  }
+  ${entriesAt("levelsAt", "levelAt")}
+  vec2 labelLevel(int row) {
+    return levelsAt(row, clamp(ivec2(getLabels(row).xy + .5), 0, ${classes - 1}));
+  }`;
+}
