@@ -13,8 +13,8 @@ import { demote, loadTail, madd, promoteHigh, promoteLow, storeTail } from "./la
 import { exponential, tanhDifference } from "./scalar";
 import { BIAS, CAP, pointer, SCALE } from "./words";
 
-/** |scale z / cap| at and above which tanh is taken as ±1, from which it differs by 8e-11. */
-const SATURATION: f64 = 12;
+/** |scale z / cap| at and above which tanh is taken as ±1, from which it differs by 1e-17. */
+const SATURATION: f64 = 20;
 
 const LOWEST_FINITE: f32 = -3.4028234663852886e38;
 
