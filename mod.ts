@@ -12,6 +12,12 @@ export {
   compile,
   compileEither,
 } from "./lib/compiler/compile.ts";
+export {
+  type ContrastiveBatch,
+  type ContrastiveOptions,
+  contrastivePairs,
+  contrastiveViews,
+} from "./lib/compiler/contrastive.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
@@ -66,6 +72,7 @@ export { hinge } from "./lib/library/hinge.ts";
 export { type HuberOptions, huber } from "./lib/library/huber.ts";
 export { type IdfOptions, idf } from "./lib/library/idf.ts";
 export { ignoreIndex } from "./lib/library/ignoreIndex.ts";
+export { type InfoNCEOptions, infoNCE } from "./lib/library/infoNCE.ts";
 export type { Interpolation } from "./lib/library/interpolate.ts";
 export { inverseFrequency } from "./lib/library/inverseFrequency.ts";
 export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";

@@ -22,6 +22,17 @@ def divergence(case):
     return {"value": [value.item()], "gradient": logits.grad.flatten().tolist(), "labelsGradient": None}
 
 
+def info_nce(a, b, t, reduction):
+    similarities = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
+    return cross_entropy(similarities / t, torch.arange(len(a)), reduction=reduction)
+
+
+def nt_xent(a, b, t, reduction):
+    z = F.normalize(torch.cat([a, b]), dim=-1)
+    similarities = (z @ z.T).masked_fill(torch.eye(len(z), dtype=torch.bool), -math.inf)
+    return cross_entropy(similarities / t, torch.arange(len(z)).roll(len(a)), reduction=reduction)
+
+
 # Each takes predictions, targets, an option and PyTorch's reduction. Without one they give a number for each element; what
 # has one number a row gives that.
 of_values = {
@@ -32,6 +43,8 @@ of_values = {
     "binary": lambda p, t, _, r: F.binary_cross_entropy(p, t, reduction=r),
     "poisson": lambda p, t, eps, r: F.poisson_nll_loss(p, t, log_input=False, eps=eps, reduction=r),
     "kl": lambda p, t, _, r: kl_div(torch.log(p), t, reduction=r),
+    "info nce": info_nce,
+    "nt xent": nt_xent,
     "cosine": lambda p, t, _, r: F.cosine_embedding_loss(p, t, torch.ones(len(p)), reduction=r),
 }
 
