@@ -73,6 +73,14 @@ for (const backend of backends) {
       expect(Math.abs(value[0] - exact)).toBeLessThan(2e-6 * exact);
     });
 
+    test("a smoothed row keeps its digits where one class has nearly all of the weight", async () => {
+      const weights = [1.203e-6, 2.56e-6, 1.3825e-5, 1.002e-6, 8.458e-6, 0.08944];
+      const batch = { logits: [[0, 0, 0, 0, 0, 8]], labels: [Array<number>(6).fill(Math.fround(1 / 6))] };
+      const loss = pipe(crossEntropy, classWeights(weights), labelSmoothing(0.5), sum);
+      const { value } = await runCompiled(loss, batch, [1, 6]);
+      expect(distance(value, [evaluate(loss, batch)])).toBeLessThan(2e-6);
+    });
+
     test("a one-hot row is its integer label", async () => {
       for (const loss of Object.values(losses)) {
         const soft = await runCompiled(

@@ -4,11 +4,10 @@ import { storeTail } from "./lanes";
 import { writeExponentials, writeExponentialsAndTable } from "./probabilities";
 import { exponential, sigmoid } from "./scalar";
 import { isMeanOfLikely } from "./state";
-import { teacherProbabilities } from "./teacher";
 import { addThroughCap, entryAt, isWarped, referenceLogit, restoreReference, writeEntries } from "./view";
+import { beginRow, weightsOf } from "./weights";
 import {
   BY_TABLE,
-  BY_TARGETS,
   BY_TEACHER,
   CAP,
   CLASSES,
@@ -34,16 +33,12 @@ import {
   scratchRow,
   T,
   TABLE,
-  TARGETS,
   VALID,
   VALUE,
   VIEWS,
   WEIGHTING,
   weightAt,
 } from "./words";
-
-/** Where the teacher's probabilities of the row are; 0 before a dot asked for them. */
-let teacherRow: usize = 0;
 
 /** Whether the row of the gradient holds something yet. */
 let isWritten: bool = false;
@@ -57,7 +52,7 @@ export function backwardRows(block: usize): void {
 function backwardRow(block: usize, row: i32, isValid: bool): void {
   const length = (<usize>load<i32>(block + CLASSES)) << 2;
   const gradient = pointer(block, GRADIENT) + <usize>row * length;
-  teacherRow = 0;
+  beginRow();
   isWritten = false;
   if (isValid) {
     const views = load<i32>(block + VIEWS);
@@ -223,13 +218,6 @@ function crossEntropiesAt(block: usize, view: usize, row: i32, length: usize, of
     weighedSum += value * sum;
     weighedTarget += value * (ofOthers - sum * others);
   }
-}
-
-/** The weights of each row: the soft targets', or the teacher's probabilities. */
-function weightsOf(block: usize, row: i32, length: usize, weighting: i32): usize {
-  if (weighting == BY_TARGETS) return pointer(block, TARGETS) + <usize>row * length;
-  if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
-  return teacherRow;
 }
 
 /** Adds g u_j of tables and −g w_j of weights. */

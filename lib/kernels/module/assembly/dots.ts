@@ -1,5 +1,5 @@
 /** Weighted sums over a row, with weights w_j = q_j u_j; a pointer of 0 stands for weights of 1. */
-import { loadTail, madd, storeTail, sumOfLanes } from "./lanes";
+import { loadTail, madd, promoteHigh, promoteLow, storeTail, sumOfLanes, sumOfPair } from "./lanes";
 
 /** Bytes after which lanes are folded into float64. */
 const BLOCK: usize = 512;
@@ -45,22 +45,17 @@ function dotOf(values: usize, length: usize, reference: f32, q: usize, u: usize,
   return total;
 }
 
-/** Σ_j w_j. */
+/** Σ_j w_j, in float64: what is left of it without one of its weights may be far smaller. */
 export function totalWeight(length: usize, q: usize, u: usize): f64 {
   const zero = f32x4.splat(0);
-  let total: f64 = 0;
-  for (let at: usize = 0; at < length; ) {
-    const blockEnd = min(at + BLOCK, length);
-    let lanes = zero;
-    for (; at < blockEnd; at += 16) {
-      const whole = length - at >= 16;
-      let w = whole ? v128.load(q + at) : loadTail(q + at, q + length, zero);
-      if (u != 0) w = f32x4.mul(w, whole ? v128.load(u + at) : loadTail(u + at, u + length, zero));
-      lanes = f32x4.add(lanes, w);
-    }
-    total += sumOfLanes(lanes);
+  let total = f64x2.splat(0);
+  for (let at: usize = 0; at < length; at += 16) {
+    const whole = length - at >= 16;
+    let w = whole ? v128.load(q + at) : loadTail(q + at, q + length, zero);
+    if (u != 0) w = f32x4.mul(w, whole ? v128.load(u + at) : loadTail(u + at, u + length, zero));
+    total = f64x2.add(total, f64x2.add(promoteLow(w), promoteHigh(w)));
   }
-  return total;
+  return sumOfPair(total);
 }
 
 /** row_j += factor · w_j. */

@@ -4,7 +4,7 @@ import { hasNaN, highestEntry, positionOf } from "./highest";
 import { exponential, log1pOfUnit, logarithm } from "./scalar";
 import { dotSum, ENTRIES, ENTRIES_BY_TABLE, highest, NOTHING, sum, sumRow, weightedSum } from "./sums";
 import { isMeanOfLikely } from "./state";
-import { forwardTeacher, teacherProbabilities } from "./teacher";
+import { forwardTeacher } from "./teacher";
 import {
   chooseReference,
   entryAt,
@@ -15,9 +15,9 @@ import {
   referTo,
   writeEntries,
 } from "./view";
+import { beginRow, weightsOf } from "./weights";
 import {
   BY_TABLE,
-  BY_TARGETS,
   CLASSES,
   DOT_SIZE,
   DOTS,
@@ -42,18 +42,13 @@ import {
   scratchRow,
   T,
   TABLE,
-  TARGETS,
   TEACHER,
-  TOTAL_BY_TARGETS,
   VALID,
   VALUE,
   VIEWS,
   WEIGHTING,
   weightAt,
 } from "./words";
-
-/** Where the teacher's probabilities of the row are; 0 before a dot asked for them. */
-let teacherRow: usize = 0;
 
 export function forwardRows(block: usize): void {
   const rows = load<i32>(block + ROWS);
@@ -68,7 +63,7 @@ export function forwardRows(block: usize): void {
 function forwardRow(block: usize, row: i32): void {
   const length = (<usize>load<i32>(block + CLASSES)) << 2;
   const logits = pointer(block, LOGITS) + <usize>row * length;
-  teacherRow = 0;
+  beginRow();
   if (pointer(block, TEACHER) != 0) forwardTeacher(block, row, length);
   const views = load<i32>(block + VIEWS);
   let view = block + FIRST_VIEW;
@@ -224,13 +219,6 @@ function forwardCrossEntropies(
     output(words, VALUE, row, value);
     output(words, OTHERS, row, others);
   }
-}
-
-/** The weights of each row: the soft targets', or the teacher's probabilities. */
-function weightsOf(block: usize, row: i32, length: usize, weighting: i32): usize {
-  if (weighting == BY_TARGETS || weighting == TOTAL_BY_TARGETS) return pointer(block, TARGETS) + <usize>row * length;
-  if (teacherRow == 0) teacherRow = teacherProbabilities(block, row, length);
-  return teacherRow;
 }
 
 /** The first dot with weights of a table alone that is wanted; 0 for none. */

@@ -44,7 +44,6 @@ export const BY_TABLE = 0;
 export const BY_TARGETS = 1;
 export const BY_TEACHER = 2;
 export const TOTAL_BY_TARGETS = 5;
-export const TOTAL_BY_TEACHER = 6;
 
 /** Whether a dot is the cross entropy of weights. */
 @inline
