@@ -1,6 +1,7 @@
 /** Some narrow expressions as one WGSL program over the rows. */
 import * as tf from "@tensorflow/tfjs";
 import type { RowNumbers } from "../kernels/column.ts";
+import { expm1Terms, seriesBound } from "../kernels/expm1.ts";
 import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
 import {
   type Algebra,
@@ -10,7 +11,6 @@ import {
   interpreter,
   type UnaryOperator,
 } from "../loss/expression.ts";
-import { expm1Terms, seriesBound } from "./expm1.ts";
 import type { Narrow, NarrowAtom } from "./narrow.ts";
 import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
 

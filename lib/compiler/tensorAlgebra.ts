@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
+import { expm1 } from "../kernels/expm1.ts";
 import { log1p } from "../kernels/log1p.ts";
 import type { Algebra, BinaryOperator, UnaryOperator } from "../loss/expression.ts";
 import { binaryNumber, unaryNumber } from "../loss/expression.ts";
-import { expm1 } from "./expm1.ts";
 
 /** A number that is the same for every row, kept in float64, or one for each row, [N]. */
 export type RowValues = number | tf.Tensor1D;

@@ -3,6 +3,7 @@
  * without waiting entmax's threshold is found there, among the few entries that can have any probability.
  */
 import * as tf from "@tensorflow/tfjs";
+import { log1p } from "../kernels/log1p.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { entmaxThreshold } from "../loss/entmax.ts";
 import { at } from "../loss/schedule.ts";
@@ -74,17 +75,9 @@ function unscaled(
   if (alpha === 2) return { p: base, slope: () => tf.step(base) };
   if (alpha === 1.5) return { p: tf.square(base), slope: () => base };
   // As an exponential the large power of an alpha near 1 costs no digits.
-  const power = tf.exp(tf.div(logarithmOf1And(tf.maximum(excess, -0.9999999)), alpha - 1));
+  const power = tf.exp(tf.div(log1p(tf.maximum(excess, -0.9999999)), alpha - 1));
   const p = tf.mul(tf.step(base), power) as tf.Tensor2D;
   return { p, slope: () => tf.div(p, tf.maximum(base, 1e-30)) };
-}
-
-/** log(1 + x), near 0 by 2 artanh(x / (x + 2)): a GPU's logarithm loses the digits that a large power needs. */
-function logarithmOf1And(x: tf.Tensor): tf.Tensor {
-  const s = tf.div(x, tf.add(x, 2));
-  const square = tf.square(s);
-  const series = tf.add(1, tf.mul(square, tf.add(1 / 3, tf.mul(square, tf.add(1 / 5, tf.div(square, 7))))));
-  return tf.where(tf.less(tf.abs(x), 0.2), tf.mul(tf.mul(s, 2), series), tf.log(tf.add(x, 1)));
 }
 
 /** Newton's method comes from below, by 1 a step where alpha is near 1, and doubles its digits near the end. */
