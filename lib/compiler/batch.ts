@@ -23,7 +23,16 @@ import {
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { checkVocabulary } from "../loss/inventory.ts";
-import { checkTensor, describe, type Entry, type Reading, readLabels, readMask, readNumbers } from "./entries.ts";
+import {
+  checkFloat32,
+  checkTensor,
+  describe,
+  type Entry,
+  type Reading,
+  readLabels,
+  readMask,
+  readNumbers,
+} from "./entries.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -107,10 +116,7 @@ function checkLogits(batch: Batch): ReturnType<typeof logitsShape> {
   }
   checkBatchOf("logits", batch);
   const { logits } = batch;
-  checkTensor("logits", logits, "Give a tensor [..., V]; evaluate takes plain arrays");
-  if (logits.dtype !== "float32") {
-    throw new LossError("logits", `they have dtype ${logits.dtype}`, "Give float32 logits");
-  }
+  checkFloat32("logits", logits, "Give a tensor [..., V]; evaluate takes plain arrays");
   return logitsShape(logits.shape);
 }
 

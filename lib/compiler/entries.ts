@@ -18,6 +18,12 @@ export function checkTensor(where: string, x: unknown, remedy: string): asserts 
   if (x.isDisposed) throw new LossError(where, "the tensor is disposed", "Give a tensor that is still there");
 }
 
+/** Throws where `x` is no float32 tensor that is still there. */
+export function checkFloat32(where: string, x: unknown, remedy: string): asserts x is tf.Tensor {
+  checkTensor(where, x, remedy);
+  if (x.dtype !== "float32") throw new LossError(where, `they have dtype ${x.dtype}`, `Give float32 ${where}`);
+}
+
 /** A batch entry with one value for each row: on the host where it can be read there, on the device on demand. */
 export interface Entry {
   readonly host: ArrayLike<number> | null;

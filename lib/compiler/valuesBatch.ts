@@ -12,7 +12,7 @@ import {
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { type Facts, type IntegerArray, type RowEntries, type Rows, readEntries } from "./batch.ts";
-import { checkTensor, describe } from "./entries.ts";
+import { checkFloat32, checkTensor, describe } from "./entries.ts";
 
 /** What a compiled loss over values is called with. */
 export interface ValuesBatch extends RowEntries {
@@ -32,10 +32,7 @@ export function checkPredictions(facts: Pick<Facts, "comparesColumns">, batch: V
   }
   checkBatchOf("values", batch);
   const { predictions } = batch;
-  checkTensor("predictions", predictions, "Give a tensor [..., D]; evaluate takes plain arrays");
-  if (predictions.dtype !== "float32") {
-    throw new LossError("predictions", `they have dtype ${predictions.dtype}`, "Give float32 predictions");
-  }
+  checkFloat32("predictions", predictions, "Give a tensor [..., D]; evaluate takes plain arrays");
   return valuesShape(predictions.shape, facts.comparesColumns);
 }
 

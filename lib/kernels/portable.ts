@@ -15,7 +15,7 @@ import type {
   WeighedDot,
   WideInput,
 } from "./rowStatistics.ts";
-import { labelsOf } from "./rowStatistics.ts";
+import { isOfLabel, labelsOf } from "./rowStatistics.ts";
 import { rowSums } from "./sums.ts";
 import { opsThroughNll, throughNll } from "./throughSoftmax.ts";
 import { applyView, throughView, type WideView } from "./views.ts";
@@ -36,7 +36,7 @@ export function portablePasses(views: readonly ViewInput[]): { readonly forward:
       if (dot.weights === "ones") return dot.table === null ? 2 : 3;
       return weightPasses(dot, views) + (dot.times === "nothing" ? 1 : 5);
     });
-    return viewPasses(view) + (isLabelled(view) ? 5 : 6) + (view.wanted.has("e") ? 7 : 0) + sum(dots);
+    return viewPasses(view) + (isOfLabel(view) ? 5 : 6) + (view.wanted.has("e") ? 7 : 0) + sum(dots);
   });
   const backward = views.map((view) => {
     if (view.of === "teacher") return 0;
@@ -45,14 +45,10 @@ export function portablePasses(views: readonly ViewInput[]): { readonly forward:
       return dot.times === "nothing" ? 0 : weightPasses(dot, views) + 1 + opsThroughNll();
     });
     const through = (view.scale === 1 ? 0 : 1) + (view.cap === null ? 0 : 6);
-    return viewPasses(view) + (isLabelled(view) ? 6 : 4) + (view.wanted.has("e") ? 9 : 0) + sum(dots) + through;
+    return viewPasses(view) + (isOfLabel(view) ? 6 : 4) + (view.wanted.has("e") ? 9 : 0) + sum(dots) + through;
   });
   const added = views.filter(({ of }) => of === "logits").length > 1 ? 1 : 0;
   return { forward: sum(forward), backward: sum(backward) + added };
-}
-
-function isLabelled({ wanted }: ViewInput): boolean {
-  return wanted.has("n") || wanted.has("t") || wanted.has("r");
 }
 
 function viewPasses({ scale, cap, bias }: WideView): number {

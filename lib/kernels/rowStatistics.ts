@@ -59,12 +59,17 @@ export type Dot = PlainDot | WeighedDot;
 /** The statistics that are one number a row, whatever the loss's tables are. */
 export type StatisticName = "m" | "s" | "n" | "t" | "r" | "e";
 
+/** Whether something is wanted of a view at the label. */
+export function isOfLabel({ wanted }: Pick<ViewInput, "wanted">): boolean {
+  return wanted.has("n") || wanted.has("t") || wanted.has("r");
+}
+
 /**
  * The labels that a view leaves out of its sums: those of the batch where n, t or r are wanted. Without them it is the
  * highest entry, which is the one that entropy and cross entropy need left out.
  */
-export function labelsOf({ labels }: WideInput, { wanted }: Pick<ViewInput, "wanted">): tf.Tensor1D | null {
-  return wanted.has("n") || wanted.has("t") || wanted.has("r") ? labels : null;
+export function labelsOf({ labels }: WideInput, view: Pick<ViewInput, "wanted">): tf.Tensor1D | null {
+  return isOfLabel(view) ? labels : null;
 }
 
 /** What is read of one view. */

@@ -1,21 +1,7 @@
 import { named } from "../loss/expression.ts";
-import { finite, type Schedule } from "../loss/schedule.ts";
+import type { Schedule } from "../loss/schedule.ts";
 import { interpolate } from "./interpolate.ts";
-import { checkOptions, positive } from "./scheduleOptions.ts";
-
-/** Options of `cosineOneCycle`. */
-export interface CosineOneCycleOptions {
-  /** How many steps the whole cycle takes, more than 0. */
-  readonly steps: number;
-  /** The largest value. */
-  readonly peak: number;
-  /** The share of the steps after which the value is at its peak, from 0 to 1; 0.3 by default. */
-  readonly pctStart?: number;
-  /** The first value is peak / divFactor; above 0, 25 by default. */
-  readonly divFactor?: number;
-  /** The last value is peak / (divFactor · finalDivFactor); above 0, 1e4 by default. */
-  readonly finalDivFactor?: number;
-}
+import { type OneCycleOptions, readOneCycle } from "./oneCycle.ts";
 
 /**
  * One cycle of two half waves: from peak / divFactor at step 0 up to peak at step ⌊pctStart · steps⌋, and down to
@@ -37,15 +23,8 @@ export interface CosineOneCycleOptions {
  * expect(at(schedule, 100)).toBeCloseTo(2e-4, 12);
  * ```
  */
-export function cosineOneCycle(options: CosineOneCycleOptions): Schedule {
-  checkOptions(options, "cosineOneCycle", "{ steps: 1000, peak: 1 }");
-  const steps = positive(options.steps, "cosineOneCycle({ steps })", "number of steps");
-  const peak = finite(options.peak, "cosineOneCycle({ peak })");
-  const pctStart = finite(options.pctStart ?? 0.3, "cosineOneCycle({ pctStart })", { lowest: 0, highest: 1 });
-  const divFactor = positive(options.divFactor ?? 25, "cosineOneCycle({ divFactor })", "factor");
-  const finalDivFactor = positive(options.finalDivFactor ?? 1e4, "cosineOneCycle({ finalDivFactor })", "factor");
-  const init = peak / divFactor;
-  const end = init / finalDivFactor;
+export function cosineOneCycle(options: OneCycleOptions): Schedule {
+  const { steps, peak, pctStart, init, end } = readOneCycle(options, "cosineOneCycle");
   return named(
     `cosineOneCycle(${init} → ${peak} → ${end}, ${steps} steps)`,
     interpolate("cosine", init, [

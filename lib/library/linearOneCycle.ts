@@ -2,22 +2,12 @@ import { LossError } from "../loss/error.ts";
 import { named } from "../loss/expression.ts";
 import { finite, type Schedule } from "../loss/schedule.ts";
 import { interpolate } from "./interpolate.ts";
-import { checkOptions, positive } from "./scheduleOptions.ts";
+import { type OneCycleOptions, readOneCycle, share } from "./oneCycle.ts";
 
 /** Options of `linearOneCycle`. */
-export interface LinearOneCycleOptions {
-  /** How many steps the whole cycle takes, more than 0. */
-  readonly steps: number;
-  /** The largest value. */
-  readonly peak: number;
-  /** The share of the steps after which the value is at its peak, from 0 to 1; 0.3 by default. */
-  readonly pctStart?: number;
+export interface LinearOneCycleOptions extends OneCycleOptions {
   /** The share of the steps after which the value is back at its start, from pctStart to 1; 0.85 by default. */
   readonly pctFinal?: number;
-  /** The first value is peak / divFactor; above 0, 25 by default. */
-  readonly divFactor?: number;
-  /** The last value is peak / (divFactor · finalDivFactor); above 0, 1e4 by default. */
-  readonly finalDivFactor?: number;
 }
 
 /**
@@ -41,14 +31,8 @@ export interface LinearOneCycleOptions {
  * ```
  */
 export function linearOneCycle(options: LinearOneCycleOptions): Schedule {
-  checkOptions(options, "linearOneCycle", "{ steps: 1000, peak: 1 }");
-  const steps = positive(options.steps, "linearOneCycle({ steps })", "number of steps");
-  const peak = finite(options.peak, "linearOneCycle({ peak })");
-  const share = { lowest: 0, highest: 1 };
-  const pctStart = finite(options.pctStart ?? 0.3, "linearOneCycle({ pctStart })", share);
+  const { steps, peak, pctStart, init, end } = readOneCycle(options, "linearOneCycle");
   const pctFinal = finite(options.pctFinal ?? 0.85, "linearOneCycle({ pctFinal })", share);
-  const divFactor = positive(options.divFactor ?? 25, "linearOneCycle({ divFactor })", "factor");
-  const finalDivFactor = positive(options.finalDivFactor ?? 1e4, "linearOneCycle({ finalDivFactor })", "factor");
   if (pctFinal < pctStart) {
     throw new LossError(
       "linearOneCycle({ pctFinal })",
@@ -56,8 +40,6 @@ export function linearOneCycle(options: LinearOneCycleOptions): Schedule {
       "Give pctStart ≤ pctFinal",
     );
   }
-  const init = peak / divFactor;
-  const end = init / finalDivFactor;
   return named(
     `linearOneCycle(${init} → ${peak} → ${init} → ${end}, ${steps} steps)`,
     interpolate("linear", init, [
