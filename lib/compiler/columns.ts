@@ -13,6 +13,7 @@ import {
   constant,
   divide,
   type Expression,
+  isConstant,
   multiply,
   substitute,
   weigh,
@@ -76,12 +77,12 @@ export function planColumns(
   const derivative = (isVariable: (a: ColumnAtom) => boolean): RunExpression =>
     outerFirst.reduce<RunExpression>((sum, s) => {
       const slope = running(differentiate(s.body, isVariable));
-      return isZero(slope) || !isReached(keyOf(s)) ? sum : add(sum, shared(s, slope));
+      return isConstant(slope, 0) || !isReached(keyOf(s)) ? sum : add(sum, shared(s, slope));
     }, constant(0));
   for (const s of outerFirst) {
     const key = keyOf(s);
     const body = derivative((a) => a.kind === "overColumns" && keyOf(columnsStatistic(a)) === key);
-    if (!isZero(body)) through.push({ key, aggregate: "sum", body });
+    if (!isConstant(body, 0)) through.push({ key, aggregate: "sum", body });
   }
   return {
     forward: forwardPasses(passes, isReached),
@@ -91,7 +92,7 @@ export function planColumns(
     parameters: new Map(
       [...parameters].flatMap((name) => {
         const body = derivative((a) => a.kind === "parameter" && a.name === name);
-        return isZero(body) ? [] : [[name, body] as const];
+        return isConstant(body, 0) ? [] : [[name, body] as const];
       }),
     ),
   };
@@ -174,8 +175,4 @@ function running(e: ColumnExpression): RunExpression {
   return substitute<ColumnAtom, RunAtom>(e, (a) =>
     a.kind === "overColumns" ? atom({ kind: "columns", key: keyOf(columnsStatistic(a)) }) : atom(a),
   );
-}
-
-function isZero(e: RunExpression): boolean {
-  return e.kind === "constant" && e.value === 0;
 }

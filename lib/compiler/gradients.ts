@@ -7,7 +7,7 @@ import type { RowCotangents, RowStatistics } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
-import { type Expression, interpreter } from "../loss/expression.ts";
+import { type Expression, interpreter, isConstant } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
 import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
@@ -135,7 +135,7 @@ export function parameterGradient(plan: Plan, state: State, reached: Reached, na
     own === undefined ? [] : [narrowRunner(plan, state, reached).totals(listOf(own)).squeeze() as tf.Scalar];
   const throughScales = [...plan.views].flatMap(([key, view]) => {
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
-    if ((slope.kind === "constant" && slope.value === 0) || view.of === "teacher") return [];
+    if (isConstant(slope, 0) || view.of === "teacher") return [];
     const { rows, logits, parameters } = state;
     const gradient = tf.div(throughViews(plan, state, reached, [key]), lookUp(state.views, key).scale);
     const finite = withoutInvalidRows(logits, rows.read);

@@ -3,17 +3,7 @@
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
 import { differentiate } from "../loss/differentiate.ts";
-import {
-  add,
-  atom,
-  atomsOf,
-  constant,
-  type Expression,
-  multiply,
-  select,
-  subtract,
-  weigh,
-} from "../loss/expression.ts";
+import { add, atom, atomsOf, constant, isConstant, multiply, select, subtract, weigh } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { comparesColumns, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
@@ -230,7 +220,7 @@ function reachedExpressions(terms: readonly PlannedTerm[]): readonly Reached[] {
     const aggregates = atomsOf(of.e).flatMap((a) => (a.kind === "aggregate" ? [a] : []));
     const inner = aggregates.flatMap((a) => {
       const slope = differentiate(of.e, (b) => b === a);
-      if (isZero(slope)) return [];
+      if (isConstant(slope, 0)) return [];
       // The map from rows to what they share is its own transpose.
       const body = weigh(of.weight, multiply(of.g, slope));
       const g: Narrow = atom({ kind: "aggregate", over: a.over, body, classes: constant(0) });
@@ -281,7 +271,7 @@ function labelsPartsOf(terms: readonly PlannedTerm[]): LabelsParts {
  */
 function slopeForTargets(e: ClassExpression): ClassExpression {
   const slope = differentiate(e, (a) => a.kind === "target");
-  if (isZero(slope)) return e;
+  if (isConstant(slope, 0)) return e;
   const target: ClassExpression = atom({ kind: "target" });
   return select(constant(0), target, add(e, multiply(target, slope)), constant(0));
 }
@@ -293,9 +283,5 @@ function derivatives(
   nameOf: (a: NarrowAtom) => string | null,
 ): ReadonlyMap<string, Narrow> {
   const all = [...names].map((name) => [name, differentiate(value, (a) => nameOf(a) === name)] as const);
-  return new Map(all.filter(([, derivative]) => !isZero(derivative)));
-}
-
-function isZero(e: Expression<unknown>): boolean {
-  return e.kind === "constant" && e.value === 0;
+  return new Map(all.filter(([, derivative]) => !isConstant(derivative, 0)));
 }

@@ -1,6 +1,6 @@
 /** What binary losses are made of: decisions column by column. */
 import { LossError } from "../loss/error.ts";
-import { add, constant, max, multiply, select, subtract, unary, weigh } from "../loss/expression.ts";
+import { add, constant, isConstant, max, multiply, select, subtract, unary, weigh } from "../loss/expression.ts";
 import type { ColumnExpression } from "../loss/loss.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
 import { epsilon, prediction, target } from "../loss/values.ts";
@@ -39,7 +39,7 @@ export function binary(name: string, options: BinaryOptions): Binary {
 }
 
 function smoothed(share: ColumnExpression): ColumnExpression {
-  if (share.kind === "constant" && share.value === 0) return target;
+  if (isConstant(share, 0)) return target;
   return add(multiply(not(share), target), multiply(constant(0.5), share));
 }
 

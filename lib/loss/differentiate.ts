@@ -4,6 +4,7 @@ import {
   constant,
   divide,
   type Expression,
+  isConstant,
   multiply,
   pow,
   select,
@@ -31,9 +32,7 @@ export function differentiate<A>(e: Expression<A>, isVariable: (a: A) => boolean
         return constant(isVariable(node.atom) ? 1 : 0);
       case "unary": {
         const inner = derivative(node.argument);
-        return inner.kind === "constant" && inner.value === 0
-          ? inner
-          : multiply(unaryDerivative[node.operator](node.argument), inner);
+        return isConstant(inner, 0) ? inner : multiply(unaryDerivative[node.operator](node.argument), inner);
       }
       case "binary":
         return binaryDerivative(node.operator, node.left, node.right, derivative(node.left), derivative(node.right));

@@ -76,7 +76,8 @@ export function unary<A>(operator: UnaryOperator, argument: Expression<A>): Expr
     : { kind: "unary", operator, argument };
 }
 
-function isConstant<A>(e: Expression<A>, value: number): boolean {
+/** Whether an expression is a number that constants have folded to. */
+export function isConstant<A>(e: Expression<A>, value: number): boolean {
   return e.kind === "constant" && e.value === value;
 }
 

@@ -3,7 +3,7 @@
  * may be a plain number.
  */
 import { LossError } from "./error.ts";
-import { add, divide, type Expression, max, min, multiply, pow, subtract } from "./expression.ts";
+import { add, divide, type Expression, isConstant, max, min, multiply, pow, subtract } from "./expression.ts";
 import { asSchedule, type Numeric, type Schedule, type Step } from "./schedule.ts";
 
 type Operator = (left: Expression<Step>, right: Expression<Step>) => Expression<Step>;
@@ -83,7 +83,7 @@ export function multiplySchedules(left: Numeric, right: Numeric): Schedule {
  */
 export function divideSchedules(left: Numeric, right: Numeric): Schedule {
   const divisor = asSchedule(right, "divideSchedules(right)");
-  if (divisor.kind === "constant" && divisor.value === 0) {
+  if (isConstant(divisor, 0)) {
     throw new LossError("divideSchedules(right)", "got 0", "Give a divisor other than 0");
   }
   return combine("divideSchedules", divide, left, right);

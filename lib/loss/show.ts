@@ -2,7 +2,7 @@
  * Losses, fields and schedules as text, in the notation of a paper. `w` is a weight field, `c` a class, `y` the label
  * of a row, `V` the number of classes, `t` the step.
  */
-import type { BinaryOperator, Expression } from "./expression.ts";
+import { type BinaryOperator, type Expression, isConstant } from "./expression.ts";
 import type { Field, Law, VocabularyAtom } from "./field.ts";
 import {
   type AggregateAtom,
@@ -49,7 +49,7 @@ export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string):
       case "binary": {
         const level = precedence[node.operator];
         if (level === undefined) return `${node.operator}(${show(node.left, 0)}, ${show(node.right, 0)})`;
-        if (isZero(node.left) && node.operator === "subtract") return `−${show(node.right, 3)}`;
+        if (isConstant(node.left, 0) && node.operator === "subtract") return `−${show(node.right, 3)}`;
         if (node.operator === "multiply" && node.left === node.right) {
           return outer > 3 ? `(${show(node.left, 4)}^2)` : `${show(node.left, 4)}^2`;
         }
@@ -69,10 +69,6 @@ export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string):
     }
   };
   return show(e, 0);
-}
-
-function isZero<A>(e: Expression<A>): boolean {
-  return e.kind === "constant" && e.value === 0;
 }
 
 /** A number in at most six digits. */
@@ -98,15 +94,11 @@ function showView(view: View): string {
 /** The logits in a view: "0.5 · z". */
 function showViewed(view: View): string {
   const logits = view.of === "teacher" ? "teacher" : "z";
-  const scaled = isOne(view.scale) ? logits : `${showScalar(view.scale)} · ${logits}`;
+  const scaled = isConstant(view.scale, 1) ? logits : `${showScalar(view.scale)} · ${logits}`;
   const capped = view.cap === null ? scaled : `${showScalar(view.cap)} · tanh(${scaled} / ${showScalar(view.cap)})`;
-  return isZero(view.bias)
+  return isConstant(view.bias, 0)
     ? capped
     : `${capped} + ${showExpression(view.bias, (a: BiasAtom) => (a.kind === "step" ? showStep(a) : a.kind === "vocabularySize" ? "V" : `${showField(a.field)}(·)`))}`;
-}
-
-function isOne<A>(e: Expression<A>): boolean {
-  return e.kind === "constant" && e.value === 1;
 }
 
 /** A combinator's number, schedule or trainable parameter as text. */
