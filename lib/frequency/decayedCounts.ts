@@ -35,7 +35,7 @@ export interface DecayedCounts {
 /**
  * Counts of the tokens that were trained on lately, for `freqWeights`: each update leaves `decay` of the counts and adds
  * those of a batch. Up to a factor of 1 − decay that is their exponential moving average. A loss sees the counts as they
- * are when it is called: update them between steps, or first in one.
+ * are when it is called: update them between steps, or first in one. `lossToJSON` writes such a loss with their state.
  *
  * A count decays for ever without reaching 0, and would give a law such as `inverseFrequency` no bounds; so one below
  * `forget` becomes 0, to which `freqWeights`' policy for unseen entries applies.

@@ -9,7 +9,7 @@ import { type MovingAverage, movingAverage } from "../library/movingAverage.ts";
 import { LossError } from "../loss/error.ts";
 import type { FieldSource, Origin } from "../loss/field.ts";
 import { asSchedule, type Schedule } from "../loss/schedule.ts";
-import { at, type Codec, nullable, number, object, oneOf, optional, shared, tagged } from "./codec.ts";
+import { at, type Codec, nullable, number, object, omittable, oneOf, optional, shared, tagged } from "./codec.ts";
 import { table } from "./reader.ts";
 import { schedule } from "./scalars.ts";
 
@@ -28,7 +28,7 @@ const countsState = object<CountsState>({
   counts: table,
   decay: schedule,
   forget: number,
-  ignoreIndex: { ...number, absent: { value: undefined, is: () => false } },
+  ignoreIndex: omittable(number),
   updates: number,
 });
 
@@ -80,7 +80,11 @@ const unseen: Codec<number | "epsilon"> = {
 };
 
 const changingField = tagged<ChangingField>({
-  freqWeights: { decayedCounts: counts, as: oneOf({ count: true, relative: true }), unseen },
+  freqWeights: {
+    decayedCounts: counts,
+    as: oneOf<Required<FreqWeightsOptions>["as"]>({ count: true, relative: true }),
+    unseen,
+  },
   classWeights: { movingAverage: average, counts: optional(nullable(table), null) },
 });
 

@@ -42,6 +42,11 @@ export function wrong(path: string, json: unknown, remedy: string): LossError {
   return new LossError(path, `got ${showFound(json)}`, remedy);
 }
 
+/** For parts that the type checker has not seen. */
+export function unknownKind(path: string, kind: string): LossError {
+  return new LossError(path, `${showFound(kind)} has no meaning here`, "Give what the functions of language make");
+}
+
 /** What `make` gives; a LossError that it throws names `path` too. */
 export function at<T>(path: string, make: () => T): T {
   try {
@@ -129,6 +134,11 @@ export function optional<T>(
   is: (other: T) => boolean = (o) => Object.is(o, value),
 ): Codec<T> {
   return { ...codec, absent: { value, is } };
+}
+
+/** The codec of a property that a value may lack. */
+export function omittable<T>(codec: Codec<T>): Codec<T> {
+  return { ...codec, absent: { value: undefined, is: () => false } };
 }
 
 export function list<T>(codec: Codec<T>): Codec<readonly T[]> {
@@ -232,9 +242,11 @@ export function tagged<T extends { readonly kind: string }>(kinds: Kinds<T>): Co
   );
   const remedy = `Give an object with one of the properties ${listed([...codecs.keys()])}`;
   return {
-    write: (value, writer, path) => ({
-      [value.kind]: codecs.get(value.kind)?.write(value, writer, `${path}.${value.kind}`) ?? null,
-    }),
+    write: (value, writer, path) => {
+      const codec = codecs.get(value.kind);
+      if (codec === undefined) throw unknownKind(path, value.kind);
+      return { [value.kind]: codec.write(value, writer, `${path}.${value.kind}`) };
+    },
     read: (json, reader, path) => {
       const [kind, content] = onlyProperty(json, path, remedy);
       const codec = codecs.get(kind);

@@ -3,7 +3,7 @@
  * itself.
  */
 import { LossError } from "../loss/error.ts";
-import { type Codec, type JSONValue, list, plainObject, showFound, text, wrong } from "./codec.ts";
+import { type Codec, type JSONValue, plainObject, showFound, wrong } from "./codec.ts";
 import { read } from "./reader.ts";
 import { write } from "./writer.ts";
 
@@ -52,6 +52,11 @@ export function fromDocument<T extends object>({ noun, codec }: Format<T>, json:
       "Update lossmith",
     );
   }
-  if (expression !== undefined) read(list(text), expression, undefined, undefined);
+  if (
+    expression !== undefined &&
+    !(Array.isArray(expression) && expression.every((line) => typeof line === "string"))
+  ) {
+    throw wrong("$.expression", expression, "Give an array of strings, or leave it out");
+  }
   return read(codec, value, shared, tables);
 }

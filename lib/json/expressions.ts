@@ -31,6 +31,7 @@ import {
   type Properties,
   readNumber,
   text,
+  unknownKind,
   writeNumber,
   wrong,
 } from "./codec.ts";
@@ -92,7 +93,8 @@ export function expressions<A extends { readonly kind: string }>(
       if (e.kind !== "atom") return writer.share(e, path, () => writeNode(e, writer, path));
       const { kind } = e.atom;
       const variant = variants().get(kind);
-      if (variant === undefined || isBare(e.atom, variant.properties)) return kind;
+      if (variant === undefined || !variant.isAtom) throw unknownKind(path, kind);
+      if (isBare(e.atom, variant.properties)) return kind;
       const write = (): JSONValue => ({ [kind]: variant.codec.write(e.atom, writer, `${path}.${kind}`) });
       return writer.share(e.atom, path, write);
     },
@@ -125,8 +127,11 @@ export function expressions<A extends { readonly kind: string }>(
       }
       case "select":
       case "within":
-      case "named":
-        return { [e.kind]: variants().get(e.kind)?.codec.write(e, writer, `${path}.${e.kind}`) ?? null };
+      case "named": {
+        const variant = variants().get(e.kind);
+        if (variant === undefined) throw unknownKind(path, e.kind);
+        return { [e.kind]: variant.codec.write(e, writer, `${path}.${e.kind}`) };
+      }
     }
   };
 

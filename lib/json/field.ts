@@ -9,6 +9,7 @@ import { table } from "./reader.ts";
 import { schedule, stepKinds } from "./scalars.ts";
 
 type Overridden = Extract<VocabularyAtom, { readonly kind: "overridden" }>;
+type OverVocabulary = Extract<VocabularyAtom, { readonly kind: "overVocabulary" }>;
 
 const vocabularyExpression: Codec<Expression<VocabularyAtom>> = expressions<VocabularyAtom>(
   () => ({
@@ -19,7 +20,10 @@ const vocabularyExpression: Codec<Expression<VocabularyAtom>> = expressions<Voca
     medianCount: {},
     overridden: { of: vocabularyExpression, ids: list(number), weights: list(schedule) },
     vocabularySize: {},
-    overVocabulary: { aggregate: oneOf<"sum" | "max">({ sum: true, max: true }), body: vocabularyExpression },
+    overVocabulary: {
+      aggregate: oneOf<OverVocabulary["aggregate"]>({ sum: true, max: true }),
+      body: vocabularyExpression,
+    },
   }),
   {
     overridden: (a) => ({ kind: "atom", atom: checkOverridden(a) }),
@@ -27,9 +31,12 @@ const vocabularyExpression: Codec<Expression<VocabularyAtom>> = expressions<Voca
 );
 
 function checkOverridden(a: Overridden): Overridden {
-  const wrongId = a.ids.find((id, i) => !Number.isSafeInteger(id) || id < 0 || a.ids.indexOf(id) !== i);
-  if (wrongId !== undefined) {
-    throw new LossError("ids", `got ${wrongId}`, "Give token ids, whole numbers of at least 0, each once");
+  const seen = new Set<number>();
+  for (const id of a.ids) {
+    if (!Number.isSafeInteger(id) || id < 0 || seen.has(id)) {
+      throw new LossError("ids", `got ${id}`, "Give token ids, whole numbers of at least 0, each once");
+    }
+    seen.add(id);
   }
   if (a.ids.length === a.weights.length) return a;
   throw new LossError("weights", `got ${a.weights.length} for ${a.ids.length} ids`, "Give one for each id");
@@ -39,11 +46,8 @@ const plainLaw: Codec<Law> = object<Law>({ name: text, map: vocabularyExpression
 
 export const law: Codec<Law> = shared(plainLaw);
 
-interface FixedSource {
-  readonly name: string;
-  readonly values: Float64Array;
-  readonly counts: Float64Array | null;
-}
+/** What is written of a source whose numbers stay. */
+type FixedSource = Required<Omit<FieldSource, "version" | "from">>;
 
 const fixedSource: Codec<FixedSource> = checked(
   object<FixedSource>({ name: text, values: table, counts: nullable(table) }),

@@ -13,6 +13,7 @@ import {
   addLosses,
   type ClassAtom,
   type ClassExpression,
+  type ColumnAggregate,
   type ColumnAtom,
   type ColumnExpression,
   checkFocus,
@@ -51,6 +52,7 @@ const wholeRow: Codec<WholeRow> = checked(
   checkWholeRow,
 );
 
+const columnAggregate = oneOf<ColumnAggregate>({ sum: true, mean: true, max: true });
 const overRows = oneOf<AggregateAtom["over"]>({ row: true, sequence: true, batch: true });
 
 const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
@@ -68,7 +70,7 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
     target: {},
     input: { name: text },
     position: {},
-    overColumns: { aggregate: oneOf({ sum: true, mean: true, max: true }), body: columnExpression },
+    overColumns: { aggregate: columnAggregate, body: columnExpression },
     aggregate: { over: overRows, body: classExpression },
   }),
   {
@@ -87,7 +89,7 @@ const columnExpression: Codec<ColumnExpression> = expressions<ColumnAtom>(
     target: {},
     input: { name: text },
     position: {},
-    overColumns: { aggregate: oneOf({ sum: true, mean: true, max: true }), body: columnExpression },
+    overColumns: { aggregate: columnAggregate, body: columnExpression },
   }),
   {
     ...parameterMakers,
@@ -127,7 +129,7 @@ const term: Codec<Term> = object<Term>({
 
 // ------------------------------------------------------------------------------------------------------------ loss
 
-type Data = Pick<AnyLoss, "terms" | "focus" | "ignored" | "probabilities">;
+type Data = Omit<AnyLoss, "phantom">;
 
 const data: Codec<Data> = object<Data>({
   terms: list(term),

@@ -26,7 +26,8 @@ export interface MovingAverage {
 /**
  * The exponential moving average of weights that change while training, such as one minus each class's accuracy, for
  * `classWeights`: each update makes decay · w + (1 − decay) · w′ of the weights w and the latest, w′. A loss sees
- * the weights as they are when it is called: update them between steps, or first in one.
+ * the weights as they are when it is called: update them between steps, or first in one. `lossToJSON` writes such a loss
+ * with their state.
  *
  * @param start the weights to start from, one finite number of at least 0 for each of the V classes.
  * @throws LossError where the decay is outside [0, 1] or updates is no whole number, and for weights that are negative or not finite, or of another

@@ -6,6 +6,7 @@ import {
   changingOf,
   classWeights,
   crossEntropy,
+  decayedCounts,
   entmax,
   evaluate,
   fieldFromJSON,
@@ -26,6 +27,7 @@ import {
   lossToJSON,
   mean,
   meanSquaredError,
+  movingAverage,
   override,
   parameter,
   perToken,
@@ -89,7 +91,7 @@ const wrongLosses: readonly Wrong[] = [
   ["no format", {}, "$.format", "undefined"],
   ["a newer version", whole({ version: 2 }), "$.version", "newer lossmith", "version 2", "up to 1"],
   ["a version that is none", whole({ version: "1" }), "$.version", '"1"'],
-  ["an expression that is none", whole({ expression: 3 }), "$", "3", "array"],
+  ["an expression that is none", whole({ expression: 3 }), "$.expression", "3", "array"],
   ["an unknown property", whole({ focsu: null }), "$", '"focsu"', '"focus"'],
   [
     "a property of a prototype",
@@ -328,6 +330,49 @@ describe("reading", () => {
     expect([unknown.where, unknown.message]).toEqual(["$.schedule.exp", expect.stringContaining("step")]);
   });
 
+  test("numbers that change while training", () => {
+    const counts = fieldToJSON(freqWeights(decayedCounts(fromCounts([3, 1]), { decay: 0.5 })));
+    const average = fieldToJSON(classWeights(movingAverage([3, 1], { decay: 0.5 }), { counts: [1, 2] }));
+    const state = (d: Anything): Anything => d.source.changing.freqWeights.decayedCounts;
+    const wrongFields: readonly Wrong[] = [
+      [
+        "",
+        changed(counts, (d) => (state(d).updates = -1)),
+        "$.source.changing.freqWeights.decayedCounts",
+        "updates",
+        "-1",
+      ],
+      ["", changed(counts, (d) => (state(d).decay = 2)), "$.source.changing.freqWeights.decayedCounts", "decay", "2"],
+      [
+        "",
+        changed(counts, (d) => (state(d).forget = -1)),
+        "$.source.changing.freqWeights.decayedCounts",
+        "forget",
+        "-1",
+      ],
+      [
+        "",
+        changed(counts, (d: Anything) => (d.source.changing.freqWeights.as = "x")),
+        "$.source.changing.freqWeights.as",
+        "x",
+      ],
+      [
+        "",
+        changed(counts, (d: Anything) => (d.source.changing = { decayed: {} })),
+        "$.source.changing",
+        '"decayed"',
+        '"freqWeights", "classWeights"',
+      ],
+      ["", changed(counts, (d: Anything) => (d.source.name = "freqWeights")), "$.source", '"name"', "unknown"],
+      ["", changed(average, (d: Anything) => d.tables[1].push(1)), "$.source.changing", "3 counts for 2 weights"],
+    ];
+    for (const [, json, where, ...parts] of wrongFields) {
+      const error = errorOf(() => fieldFromJSON(json));
+      expect(error.where).toBe(where);
+      for (const part of parts) expect(error.message).toContain(part);
+    }
+  });
+
   test("nothing is put into a prototype", () => {
     const json = JSON.parse(
       JSON.stringify(lossToJSON(pdl)).replace('"focus":', '"__proto__": {"polluted": 1}, "focus":'),
@@ -371,6 +416,15 @@ describe("writing", () => {
         expect(() => write(nothing as never)).toThrow(LossError);
       }
     }
+  });
+
+  test("atoms of another place, which the types refuse", () => {
+    const count = language.count as unknown as typeof language.nll;
+    expect(() => lossToJSON(lossOf(language.multiply(language.nll, count)))).toThrow(
+      'multiply[1]: "count" has no meaning',
+    );
+    const law = language.law({ name: "own", map: language.nll as unknown as typeof language.count });
+    expect(() => lawToJSON(law)).toThrow('$.map: "nll" has no meaning');
   });
 
   test("a loss without a value", () => {

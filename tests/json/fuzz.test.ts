@@ -4,7 +4,9 @@ import fc from "fast-check";
 import {
   type AnyLoss,
   at,
+  classWeights,
   compile,
+  decayedCounts,
   fieldFromJSON,
   fieldToJSON,
   freqWeights,
@@ -12,9 +14,11 @@ import {
   LossError,
   lawFromJSON,
   lawToJSON,
+  linear,
   lossEq,
   lossFromJSON,
   lossToJSON,
+  movingAverage,
   scheduleFromJSON,
   scheduleToJSON,
   show,
@@ -78,7 +82,12 @@ test("losses", () => {
 });
 
 test("laws and fields", () => {
-  const fields = fc.constantFrom(freqWeights(fromCounts([3, 1, 0])).field, ...losses.flatMap(fieldsOf));
+  const fields = fc.constantFrom(
+    freqWeights(fromCounts([3, 1, 0])).field,
+    freqWeights(decayedCounts(fromCounts([3, 1, 0]), { decay: linear({ init: 0, end: 1, steps: 9 }) })).field,
+    classWeights(movingAverage([3, 1, 0], { decay: 0.5 }), { counts: [9, 8, 7] }).field,
+    ...losses.flatMap(fieldsOf),
+  );
   const laws = fc.constantFrom(...Object.values(weightLaws).map(({ law }) => law)).map(lawToJSON);
   const read =
     readable(
