@@ -32,6 +32,14 @@ export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequ
 export { type GoodTuringOptions, goodTuring } from "./lib/frequency/goodTuring.ts";
 export { type JelinekMercerOptions, jelinekMercer } from "./lib/frequency/jelinekMercer.ts";
 export { type KneserNeyOptions, kneserNey } from "./lib/frequency/kneserNey.ts";
+export type { Changing } from "./lib/json/changing.ts";
+export { changingOf } from "./lib/json/changingOf.ts";
+export type { JSONValue } from "./lib/json/codec.ts";
+export type { JSONObject } from "./lib/json/document.ts";
+export { fieldFromJSON, fieldToJSON } from "./lib/json/fieldJSON.ts";
+export { lawFromJSON, lawToJSON } from "./lib/json/lawJSON.ts";
+export { type ExpectedLoss, lossFromJSON, lossToJSON } from "./lib/json/lossJSON.ts";
+export { scheduleFromJSON, scheduleToJSON } from "./lib/json/scheduleJSON.ts";
 export { add } from "./lib/library/add.ts";
 export { balanced } from "./lib/library/balanced.ts";
 export { balancedSoftmax } from "./lib/library/balancedSoftmax.ts";

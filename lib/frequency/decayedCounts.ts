@@ -1,4 +1,5 @@
 import { LossError } from "../loss/error.ts";
+import { wholeNumber } from "../loss/numbers.ts";
 import { at, finite, lift, type Numeric } from "../loss/schedule.ts";
 import { countTokens } from "./countTokens.ts";
 import { checkFrequencies, type Frequencies } from "./frequencies.ts";
@@ -14,6 +15,8 @@ export interface DecayedCountsOptions {
   readonly forget?: number;
   /** A label that is not a token and is not counted; −100 by default. */
   readonly ignoreIndex?: number;
+  /** How many updates there were before, for a run that is resumed: a whole number, 0 by default. */
+  readonly updates?: number;
 }
 
 /** Counts that are updated while training, and decay. */
@@ -21,6 +24,8 @@ export interface DecayedCounts {
   readonly kind: "decayed counts";
   /** How many updates there were. */
   readonly version: number;
+  /** The options that they were made with. */
+  readonly options: Omit<DecayedCountsOptions, "updates">;
   /** The counts as they are now, which later updates do not reach. */
   frequencies(): Frequencies;
   /** Lets the counts decay once, and adds the tokens of a batch or counts of your own. */
@@ -30,13 +35,13 @@ export interface DecayedCounts {
 /**
  * Counts of the tokens that were trained on lately, for `freqWeights`: each update leaves `decay` of the counts and adds
  * those of a batch. Up to a factor of 1 − decay that is their exponential moving average. A loss sees the counts as they
- * are when it is called: update them between steps, or first in one.
+ * are when it is called: update them between steps, or first in one. `lossToJSON` writes such a loss with their state.
  *
  * A count decays for ever without reaching 0, and would give a law such as `inverseFrequency` no bounds; so one below
  * `forget` becomes 0, to which `freqWeights`' policy for unseen entries applies.
  *
  * @param start the counts to start from; `fromCounts(new Uint32Array(vocabSize))` for none.
- * @throws LossError where the decay is outside [0, 1], forget is negative, and, in `update`, for an id outside the
+ * @throws LossError where the decay is outside [0, 1], forget is negative, updates is no whole number, and, in `update`, for an id outside the
  * vocabulary, or counts of another one.
  *
  * @example
@@ -55,12 +60,12 @@ export interface DecayedCounts {
  */
 export function decayedCounts(start: Frequencies, options: DecayedCountsOptions): DecayedCounts {
   checkFrequencies(start, "decayedCounts");
-  const { decay, forget = 0.5, ignoreIndex } = options ?? {};
+  const { decay, forget = 0.5, ignoreIndex, updates = 0 } = options ?? {};
   const kept = lift(decay, "decayedCounts({ decay })", { lowest: 0, highest: 1 });
   finite(forget, "decayedCounts({ forget })", { lowest: 0 });
   const vocabSize = start.counts.length;
   let { counts } = start;
-  let version = 0;
+  let version = wholeNumber(updates, "decayedCounts({ updates })");
   const countsOf = (tokens: Iterable<number> | Frequencies): Frequencies => {
     if (typeof tokens === "object" && tokens !== null && "kind" in tokens) {
       checkFrequencies(tokens, "update");
@@ -75,6 +80,7 @@ export function decayedCounts(start: Frequencies, options: DecayedCountsOptions)
   };
   return {
     kind: "decayed counts",
+    options: { decay, forget, ...(ignoreIndex === undefined ? {} : { ignoreIndex }) },
     get version() {
       return version;
     },

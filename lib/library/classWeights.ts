@@ -40,7 +40,10 @@ export function classWeights(weights: ArrayLike<number> | MovingAverage, options
     );
   }
   const source = changing
-    ? changingSource("classWeights", weights, () => ({ values: weights.weights(), counts }))
+    ? changingSource("classWeights", { numbers: weights, options: counts === null ? {} : { counts } }, () => ({
+        values: weights.weights(),
+        counts,
+      }))
     : { name: "classWeights", values, counts };
   return attach({ source, laws: [] });
 }

@@ -3,15 +3,13 @@ import { add } from "../loss/expression.ts";
 import { type Loss, lossOf } from "../loss/loss.ts";
 import { entmaxExcess, nll } from "../loss/probability.ts";
 import { lift, type Numeric } from "../loss/schedule.ts";
+import { lowestAlpha } from "../loss/wholeRow.ts";
 
 /** Options of `entmax`. */
 export interface EntmaxOptions {
   /** Above 1, at most 2: near 1 it is cross entropy, 2 is sparsemax; 1.5 by default. */
   readonly alpha?: Numeric;
 }
-
-/** At 1 it would be cross entropy, and the formula 0 / 0. */
-const lowestAlpha = 1 + 1e-6;
 
 /**
  * The entmax loss, whose probabilities can be exactly 0: it is 0 as soon as the label's logit is far enough above the others.

@@ -53,7 +53,8 @@ export function freqWeights(frequencies: Frequencies | DecayedCounts, options: F
     return { values: counts.map((count) => (count === 0 ? unseenCount : count) / unit), counts };
   };
   if (frequencies?.kind === "decayed counts") {
-    const source = changingSource("freqWeights", frequencies, () => numbersOf(frequencies.frequencies()));
+    const from = { numbers: frequencies, options: { as, unseen } };
+    const source = changingSource("freqWeights", from, () => numbersOf(frequencies.frequencies()));
     return attach({ source, laws: [] });
   }
   checkFrequencies(frequencies, "freqWeights");

@@ -1,11 +1,13 @@
 import { LossError } from "../loss/error.ts";
-import { nonNegativeNumbers } from "../loss/numbers.ts";
+import { nonNegativeNumbers, wholeNumber } from "../loss/numbers.ts";
 import { at, lift, type Numeric } from "../loss/schedule.ts";
 
 /** Options of `movingAverage`. */
 export interface MovingAverageOptions {
   /** The share of the average before in each new one, from 0 to 1. A schedule is one over the updates. */
   readonly decay: Numeric;
+  /** How many updates there were before, for a run that is resumed: a whole number, 0 by default. */
+  readonly updates?: number;
 }
 
 /** Weights that are updated while training, as an exponential moving average. */
@@ -13,6 +15,8 @@ export interface MovingAverage {
   readonly kind: "moving average";
   /** How many updates there were. */
   readonly version: number;
+  /** The options that it was made with. */
+  readonly options: Omit<MovingAverageOptions, "updates">;
   /** The weights as they are now, which later updates do not reach. */
   weights(): Float64Array;
   /** weights ← decay · weights + (1 − decay) · latest. */
@@ -22,10 +26,11 @@ export interface MovingAverage {
 /**
  * The exponential moving average of weights that change while training, such as one minus each class's accuracy, for
  * `classWeights`: each update makes decay · w + (1 − decay) · w′ of the weights w and the latest, w′. A loss sees
- * the weights as they are when it is called: update them between steps, or first in one.
+ * the weights as they are when it is called: update them between steps, or first in one. `lossToJSON` writes such a loss
+ * with their state.
  *
  * @param start the weights to start from, one finite number of at least 0 for each of the V classes.
- * @throws LossError where the decay is outside [0, 1], and for weights that are negative or not finite, or of another
+ * @throws LossError where the decay is outside [0, 1] or updates is no whole number, and for weights that are negative or not finite, or of another
  * number of classes.
  *
  * @example
@@ -42,9 +47,10 @@ export interface MovingAverage {
 export function movingAverage(start: ArrayLike<number>, options: MovingAverageOptions): MovingAverage {
   let weights = nonNegativeNumbers(start, "movingAverage(start)", "weight");
   const kept = lift(options?.decay, "movingAverage({ decay })", { lowest: 0, highest: 1 });
-  let version = 0;
+  let version = wholeNumber(options.updates ?? 0, "movingAverage({ updates })");
   return {
     kind: "moving average",
+    options: { decay: options.decay },
     get version() {
       return version;
     },

@@ -131,6 +131,13 @@ export function weigh<A>(weight: Expression<A>, value: Expression<A>): Expressio
     : binary("weigh", weight, value);
 }
 
+const ofOperators = { add, subtract, multiply, divide, pow, min, max, weigh } satisfies Record<BinaryOperator, unknown>;
+
+/** What the constructor of a binary operator makes of its operands. */
+export function ofOperator<A>(operator: BinaryOperator, left: Expression<A>, right: Expression<A>): Expression<A> {
+  return ofOperators[operator](left, right);
+}
+
 export function select<A>(
   left: Expression<A>,
   right: Expression<A>,
@@ -276,16 +283,6 @@ export function substitute<A, B>(
   whole: (node: Expression<A>) => Expression<B> | null = () => null,
 ): Expression<B> {
   const known = new Map<Expression<A>, Expression<B>>();
-  const build: Record<BinaryOperator, (l: Expression<B>, r: Expression<B>) => Expression<B>> = {
-    add,
-    subtract,
-    multiply,
-    divide,
-    pow,
-    min,
-    max,
-    weigh,
-  };
   const rebuild = (node: Expression<A>): Expression<B> => {
     switch (node.kind) {
       case "constant":
@@ -295,7 +292,7 @@ export function substitute<A, B>(
       case "unary":
         return unary(node.operator, visit(node.argument));
       case "binary":
-        return build[node.operator](visit(node.left), visit(node.right));
+        return ofOperator(node.operator, visit(node.left), visit(node.right));
       case "select":
         return select(visit(node.left), visit(node.right), visit(node.whenLess), visit(node.otherwise));
       case "stopGradient":

@@ -20,6 +20,19 @@ export interface FieldSource {
   readonly counts: Float64Array | null;
   /** Where the numbers change while training: goes up with each change. The arrays are never written in place. */
   readonly version?: number;
+  /** What numbers that change are read from, and the options that they are read with. */
+  readonly from?: Origin;
+}
+
+/** Numbers that change while training, such as decayed counts. `version` goes up with each change. */
+export interface ChangingNumbers {
+  readonly kind: string;
+  readonly version: number;
+}
+
+export interface Origin<Options = unknown> {
+  readonly numbers: ChangingNumbers;
+  readonly options: Options;
 }
 
 export type VocabularyAtom =
@@ -89,17 +102,18 @@ export function applyLaw(law: Law, field: Field): Field {
  */
 export function changingSource(
   name: string,
-  from: { readonly version: number },
+  from: Origin,
   read: () => Pick<FieldSource, "values" | "counts">,
 ): FieldSource {
   let known: { readonly version: number; readonly numbers: Pick<FieldSource, "values" | "counts"> } | null = null;
   const numbers = (): Pick<FieldSource, "values" | "counts"> => {
-    const { version } = from;
+    const { version } = from.numbers;
     if (known === null || known.version !== version) known = { version, numbers: read() };
     return known.numbers;
   };
   return {
     name,
+    from,
     get values() {
       return numbers().values;
     },
@@ -107,7 +121,7 @@ export function changingSource(
       return numbers().counts;
     },
     get version() {
-      return from.version;
+      return from.numbers.version;
     },
   };
 }

@@ -2,12 +2,11 @@
  * What a loss holds beside its formula: its fields, its trainable parameters, whether it has a schedule.
  */
 import { LossError } from "./error.ts";
-import { atomsOf } from "./expression.ts";
+import { atomsOf, type Expression } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
 import {
   type AnyLoss,
   type ClassAtom,
-  type ClassExpression,
   type ColumnAtom,
   type ColumnExpression,
   closedTerms,
@@ -17,14 +16,24 @@ import type { ParameterAtom } from "./parameter.ts";
 import { showField } from "./show.ts";
 import type { View } from "./view.ts";
 
-function atomsWithin(e: ClassExpression): readonly (ClassAtom | ColumnAtom)[] {
-  return atomsOf(e).flatMap((a): readonly (ClassAtom | ColumnAtom)[] => {
-    if (a.kind === "overColumns") return [a, ...columnAtomsOf(a.body)];
-    if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
-    if (!("view" in a)) return [a];
-    const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];
-    return [a, ...own, ...atomsOfView(a.view)];
-  });
+type Atom = ClassAtom | ColumnAtom;
+
+/** Adds the atoms of an expression to those that were found, the ones inside atoms too; each is looked into once. */
+function collect(e: Expression<Atom>, found: Set<Atom>): void {
+  for (const a of atomsOf(e)) {
+    if (found.has(a)) continue;
+    found.add(a);
+    if (a.kind === "overColumns" || a.kind === "classSum" || a.kind === "aggregate") collect(a.body, found);
+    if (!("view" in a)) continue;
+    if (a.kind === "wholeRow" && a.of.kind === "entmax") collect(a.of.alpha, found);
+    collectOfView(a.view, found);
+  }
+}
+
+function collectOfView({ scale, cap, bias }: View, found: Set<Atom>): void {
+  collect(scale, found);
+  if (cap !== null) collect(cap, found);
+  collect(bias, found);
 }
 
 function isOverColumns({ kind }: ColumnAtom): boolean {
@@ -33,19 +42,19 @@ function isOverColumns({ kind }: ColumnAtom): boolean {
 
 /** The atoms of an expression over the columns, those of the ones inside it too. */
 export function columnAtomsOf(e: ColumnExpression): readonly ColumnAtom[] {
-  return atomsOf(e).flatMap((a) => (a.kind === "overColumns" ? [a, ...columnAtomsOf(a.body)] : [a]));
+  const found = new Set<Atom>();
+  collect(e, found);
+  return [...found] as ColumnAtom[];
 }
 
-function atomsOfView(view: View): readonly (ClassAtom | ColumnAtom)[] {
-  return [...atomsOf(view.scale), ...(view.cap === null ? [] : atomsOf(view.cap)), ...atomsWithin(view.bias)];
-}
-
-function atomsOfTerms(terms: readonly Term[]): readonly (ClassAtom | ColumnAtom)[] {
-  return terms.flatMap(({ targets, value, weight }) => [
-    ...(typeof targets === "string" ? [] : atomsOfView(targets)),
-    ...atomsWithin(value),
-    ...atomsWithin(weight),
-  ]);
+function atomsOfTerms(terms: readonly Term[]): readonly Atom[] {
+  const found = new Set<Atom>();
+  for (const { targets, value, weight } of terms) {
+    if (typeof targets !== "string") collectOfView(targets, found);
+    collect(value, found);
+    collect(weight, found);
+  }
+  return [...found];
 }
 
 /** The names of the numbers that a batch gives for each row, each once. */

@@ -215,11 +215,29 @@ export function checkReads<L extends Pick<AnyLoss, "terms">>(loss: L, where: str
   return loss;
 }
 
-/** The atoms of a per-class expression, those that aggregates are over too. */
+/** `loss`, or a LossError where a term has a hole for the field in focus and there is none. */
+export function checkFocus<L extends Data>(loss: L, where: string): L {
+  if (loss.focus !== null) return loss;
+  for (const { value, weight } of loss.terms) {
+    if ([value, weight].flatMap(atomsWithinRow).some((a) => a.kind === "weight" && a.field === null)) {
+      throw new LossError(where, "a term is weighed by the field in focus, and there is none", "Give the field");
+    }
+  }
+  return loss;
+}
+
+/** The atoms of a per-class expression, those that aggregates are over too, each once. */
 function atomsWithinRow(e: ClassExpression): readonly ClassAtom[] {
-  return atomsOf(e).flatMap((a) =>
-    a.kind === "classSum" || a.kind === "aggregate" ? [a, ...atomsWithinRow(a.body)] : [a],
-  );
+  const found = new Set<ClassAtom>();
+  const visit = (within: ClassExpression): void => {
+    for (const a of atomsOf(within)) {
+      if (found.has(a)) continue;
+      found.add(a);
+      if (a.kind === "classSum" || a.kind === "aggregate") visit(a.body);
+    }
+  };
+  visit(e);
+  return [...found];
 }
 
 // ----------------------------------------------------------------------------------------------------- combinators

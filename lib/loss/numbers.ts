@@ -16,3 +16,9 @@ export function nonNegativeNumbers(entries: ArrayLike<number>, where: string, no
   }
   return Float64Array.from(entries);
 }
+
+/** `value` if it is a whole number of at least 0, else a LossError. */
+export function wholeNumber(value: number, where: string): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new LossError(where, `got ${String(value)}`, "Give a whole number of at least 0");
+}

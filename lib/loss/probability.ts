@@ -3,6 +3,7 @@ import { atom, constant, subtract, unary } from "./expression.ts";
 import type { ClassExpression } from "./loss.ts";
 import type { Schedule } from "./schedule.ts";
 import { plainView } from "./view.ts";
+import { checkWholeRow } from "./wholeRow.ts";
 
 /** −log p_c. */
 export const nll: ClassExpression = atom({ kind: "nll", view: plainView });
@@ -27,10 +28,10 @@ export const entropy: ClassExpression = atom({ kind: "entropy", view: plainView 
 
 /** Entmax's Ω*(z) less logsumexp(z), so that nll + it is the entmax loss; alpha in (1, 2]. */
 export function entmaxExcess(alpha: Schedule): ClassExpression {
-  return atom({ kind: "wholeRow", of: { kind: "entmax", alpha }, view: plainView });
+  return atom({ kind: "wholeRow", of: checkWholeRow({ kind: "entmax", alpha }), view: plainView });
 }
 
 /** The entropy, in nats, of the softmax of the k highest logits alone. */
 export function topEntropy(k: number): ClassExpression {
-  return atom({ kind: "wholeRow", of: { kind: "topEntropy", k }, view: plainView });
+  return atom({ kind: "wholeRow", of: checkWholeRow({ kind: "topEntropy", k }), view: plainView });
 }

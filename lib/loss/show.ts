@@ -38,6 +38,8 @@ const symbol: Partial<Record<BinaryOperator, string>> = {
 
 /** An expression as text; `atomText` gives the text of the atoms. */
 export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string): string {
+  const isSame = (a: Expression<A>, b: Expression<A>): boolean =>
+    a === b || (a.kind === "atom" && b.kind === "atom" && atomText(a.atom) === atomText(b.atom));
   const show = (node: Expression<A>, outer: number): string => {
     switch (node.kind) {
       case "constant":
@@ -50,7 +52,7 @@ export function showExpression<A>(e: Expression<A>, atomText: (a: A) => string):
         const level = precedence[node.operator];
         if (level === undefined) return `${node.operator}(${show(node.left, 0)}, ${show(node.right, 0)})`;
         if (isConstant(node.left, 0) && node.operator === "subtract") return `−${show(node.right, 3)}`;
-        if (node.operator === "multiply" && node.left === node.right) {
+        if (node.operator === "multiply" && isSame(node.left, node.right)) {
           return outer > 3 ? `(${show(node.left, 4)}^2)` : `${show(node.left, 4)}^2`;
         }
         const associative = node.operator === "add" || node.operator === "multiply" || node.operator === "weigh";

@@ -22,6 +22,7 @@ import {
   language,
   logarithmic,
   logitAdjustment,
+  lossFromJSON,
   mean,
   meanSquaredError,
   perToken,
@@ -191,3 +192,9 @@ evaluateGradient(meanSquaredError, tokens);
 
 // error: 'ClassExpression' | 'ColumnExpression'
 language.overColumns("sum", language.nll);
+
+// error: Keep | Kind
+pipe(lossFromJSON({}, { input: "logits" }), labelSmoothing(0.1));
+
+// error: "values"
+pipe(lossFromJSON({}, { input: "values", kind: "without a weight field" }), labelSmoothing(0.1));

@@ -1,6 +1,7 @@
 /** Each statement must compile, and each value must have the type that it is given. */
 import type * as tf from "@tensorflow/tfjs";
 import {
+  type AnyLoss,
   add,
   balanced,
   classWeights,
@@ -14,6 +15,7 @@ import {
   evaluateGradient,
   type Frequencies,
   face,
+  fieldFromJSON,
   floor,
   flow,
   freqWeights,
@@ -26,8 +28,10 @@ import {
   type Loss,
   labelSmoothing,
   language,
+  lawFromJSON,
   linear,
   logarithmic,
+  lossFromJSON,
   mean,
   meanSquaredError,
   movingAverage,
@@ -38,6 +42,7 @@ import {
   powerLaw,
   promptWeight,
   scale,
+  scheduleFromJSON,
   sum,
   temper,
 } from "lossmith";
@@ -109,3 +114,12 @@ export const slopes: Nested<number> = evaluateGradient(meanSquaredError, measure
 export const compiled = (predictions: tf.Tensor, targets: tf.Tensor): tf.Scalar =>
   compile(reducedValues)({ predictions, targets, mask: [true] });
 export const denominators = (targets: tf.Tensor): tf.Tensor1D => compile(reducedValues).denominators({ targets });
+
+export const read: Of<"with a weight field"> = pipe(
+  lossFromJSON({}, { input: "logits", kind: "without a weight field" }),
+  labelSmoothing(0.1),
+  fieldFromJSON({}),
+  lawFromJSON({}),
+);
+export const readAsAny: AnyLoss = pipe(lossFromJSON({}), scale(scheduleFromJSON({})));
+export const compiledOfAny: unknown = compile(lossFromJSON({}, { input: "logits" }));

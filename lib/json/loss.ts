@@ -1,0 +1,172 @@
+/** Losses: their terms and what holds for all of them. */
+import { fromProbabilities } from "../library/fromProbabilities.ts";
+import { ignoreIndex } from "../library/ignoreIndex.ts";
+import { refuseValues } from "../loss/combinator.ts";
+import { LossError } from "../loss/error.ts";
+import type { Expression } from "../loss/expression.ts";
+import type { Field } from "../loss/field.ts";
+import { parametersOf } from "../loss/inventory.ts";
+import { input } from "../loss/language.ts";
+import {
+  type AggregateAtom,
+  type AnyLoss,
+  addLosses,
+  type ClassAtom,
+  type ClassExpression,
+  type ColumnAggregate,
+  type ColumnAtom,
+  type ColumnExpression,
+  checkFocus,
+  checkReads,
+  emptyLoss,
+  finalTerms,
+  overAllClasses,
+  type Reduction,
+  type Term,
+} from "../loss/loss.ts";
+import { overColumns } from "../loss/values.ts";
+import { checkWholeRow, type WholeRow } from "../loss/wholeRow.ts";
+import {
+  at,
+  type Codec,
+  checked,
+  flag,
+  list,
+  nullable,
+  number,
+  object,
+  oneOf,
+  optional,
+  tagged,
+  text,
+} from "./codec.ts";
+import { expressions } from "./expressions.ts";
+import { field } from "./field.ts";
+import { parameterKinds, parameterMakers, schedule, stepKinds } from "./scalars.ts";
+import { ownView, view } from "./view.ts";
+
+// ----------------------------------------------------------------------------------------------------- expressions
+
+const wholeRow: Codec<WholeRow> = checked(
+  tagged<WholeRow>({ entmax: { alpha: schedule }, topEntropy: { k: number } }),
+  checkWholeRow,
+);
+
+const columnAggregate = oneOf<ColumnAggregate>({ sum: true, mean: true, max: true });
+const overRows = oneOf<AggregateAtom["over"]>({ row: true, sequence: true, batch: true });
+
+const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
+  () => ({
+    ...stepKinds,
+    ...parameterKinds,
+    nll: { view: ownView },
+    logOdds: { view: ownView },
+    logsumexp: { view: ownView },
+    entropy: { view: ownView },
+    wholeRow: { of: wholeRow, view: ownView },
+    weight: { field: optional<Field | null>(nullable(field), null) },
+    classSum: { body: classExpression },
+    vocabularySize: {},
+    target: {},
+    input: { name: text },
+    position: {},
+    overColumns: { aggregate: columnAggregate, body: columnExpression },
+    aggregate: { over: overRows, body: classExpression },
+  }),
+  {
+    ...parameterMakers,
+    input: ({ name }) => input(name) as Expression<ClassAtom>,
+    classSum: ({ body }) => overAllClasses(body, "classSum"),
+    overColumns: ({ aggregate, body }) => overColumns(aggregate, body) as Expression<ClassAtom>,
+  },
+);
+
+const columnExpression: Codec<ColumnExpression> = expressions<ColumnAtom>(
+  () => ({
+    ...stepKinds,
+    ...parameterKinds,
+    prediction: {},
+    target: {},
+    input: { name: text },
+    position: {},
+    overColumns: { aggregate: columnAggregate, body: columnExpression },
+  }),
+  {
+    ...parameterMakers,
+    input: ({ name }) => input(name) as ColumnExpression,
+    overColumns: ({ aggregate, body }) => overColumns(aggregate, body) as ColumnExpression,
+  },
+);
+
+// ----------------------------------------------------------------------------------------------------------- terms
+
+const given = oneOf<Extract<Term["targets"], string>>({ labels: true, values: true });
+
+const teacher: Codec<Exclude<Term["targets"], string>> = checked(view, (targets) => {
+  if (targets.of === "teacher") return targets;
+  throw new LossError(
+    "targets",
+    "it is a view of the model's own logits",
+    'Give "labels", "values" or a view of "teacher"',
+  );
+});
+
+const targets: Codec<Term["targets"]> = {
+  write: (value, writer, path) =>
+    typeof value === "string" ? given.write(value, writer, path) : teacher.write(value, writer, path),
+  read: (json, reader, path) =>
+    typeof json === "string" ? given.read(json, reader, path) : teacher.read(json, reader, path),
+};
+
+const reduction = oneOf<Reduction>({ sum: true, mean: true, weightedMean: true, perToken: true });
+
+const term: Codec<Term> = object<Term>({
+  targets,
+  value: classExpression,
+  weight: classExpression,
+  reduction: nullable(reduction),
+});
+
+// ------------------------------------------------------------------------------------------------------------ loss
+
+type Data = Omit<AnyLoss, "phantom">;
+
+const data: Codec<Data> = object<Data>({
+  terms: list(term),
+  focus: nullable(field),
+  ignored: list(number),
+  probabilities: flag,
+});
+
+export const loss: Codec<AnyLoss> = {
+  write: (value, writer, path) => data.write(check(value, path), writer, path),
+  read: (json, reader, path) => composed(data.read(json, reader, path), path),
+};
+
+/** The loss of these parts, put together by the combinators that refuse what has no meaning. */
+function composed({ terms, focus, ignored, probabilities }: Data, path: string): AnyLoss {
+  const sum = terms.reduce<AnyLoss>((before, next, i) => {
+    const one = { ...emptyLoss, terms: [next] };
+    return at(`${path}.terms[${i}]`, () => addLosses(before, checkReads<AnyLoss>(one, "value")));
+  }, emptyLoss);
+  const weighted: AnyLoss = { ...sum, focus };
+  if (focus !== null) at(`${path}.focus`, () => refuseValues(weighted, "focus"));
+  const without = ignored.reduce<AnyLoss>(
+    (before, label, i) => at(`${path}.ignored[${i}]`, () => ignoreIndex(label)(before as never)),
+    weighted,
+  );
+  const whole = probabilities ? at(`${path}.probabilities`, () => fromProbabilities(without as never)) : without;
+  return check(whole, path);
+}
+
+/** `whole`, or a LossError where no batch would give it a value. */
+function check(whole: AnyLoss, path: string): AnyLoss {
+  return at(path, () => {
+    checkFocus(whole, "focus");
+    // The field in focus has no part in these.
+    const unfilled = { ...whole, focus: null };
+    parametersOf(unfilled);
+    finalTerms(unfilled);
+    return whole;
+  });
+}
