@@ -40,13 +40,13 @@ class Part {
 
   constructor(
     private readonly module: ModuleMemory,
-    matrix: tf.Tensor2D,
+    matrix: tf.Tensor1D | tf.Tensor2D,
     rows: readonly [number, number],
     columns: readonly [number, number],
   ) {
     this.#rows = rows;
     this.#columns = columns;
-    this.#width = matrix.shape[1];
+    this.#width = matrix.shape[matrix.rank - 1];
     this.#values = valuesOf(tf.backend() as unknown as CpuBackend, matrix) as Float32Array;
     this.address = module.room(4 * (rows[1] - rows[0]) * (columns[1] - columns[0]));
   }
@@ -100,7 +100,7 @@ function runPiece(
     (transposed ? new Part(module, matrix, columns, rows) : new Part(module, matrix, rows, columns)).write();
   const left = part(a, m, k);
   const right = part(b, k, n);
-  const added = bias === null ? null : new Part(module, bias.reshape([1, bias.size]), [0, 1], n).write();
+  const added = bias === null ? null : new Part(module, bias, [0, 1], n).write();
   const result = new Part(module, out, m, n);
   if (adds) result.write();
   const strides = ({ transposed }: Factor, { width }: Part): readonly [number, number] =>
