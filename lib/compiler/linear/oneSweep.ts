@@ -3,6 +3,7 @@
  * logits gives its part of the value and of every gradient at once, three products in all.
  */
 import * as tf from "@tensorflow/tfjs";
+import { sumOf } from "../../kernels/sums.ts";
 import { atomsOf } from "../../loss/expression.ts";
 import { bind, type Executable, reachedNumerators, runForward, type Saved } from "../execute.ts";
 import { inputGradient, parameterGradient } from "../gradients.ts";
@@ -74,7 +75,7 @@ export function oneSweep(
     parameters = swept.parameters;
   }
   return {
-    value: values.length === 0 ? tf.scalar(0) : tf.addN([...values]),
+    value: values.length === 0 ? tf.scalar(0) : sumOf(values),
     ...joinedGradients(whole, tiles, gradients),
     parameters: wanted === null ? null : parameters,
   };
@@ -106,5 +107,5 @@ export function sweptDenominators(loss: Executable, plan: Plan, whole: LinearRow
       return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
     }),
   );
-  return parts.length === 0 ? tf.zeros([plan.terms.length]) : tf.addN(parts);
+  return parts.length === 0 ? tf.zeros([plan.terms.length]) : sumOf(parts);
 }

@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../../kernels/column.ts";
 import type { RowStatistics } from "../../kernels/rowStatistics.ts";
+import { sumOf } from "../../kernels/sums.ts";
 import { bind, type Executable } from "../execute.ts";
 import { directGradient, hasScale, ofModel, reachedByRows, scaleGradient, wideGradient } from "../gradients.ts";
 import type { Plan } from "../plan.ts";
@@ -84,7 +85,7 @@ export function secondSweep(
       scales[i].push(...parts);
     });
   }
-  const total = (parts: tf.Scalar[]): tf.Scalar => (parts.length === 0 ? tf.scalar(0) : tf.addN(parts));
+  const total = (parts: tf.Scalar[]): tf.Scalar => (parts.length === 0 ? tf.scalar(0) : sumOf(parts));
   return {
     ...joinedGradients(whole, tiles, gradients),
     parameters: names.map((name, i) =>
