@@ -19,6 +19,14 @@ export {
   contrastiveViews,
 } from "./lib/compiler/contrastive.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
+export {
+  type CompiledLinearLoss,
+  type CompileLinearOptions,
+  compileLinear,
+} from "./lib/compiler/linear/compileLinear.ts";
+export type { LinearSizes } from "./lib/compiler/linear/explainLinear.ts";
+export type { KernelShape, LinearBatch, LinearLayer, LinearPart } from "./lib/compiler/linear/linearBatch.ts";
+export type { SparseLabels } from "./lib/compiler/linear/sparseLabels.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
 export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";

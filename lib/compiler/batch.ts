@@ -98,6 +98,8 @@ export interface Rows {
   readonly rowWeight: tf.Tensor1D | null;
   /** The same with 1 for the sample weight. */
   readonly validWeight: tf.Tensor1D | null;
+  /** [N]: each row's place in its sequence, where the rows are some of a batch's and their shape does not tell. */
+  readonly positions?: tf.Tensor1D;
 }
 
 /** What a batch is checked against. */
@@ -163,7 +165,7 @@ export function readBatchWithoutLogits(plan: Facts, batch: Omit<Batch, "logits">
   return readRows(plan, batch, shape, classes);
 }
 
-function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
+export function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly number[], classes: number): Rows {
   const soft = isSoft(batch.labels, shape, classes);
   const reading: Reading = { shape, classes, look: plan.look };
   const entries = readEntries(plan, batch, reading, () => (soft ? null : readLabels(batch.labels, reading)));
@@ -202,7 +204,7 @@ function readInput({ inputs }: RowEntries, name: string, reading: Reading): tf.T
   return readNumbers(`inputs.${name}`, values, reading).tensor();
 }
 
-function readTeacher(teacher: Batch["teacher"], shape: readonly number[], classes: number): tf.Tensor2D {
+export function readTeacher(teacher: Batch["teacher"], shape: readonly number[], classes: number): tf.Tensor2D {
   if (teacher === undefined) throw missingTeacher();
   const count = shape.reduce((product, size) => product * size, 1);
   if (teacher instanceof tf.Tensor) {
@@ -325,7 +327,7 @@ function deviceWeights(
 // ----------------------------------------------------------------------------------------------------- soft labels
 
 /** Whether labels are a weight for each class: by their rank, or their length where they are a float array. */
-function isSoft(labels: Batch["labels"], shape: readonly number[], classes: number): boolean {
+export function isSoft(labels: Batch["labels"], shape: readonly number[], classes: number): boolean {
   if (labels instanceof tf.Tensor) return labels.rank === shape.length + 1;
   if (labels instanceof Float32Array || labels instanceof Float64Array) {
     return labels.length === shape.reduce((product, size) => product * size, classes);

@@ -3,7 +3,14 @@ import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
 import { type AnyLoss, type Input, inputOf, type Kind, type Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
-import { combineParts, executeDenominators, executeLoss, executeParts, type WithoutInput } from "./execute.ts";
+import {
+  combineParts,
+  type Executable,
+  executeDenominators,
+  executeLoss,
+  executeParts,
+  type WithoutInput,
+} from "./execute.ts";
 import type { Parts } from "./parts.ts";
 import { type Plan, plan } from "./plan.ts";
 import { Tables } from "./tables.ts";
@@ -83,9 +90,25 @@ export function compile<I extends Input>(
 ): CompiledLoss<tf.Scalar, I>;
 export function compile<I extends Input>(loss: Loss<I, Kind>, options?: CompileOptions): CompiledLoss<tf.Tensor, I>;
 export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLoss<tf.Tensor, Input> {
+  const executable = executableOf(loss, options, "compile");
+  const { variables, tables } = executable;
+  const integer = executable.plan("integer");
+  const run = (batch: Batches[Input]): tf.Tensor => executeLoss(executable, batch);
+  return Object.assign(run, {
+    plan: integer,
+    variables,
+    denominators: (batch: WithoutInput[Input]) => executeDenominators(executable, batch),
+    parts: (batch: Batches[Input]) => executeParts(executable, batch),
+    combine: (parts: Parts) => combineParts(integer, parts),
+    dispose: () => tables.dispose(),
+  });
+}
+
+/** A loss made ready to run, with variables for its trainable parameters. */
+export function executableOf(loss: AnyLoss, options: CompileOptions, where: string): Executable {
   const { check = false } = options ?? {};
   if (typeof check !== "boolean") {
-    throw new LossError("compile({ check })", `got ${String(check)}`, "Give true or false");
+    throw new LossError(`${where}({ check })`, `got ${String(check)}`, "Give true or false");
   }
   const integer = plan(loss);
   const input = inputOf(loss);
@@ -100,17 +123,7 @@ export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLo
       ({ name, init }) => [name, tf.tidy(() => tf.variable(tf.scalar(init)))] as const,
     ),
   );
-  const tables = new Tables();
-  const executable = { input, plan: planFor, check, tables, variables };
-  const run = (batch: Batches[Input]): tf.Tensor => executeLoss(executable, batch);
-  return Object.assign(run, {
-    plan: integer,
-    variables,
-    denominators: (batch: WithoutInput[Input]) => executeDenominators(executable, batch),
-    parts: (batch: Batches[Input]) => executeParts(executable, batch),
-    combine: (parts: Parts) => combineParts(integer, parts),
-    dispose: () => tables.dispose(),
-  });
+  return { input, plan: planFor, check, tables: new Tables(), variables };
 }
 
 /**

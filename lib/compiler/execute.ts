@@ -105,7 +105,7 @@ export function combineParts(plan: Plan, parts: Parts): tf.Scalar {
 }
 
 /** The value of a computation that no tape sees. */
-function constantOf<T extends tf.Tensor>(compute: () => T): T {
+export function constantOf<T extends tf.Tensor>(compute: () => T): T {
   return tf.tidy(() => {
     const value = tf.customGrad((...inputs: unknown[]) => ({
       value: compute(),
@@ -133,7 +133,7 @@ function inputOf(batch: AnyBatch): tf.Tensor {
   return "predictions" in batch ? batch.predictions : batch.logits;
 }
 
-function refuseParts(plan: Plan, name: string): void {
+export function refuseParts(plan: Plan, name: string): void {
   if (plan.coupled) {
     throw new LossError(
       name,
@@ -149,13 +149,13 @@ function refuseParts(plan: Plan, name: string): void {
   );
 }
 
-function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
+export function denominators(loss: Executable, plan: Plan, rows: Rows): tf.Tensor1D {
   const bound = bind(loss, plan, rows, loss.variables);
   return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
 }
 
 /** Of several fields whose weights cannot be, the loss's first is told, whichever table is folded first. */
-function bind(loss: Executable, plan: Plan, rows: Rows, parameters: ParameterValues): Bound {
+export function bind(loss: Executable, plan: Plan, rows: Rows, parameters: ParameterValues): Bound {
   try {
     return bindBatch(plan, rows, loss.tables, parameters);
   } catch (error) {
@@ -164,10 +164,10 @@ function bind(loss: Executable, plan: Plan, rows: Rows, parameters: ParameterVal
   }
 }
 
-type Output = "loss" | "perToken" | "numerators";
+export type Output = "loss" | "perToken" | "numerators";
 
 /** What a backward pass needs. */
-interface Saved {
+export interface Saved {
   readonly state: State;
   /** [N, V], where the batch gives them in place of logits. */
   readonly probabilities: tf.Tensor2D | null;
@@ -211,7 +211,7 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
   return carried.reduce((sum, zero) => tf.add(sum, zero), value);
 }
 
-function runForward(
+export function runForward(
   plan: Plan,
   bound: Bound,
   logits: tf.Tensor,
@@ -235,7 +235,7 @@ function runForward(
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */
-function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly RowNumbers[] {
+export function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly RowNumbers[] {
   if (output === "perToken") return plan.terms.map(() => dy.flatten());
   const within = output === "loss" ? tf.mul(dy, shares) : dy;
   return plan.terms.map((_, index) => ({ within, as: "entry", index }));
@@ -297,7 +297,7 @@ function reachedDenominators(
   );
 }
 
-function readDenominators(plan: Plan, { denominators: given }: AnyBatch): tf.Tensor1D | null {
+export function readDenominators(plan: Plan, { denominators: given }: AnyBatch): tf.Tensor1D | null {
   if (given === undefined) return null;
   const count = plan.terms.length;
   const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;
@@ -312,7 +312,7 @@ function readDenominators(plan: Plan, { denominators: given }: AnyBatch): tf.Ten
   throw new LossError("denominators", `got ${Array.isArray(given) ? `[${given.join(", ")}]` : String(given)}`, remedy);
 }
 
-function refuseSecondOrder(): void {
+export function refuseSecondOrder(): void {
   if (!tf.engine().isTapeOn()) return;
   throw new LossError(
     "gradient",

@@ -11,6 +11,7 @@ import { type AnyLoss, checkLoss } from "../loss/loss.ts";
 import { finite } from "../loss/schedule.ts";
 import { show, showField, showNumber } from "../loss/show.ts";
 import { isHostBackend } from "./entries.ts";
+import { explainLinear, type LinearSizes } from "./linear/explainLinear.ts";
 import { type Plan, plan } from "./plan.ts";
 import { viewInputs } from "./state.ts";
 
@@ -18,6 +19,8 @@ import { viewInputs } from "./state.ts";
 export interface ExplainOptions {
   /** The step at which schedules are evaluated; 0 by default. */
   readonly step?: number;
+  /** The sizes of a batch of the linear form, to be told its blocks and bytes. */
+  readonly linear?: LinearSizes;
 }
 
 /**
@@ -39,7 +42,8 @@ export function explain(loss: AnyLoss, options: ExplainOptions = {}): string {
   checkLoss(loss, "explain");
   const planned = plan(loss);
   const fields = weightFields(planned).map((field) => explainField(field, step));
-  return [show(loss), ...fields, explainPlan(planned)].join("\n\n");
+  const linear = options.linear === undefined ? [] : [explainLinear(planned, options.linear).join("\n")];
+  return [show(loss), ...fields, explainPlan(planned), ...linear].join("\n\n");
 }
 
 /** The fields that were attached as weights, each once. */

@@ -3,12 +3,13 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
 import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
-import type { RowCotangents, RowStatistics } from "../kernels/rowStatistics.ts";
+import type { InPlace, RowCotangents, RowStatistics } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter, isConstant } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
+import type { View } from "../loss/view.ts";
 import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
 import type { RunExpression } from "./columns.ts";
@@ -43,31 +44,63 @@ function reachedColumns(plan: Plan, state: State, reached: Reached): ColumnState
 }
 
 /** The keys of the views of the model's own logits. */
-function ofModel(plan: Plan): readonly string[] {
+export function ofModel(plan: Plan): readonly string[] {
   return [...plan.views].flatMap(([key, view]) => (view.of === "logits" ? [key] : []));
 }
 
 /** The part of ∂loss/∂logits that comes through some of the views, [N, V]. */
 function throughViews(plan: Plan, state: State, reached: Reached, keys: readonly string[]): tf.Tensor2D {
   if (state.rows.count === 0) return tf.zerosLike(state.logits);
+  return wideGradient(plan, state, keys, reachedStatistics(plan, state, reached));
+}
+
+/** ∂loss/∂statistic in each row, by the statistic's key. */
+export interface ReachedStatistics {
+  readonly byKey: ReadonlyMap<string, RowNumbers>;
+  /** Whether the numbers are rows of one tensor, and the kernel reads them there. */
+  readonly inPlace: boolean;
+}
+
+function reachedStatistics(plan: Plan, state: State, reached: Reached): ReachedStatistics {
   const runner = narrowRunner(plan, state, reached);
   const { expressions } = plan.cotangents;
+  const inPlace = readsInPlace(plan, state) && runner.columns !== null;
+  const columns = inPlace ? runner.columns?.(expressions) : undefined;
+  return { byKey: byStatistic<RowNumbers>(plan, columns ?? runner.rows(expressions)), inPlace };
+}
+
+/** The same from the rows of a tensor [statistics, N]. */
+export function reachedByRows(plan: Plan, state: State, within: tf.Tensor2D): ReachedStatistics {
+  const inPlace = readsInPlace(plan, state);
+  const columns = plan.cotangents.statistics.map((_, index): Column => ({ within, as: "row", index }));
+  return { byKey: byStatistic<RowNumbers>(plan, inPlace ? columns : columns.map(tensorOf)), inPlace };
+}
+
+/** Whether the kernel takes numbers where they lie. */
+function readsInPlace(plan: Plan, state: State): boolean {
+  const { kernel } = chooseKernel(wideInput(plan, state, state.logits).views, state.rows.classes);
+  return kernel.inPlace !== undefined;
+}
+
+/** The part of ∂loss/∂logits through some of the views, [N, V], given what reaches the statistics. */
+export function wideGradient(
+  plan: Plan,
+  state: State,
+  keys: readonly string[],
+  { byKey, inPlace }: ReachedStatistics,
+): tf.Tensor2D {
   const input = wideInput(plan, state, state.logits);
   const statistics = [...plan.views.keys()].map((key) => lookUp(state.statistics, key));
   const { kernel } = chooseKernel(input.views, state.rows.classes);
-  let wide: tf.Tensor2D;
-  let known: ReadonlyMap<string, RowNumbers>;
-  if (kernel.inPlace !== undefined && runner.columns !== null) {
-    const columns = byStatistic(plan, runner.columns(expressions));
-    known = columns;
-    wide = kernel.inPlace.backward(input, statistics as RowStatistics<Column>[], cotangentsOf(plan, keys, columns));
-  } else {
-    const tensors = byStatistic(plan, runner.rows(expressions));
-    known = tensors;
-    wide = kernel.backward(input, statistics as RowStatistics[], cotangentsOf(plan, keys, tensors));
-  }
+  const cotangents = cotangentsOf(plan, keys, byKey);
+  const backward = inPlace ? (kernel.inPlace as InPlace).backward : kernel.backward;
+  const wide = (backward as InPlace["backward"])(
+    input,
+    statistics as RowStatistics<Column>[],
+    cotangents as RowCotangents<Column>[],
+  );
   const cotangent = (key: string): tf.Tensor1D | null => {
-    const numbers = known.get(key);
+    const numbers = byKey.get(key);
     return numbers === undefined ? null : tensorOf(numbers);
   };
   const others = [...classwiseParts(plan, state, keys, cotangent), ...wholeRowParts(plan, state, keys, cotangent)];
@@ -130,22 +163,47 @@ function wholeRowParts(
 /** ∂loss/∂parameter, a scalar: directly, through the scales of views, and through numbers over the columns of values. */
 export function parameterGradient(plan: Plan, state: State, reached: Reached, name: string): tf.Scalar {
   if (state.rows.count === 0) return tf.scalar(0);
+  const throughScales = hasScale(plan, name)
+    ? [scaleGradient(plan, state, reachedStatistics(plan, state, reached), name)]
+    : [];
+  const ofColumns = plan.columns.parameters.get(name);
+  const throughColumns = ofColumns === undefined ? [] : [columnTotal(ofColumns, reachedColumns(plan, state, reached))];
+  return sumOf([...directGradient(plan, state, reached, name), ...throughScales, ...throughColumns] as tf.Scalar[]);
+}
+
+/** What of ∂loss/∂parameter does not come through the logits; nothing where that is 0. */
+export function directGradient(plan: Plan, state: State, reached: Reached, name: string): readonly tf.Scalar[] {
   const own = plan.parameterCotangents.get(name);
-  const direct =
-    own === undefined ? [] : [narrowRunner(plan, state, reached).totals(listOf(own)).squeeze() as tf.Scalar];
-  const throughScales = [...plan.views].flatMap(([key, view]) => {
-    const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
-    if (isConstant(slope, 0) || view.of === "teacher") return [];
+  return own === undefined ? [] : [narrowRunner(plan, state, reached).totals(listOf(own)).squeeze() as tf.Scalar];
+}
+
+/** Whether a parameter is in the scale of a view of the model's logits. */
+export function hasScale(plan: Plan, name: string): boolean {
+  return slopesOf(plan, name).length > 0;
+}
+
+/** What of ∂loss/∂parameter comes through the scales of views. */
+export function scaleGradient(plan: Plan, state: State, reached: ReachedStatistics, name: string): tf.Scalar {
+  const parts = slopesOf(plan, name).map(({ key, slope }) => {
     const { rows, logits, parameters } = state;
-    const gradient = tf.div(throughViews(plan, state, reached, [key]), lookUp(state.views, key).scale);
+    const gradient = tf.div(wideGradient(plan, state, [key], reached), lookUp(state.views, key).scale);
     const finite = withoutInvalidRows(logits, rows.read);
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
-    return [tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters))];
+    return tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters));
   });
-  const ofColumns = plan.columns.parameters.get(name);
-  const throughColumns = ofColumns === undefined ? [] : [columnTotal(ofColumns, reachedColumns(plan, state, reached))];
-  const parts = [...direct, ...throughScales, ...throughColumns] as tf.Scalar[];
+  return sumOf(parts as tf.Scalar[]);
+}
+
+/** The derivative of the scale of each view of the model's logits that a parameter is in. */
+function slopesOf(plan: Plan, name: string): readonly { readonly key: string; readonly slope: View["scale"] }[] {
+  return [...plan.views].flatMap(([key, view]) => {
+    const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
+    return isConstant(slope, 0) || view.of === "teacher" ? [] : [{ key, slope }];
+  });
+}
+
+function sumOf(parts: tf.Scalar[]): tf.Scalar {
   return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);
 }
 

@@ -23,6 +23,17 @@ export function detachTensors<T>(structure: T): Detached<T> {
   return { tensors, attach };
 }
 
+/** `tf.tidy` for a result with maps in it. */
+export function tidied<T>(compute: () => T): T {
+  let attach: Detached<T>["attach"] | null = null;
+  const kept = tf.tidy(() => {
+    const detached = detachTensors(compute());
+    attach = detached.attach;
+    return detached.tensors;
+  });
+  return (attach as unknown as Detached<T>["attach"])(kept);
+}
+
 function mapLeaves(x: unknown, f: (leaf: unknown) => unknown): unknown {
   if (Array.isArray(x)) return x.map((inner) => mapLeaves(inner, f));
   if (x instanceof Map) return new Map([...x].map(([key, inner]) => [key, mapLeaves(inner, f)]));

@@ -7,7 +7,7 @@ import { cpuHost } from "./cpu/rowStatistics.ts";
 import { moduleKernel } from "./module/rowStatistics.ts";
 import { portableRowStatistics } from "./portable.ts";
 import type { RowStatisticsKernel, ViewInput } from "./rowStatistics.ts";
-import { faultOf, faultOfNow } from "./selfTest.ts";
+import { faultOf, faultOfNow, messageOf } from "./selfTest.ts";
 import { wasmHost } from "./wasm/rowStatistics.ts";
 import { webglRowStatistics } from "./webgl/rowStatistics.ts";
 import { hasSubgroups } from "./webgpu/program.ts";
@@ -113,8 +113,4 @@ function caught(test: () => string | null): string | null {
   } catch (error) {
     return messageOf(error);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -110,3 +110,8 @@ function expectedOf(logits: Float32Array, labels: Int32Array, classes: number): 
     { name: "gradient of n alone", values: gradientAlone },
   ];
 }
+
+/** What a test that failed by an error says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

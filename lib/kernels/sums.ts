@@ -37,3 +37,11 @@ function widthOf(length: number): number {
   for (let width = root; width >= root / 8; width--) if (length % width === 0) return width;
   return root;
 }
+
+/**
+ * The sum of tensors of one shape, two at a time: one op for all of them takes more buffers than a device of the default
+ * limits lets a program bind.
+ */
+export function sumOf<T extends tf.Tensor>(tensors: readonly T[]): T {
+  return tensors.reduce((sum, tensor) => tf.add(sum, tensor) as T);
+}

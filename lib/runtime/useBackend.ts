@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { testKernel } from "../kernels/choose.ts";
 import { registerCpuKernels } from "../kernels/cpu/register.ts";
 import { registerGradients } from "../kernels/gradients.ts";
+import { testProducts } from "../kernels/products/choose.ts";
 import { LossError } from "../loss/error.ts";
 import { keepInBundle } from "./bundle.ts";
 import { startedBackend } from "./engine.ts";
@@ -119,6 +120,7 @@ async function start(name: BackendName, options: BackendOptions, takesSoftware: 
     registerGradients();
     await selfTest();
     await testKernel();
+    await testProducts();
     return adapter;
   } catch (error) {
     if (startedBackend(before) !== undefined) await tf.setBackend(before);

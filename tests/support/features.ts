@@ -7,6 +7,7 @@ import {
   categoricalHinge,
   classWeights,
   compile,
+  compileLinear,
   confidencePenalty,
   cosineSimilarity,
   crossEntropy,
@@ -297,6 +298,29 @@ export const features: Readonly<Record<string, () => Feature>> = {
       free: () => {
         loss.dispose();
         tf.dispose([p, t, ...loss.variables.values()]);
+      },
+    };
+  },
+
+  "the linear form, in one sweep and in two": () => {
+    const smoothed = compileLinear(pipe(crossEntropy, freqWeights(counts), powerLaw(0.5), labelSmoothing(0.1)), {
+      tileRows: 1,
+    });
+    const coupled = compileLinear(lossOf(divide(nll, batchMean(nll))), { tileRows: 1 });
+    const hidden = tf.randomNormal([labels.length, 4]);
+    const kernel = tf.randomNormal([4, 3]);
+    const bias = tf.zeros([3]);
+    return {
+      step: (t) => {
+        const loss = t % 2 === 0 ? smoothed : coupled;
+        const of = (...[h, k, b]: tf.Tensor[]): tf.Tensor => loss({ hidden: h, kernel: k, bias: b, labels });
+        const { value, grads } = tf.valueAndGrads(of)([hidden, kernel, bias]);
+        tf.dispose([value, ...grads]);
+      },
+      free: () => {
+        smoothed.dispose();
+        coupled.dispose();
+        tf.dispose([hidden, kernel, bias]);
       },
     };
   },

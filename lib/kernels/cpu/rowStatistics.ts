@@ -4,15 +4,13 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type Address, encodeBlock, scratchBytes } from "../module/block.ts";
-import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
 import type { ModuleHost } from "../module/rowStatistics.ts";
 import type { Values } from "../unsortedSegmentSum.ts";
 import { type CpuBackend, valuesOf } from "./backend.ts";
+import { moduleMemory } from "./moduleMemory.ts";
 
 /** How many bytes of each [N, V] input are worked on at a time. */
 const blockBytes = 2 ** 18;
-const pageBytes = 2 ** 16;
-const alignment = 16;
 
 interface Slot {
   readonly address: Address;
@@ -22,56 +20,11 @@ interface Slot {
   readonly written: boolean;
 }
 
-/** One memory for all calls: it grows to the longest row. */
-class ModuleMemory {
-  readonly #memory = new WebAssembly.Memory({ initial: 1 });
-  readonly #kernels: RowKernels = instantiateRowKernels(this.#memory);
-  #next = alignment;
-
-  /** Forgets what was placed. */
-  clear(): void {
-    // Address 0 stands for nothing.
-    this.#next = alignment;
-  }
-
-  /** The address of room for so many bytes. */
-  room(bytes: number): Address {
-    const address = this.#next;
-    this.#next += Math.ceil(bytes / alignment) * alignment;
-    const missing = this.#next - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
-    return address;
-  }
-
-  write(address: Address, values: Values): void {
-    viewLike(values, this.#memory.buffer, address, values.length).set(values);
-  }
-
-  /** Copies what is at the address into `values`. */
-  read(address: Address, values: Values): void {
-    values.set(viewLike(values, this.#memory.buffer, address, values.length));
-  }
-
-  run(pass: "forward" | "backward", block: Address): void {
-    this.#kernels[pass](block);
-  }
-}
-
-function viewLike(values: Values, buffer: ArrayBuffer, address: Address, length: number): Values {
-  if (values instanceof Float32Array) return new Float32Array(buffer, address, length);
-  if (values instanceof Int32Array) return new Int32Array(buffer, address, length);
-  return new Uint8Array(buffer, address, length);
-}
-
-let memory: ModuleMemory | null = null;
-
 export const cpuHost: ModuleHost = {
   name: "cpu",
   empty: (shape) => tf.tensor(new Float32Array(tf.util.sizeFromShape(shape)), shape, "float32"),
   run: (pass, rows, classes, callOf) => {
-    memory ??= new ModuleMemory();
-    const module = memory;
-    module.clear();
+    const module = moduleMemory();
     const backend = tf.backend() as unknown as CpuBackend;
     const rowsAtOnce = Math.max(1, Math.min(rows, Math.floor(blockBytes / (4 * classes))));
     const slots: Slot[] = [];

@@ -4,17 +4,21 @@ import { relaxedSimd, simd } from "./bytes.ts";
 /** Relaxed SIMD has fused multiply-add; what cannot run it gets the same code without. */
 export type RowKernelVariant = "simd" | "relaxed-simd";
 
-export interface RowKernels {
+export interface RowKernels extends Exports {
   readonly variant: RowKernelVariant;
+}
+
+interface Exports {
   /** Writes the statistics that the block at this address asks for. */
   readonly forward: (block: number) => void;
   /** Writes the gradient that the block at this address asks for. */
   readonly backward: (block: number) => void;
-}
-
-interface Exports {
-  readonly forward: (block: number) => void;
-  readonly backward: (block: number) => void;
+  /** Writes or adds to a product of matrices; see ./assembly/product.ts. Addresses in bytes, strides in entries. */
+  readonly product: (
+    ...[out, a, aRow, aColumn, b, bRow, bColumn, m, k, n, bias, adds, scratch]: readonly number[]
+  ) => void;
+  /** Bytes of scratch memory that a product needs. */
+  readonly productScratch: () => number;
 }
 
 const bytes: Readonly<Record<RowKernelVariant, string>> = { simd, "relaxed-simd": relaxedSimd };
@@ -30,8 +34,8 @@ export function instantiateRowKernels(memory: WebAssembly.Memory, variant?: RowK
   const chosen = variant ?? (plain ? "simd" : "relaxed-simd");
   const module = moduleOf(chosen);
   if (module === null) throw new Error(`WebAssembly has no ${chosen} here`);
-  const { forward, backward } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
-  return { variant: chosen, forward, backward };
+  const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
+  return { variant: chosen, ...exports };
 }
 
 /** Whether this runtime has a variant. */

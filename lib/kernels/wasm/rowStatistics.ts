@@ -1,17 +1,9 @@
 /** Row statistics in the wasm backend's own memory: nothing is copied. */
 import * as tf from "@tensorflow/tfjs";
 import { type Address, encodeBlock, scratchBytes } from "../module/block.ts";
-import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
 import type { ModuleHost } from "../module/rowStatistics.ts";
 import type { WasmBackend } from "./backend.ts";
-
-const kernels = new WeakMap<WebAssembly.Memory, RowKernels>();
-
-function kernelsOf(memory: WebAssembly.Memory): RowKernels {
-  const known = kernels.get(memory) ?? instantiateRowKernels(memory);
-  kernels.set(memory, known);
-  return known;
-}
+import { addressOf, moduleOn } from "./module.ts";
 
 export const wasmHost: ModuleHost = {
   name: "wasm",
@@ -22,14 +14,13 @@ export const wasmHost: ModuleHost = {
   run: (pass, _rows, classes, callOf) => {
     const backend = currentBackend();
     const scratch = backend.makeOutput([scratchBytes(classes) / 4 + alignment / 4], "float32");
-    const at = (tensor: tf.TensorInfo | null): Address =>
-      tensor === null ? 0 : backend.dataIdMap.get(tensor.dataId).memoryOffset;
+    const at = (tensor: tf.TensorInfo | null): Address => addressOf(backend, tensor);
     const aligned = Math.ceil(at(scratch) / alignment) * alignment;
     const words = encodeBlock(callOf({ rows: at, table: at, output: at, scratch: aligned }));
     const block = backend.makeOutput([words.length], "int32");
     // Making a tensor may move the others' views, not the others.
     backend.typedArrayFromHeap(block).set(words);
-    kernelsOf(backend.wasm.asm.memory)[pass](at(block));
+    moduleOn(backend)[pass](at(block));
     backend.disposeData(block.dataId);
     backend.disposeData(scratch.dataId);
   },

@@ -4,6 +4,8 @@ export { FIRST, FOURTH, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
 import { forwardRows } from "./forward";
 import { backwardPlainRows, forwardPlainRows, isPlain, wasPlain } from "./plain";
 
+export { product, productScratch } from "./product";
+
 /** Writes every wanted statistic of every row; the argument is the address of the parameter block. */
 export function forward(block: usize): void {
   if (isPlain(block)) forwardPlainRows(block);

@@ -1,0 +1,186 @@
+/**
+ * An output layer and its loss on the wasm backend: hidden states [N, D] and a kernel [D, V] to the value and the gradients of
+ * both. TensorFlow.js's own kernels and loss, our dense form and our linear form, in turn in one run: medians, ratios, and
+ * the most bytes that were held beside the inputs and their gradients. Writes them to bench/results; with --quick sizes
+ * are small, and nothing is written.
+ */
+import process from "node:process";
+import * as tf from "@tensorflow/tfjs";
+import { compile, compileLinear, crossEntropy, ignoreIndex, pipe } from "lossmith";
+import { startWasm } from "./backends/kernelSets.ts";
+import { wasm } from "./backends/wasm.ts";
+import { type Contender, interleave, type Rounds } from "./interleaved.ts";
+import { describeMachine, thisMachine } from "./machine.ts";
+import { asJson, saveResult } from "./resultFiles.ts";
+import { wallClock } from "./stopwatch.ts";
+import { renderText } from "./tables.ts";
+
+interface Shape {
+  /** N. */
+  readonly rows: number;
+  /** D. */
+  readonly width: number;
+  /** V. */
+  readonly classes: number;
+}
+
+/** The forms that are compared; the first is what ratios are to. */
+const forms = ["linear", "linear, half of the rows ignored", "dense", "tensorflow.js"] as const;
+type Form = (typeof forms)[number];
+
+interface Measured extends Shape {
+  readonly rounds: number;
+  readonly milliseconds: Readonly<Partial<Record<Form, number>>>;
+  /** How many times as long as the linear form, the median of the rounds. */
+  readonly ratios: Readonly<Partial<Record<Form, number>>>;
+  readonly peakBytes: Readonly<Partial<Record<Form, number>>>;
+}
+
+const quick = process.argv.includes("--quick");
+const shapes: readonly Shape[] = quick
+  ? [{ rows: 128, width: 64, classes: 8192 }]
+  : [
+      { rows: 1024, width: 256, classes: 50257 },
+      { rows: 1024, width: 768, classes: 50257 },
+    ];
+/** Where no dense form fits the 4 GiB of WebAssembly: the logits alone are 2.1 GB. */
+const largest: Shape = { rows: 4096, width: 256, classes: 128256 };
+const rounds: Rounds = quick
+  ? { fewest: 1, most: 3, budgetMilliseconds: 3000 }
+  : { fewest: 3, most: 7, budgetMilliseconds: 60_000 };
+
+const { useStock, useOurs } = await startWasm();
+
+interface Problem {
+  readonly hidden: tf.Tensor2D;
+  readonly kernel: tf.Tensor2D;
+  readonly labels: Int32Array;
+  readonly half: Int32Array;
+}
+
+function problem({ rows, width, classes }: Shape): Problem {
+  const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % classes);
+  return {
+    hidden: tf.randomNormal([rows, width], 0, 1, "float32", 1),
+    kernel: tf.randomNormal([width, classes], 0, 0.05, "float32", 2),
+    labels,
+    half: labels.map((label, row) => (row % 2 === 0 ? label : -1)),
+  };
+}
+
+type Loss = (hidden: tf.Tensor, kernel: tf.Tensor) => tf.Tensor;
+
+/** Value and gradients, looked at and let go. */
+function step(loss: Loss, { hidden, kernel }: Problem): void {
+  const { value, grads } = tf.valueAndGrads(loss)([hidden, kernel]);
+  value.dataSync();
+  tf.dispose([value, ...grads]);
+}
+
+const data = pipe(crossEntropy, ignoreIndex(-1));
+const dense = compile(data);
+const linear = compileLinear(data);
+
+const matMul = (hidden: tf.Tensor, kernel: tf.Tensor): tf.Tensor2D =>
+  tf.matMul(hidden as tf.Tensor2D, kernel as tf.Tensor2D);
+
+function lossOf(form: Form, { labels, half }: Problem, oneHot: tf.Tensor | null): Loss {
+  switch (form) {
+    case "linear":
+      return (hidden, kernel) => linear({ hidden, kernel, labels });
+    case "linear, half of the rows ignored":
+      return (hidden, kernel) => linear({ hidden, kernel, labels: half });
+    case "dense":
+      return (hidden, kernel) => dense({ logits: matMul(hidden, kernel), labels });
+    case "tensorflow.js":
+      return (hidden, kernel) => tf.losses.softmaxCrossEntropy(oneHot as tf.Tensor, matMul(hidden, kernel));
+  }
+}
+
+async function measure(shape: Shape): Promise<Measured> {
+  const given = problem(shape);
+  const oneHot = tf.tidy(() => tf.oneHot(tf.tensor1d(given.labels, "int32"), shape.classes).toFloat());
+  const run = (form: Form): (() => void) => {
+    const loss = lossOf(form, given, oneHot);
+    return () => step(loss, given);
+  };
+  const withKernels = (form: Form): void => (form === "tensorflow.js" ? useStock() : useOurs());
+  const peakBytes: Partial<Record<Form, number>> = {};
+  for (const form of forms) {
+    process.stderr.write(`  ${form}: peak\n`);
+    withKernels(form);
+    const meter = wasm.meter();
+    run(form)();
+    peakBytes[form] = meter.peakBytes - 4 * (given.hidden.size + given.kernel.size);
+    meter.stop();
+  }
+  const contenders = forms.map(
+    (form): Contender<Form> => ({
+      name: form,
+      call: () => {
+        process.stderr.write(`  ${form}\n`);
+        withKernels(form);
+        return wallClock(form, { start: run(form), finish: async () => {} });
+      },
+    }),
+  );
+  const { rounds: done, timings } = await interleave(contenders, rounds);
+  useOurs();
+  tf.dispose([given.hidden, given.kernel, oneHot]);
+  const each = (of: (form: Form) => number | undefined): Partial<Record<Form, number>> =>
+    Object.fromEntries(forms.map((form) => [form, of(form)]));
+  return {
+    ...shape,
+    rounds: done,
+    milliseconds: each((form) => timings[form]?.medianMilliseconds),
+    ratios: each((form) => timings[form]?.medianRatioToFirst),
+    peakBytes,
+  };
+}
+
+/** One step of the linear form alone. */
+async function measureLargest(shape: Shape): Promise<{ readonly milliseconds: number; readonly peakBytes: number }> {
+  const given = problem(shape);
+  const meter = wasm.meter();
+  const milliseconds = await wallClock("largest", {
+    start: () => step(lossOf("linear", given, null), given),
+    finish: async () => {},
+  });
+  const peakBytes = meter.peakBytes - 4 * (given.hidden.size + given.kernel.size);
+  meter.stop();
+  tf.dispose([given.hidden, given.kernel]);
+  return { milliseconds, peakBytes };
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+const machine = thisMachine(null);
+console.log(describeMachine(machine));
+const measured: Measured[] = [];
+for (const shape of shapes) {
+  const { rows, width, classes } = shape;
+  const result = await measure(shape);
+  measured.push(result);
+  const logits = 4 * rows * classes;
+  console.log(
+    `\n${rows} rows, width ${width}, vocabulary ${classes}: value and gradients, ${result.rounds} rounds; logits ${megabytes(logits)}`,
+  );
+  const lines = forms.map((form) => {
+    const peak = result.peakBytes[form] ?? 0;
+    return [
+      form,
+      `${result.milliseconds[form]?.toFixed(0)} ms`,
+      `${result.ratios[form]?.toFixed(2)}`,
+      `${megabytes(peak)}, ${(peak / logits).toFixed(3)}`,
+    ];
+  });
+  console.log(renderText({ header: ["form", "median", "over linear", "peak bytes, over the logits"], rows: lines }));
+}
+if (!quick) {
+  const { rows, width, classes } = largest;
+  const alone = await measureLargest(largest);
+  console.log(
+    `\n${rows} rows, width ${width}, vocabulary ${classes}, linear: ${(alone.milliseconds / 1000).toFixed(1)} s, ` +
+      `peak ${megabytes(alone.peakBytes)} beside the inputs and their gradients; logits ${megabytes(4 * rows * classes)}`,
+  );
+  saveResult("linear.json", asJson({ machine, shapes: measured, largest: { ...largest, ...alone } }));
+}

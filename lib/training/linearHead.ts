@@ -1,0 +1,82 @@
+import * as tf from "@tensorflow/tfjs";
+import type { LinearLayer } from "../compiler/linear/linearBatch.ts";
+import { LossError } from "../loss/error.ts";
+
+/** A model taken apart before its last dense layer. The parts are the model's own: to train them is to train it. */
+export interface LinearHead {
+  /** The model up to what its last dense layer takes, [..., D]. */
+  readonly body: tf.LayersModel;
+  /** The last layer's kernel [D, V]. */
+  readonly kernel: tf.Variable;
+  /** The last layer's bias [V]; null where it has none. */
+  readonly bias: tf.Variable | null;
+  /**
+   * Hidden states of an input with the last layer, as a loss compiled by `compileLinear` takes them. Dropout and batch
+   * normalisation do what they do in training, unless `{ training: false }` is given.
+   */
+  readonly apply: (x: tf.Tensor | tf.Tensor[], options?: { readonly training?: boolean }) => LinearLayer;
+}
+
+/**
+ * Takes a LayersModel apart before its last dense layer, for `compileLinear`: the logits of its output are then never
+ * made as a whole, and the model is saved and predicts as before.
+ *
+ * The last layer's activation is linear, or softmax: the loss takes the logits before it, which is what cross entropy of its
+ * probabilities means. Regularizers of the last layer are not part of the loss, as in any loop of one's own.
+ *
+ * @throws LossError for a model of several outputs, or one that does not end in such a layer.
+ *
+ * @example
+ * ```ts
+ * import * as tf from "@tensorflow/tfjs";
+ * import { compileLinear, crossEntropy } from "lossmith";
+ * import { linearHead } from "lossmith/training";
+ * import { expect } from "expect";
+ *
+ * const model = tf.sequential();
+ * model.add(tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 6 }));
+ * model.add(tf.layers.dense({ units: 10 }));
+ *
+ * const head = linearHead(model);
+ * const loss = compileLinear(crossEntropy);
+ * const optimizer = tf.train.adam(0.1);
+ * const x = tf.tensor2d([[1, 2, 3, 4, 5, 6]]);
+ * const step = () => loss({ ...head.apply(x), labels: [[2, 3, 4, 5, 6, 7]] });
+ * const before = (await step().data())[0];
+ * for (let i = 0; i < 10; i++) optimizer.minimize(step);
+ * expect((await step().data())[0]).toBeLessThan(before);
+ * ```
+ */
+export function linearHead(model: tf.LayersModel): LinearHead {
+  const where = "linearHead";
+  if (model.outputs.length !== 1) {
+    throw new LossError(where, `the model has ${model.outputs.length} outputs`, "Take apart a model of one output");
+  }
+  const [output] = model.outputs;
+  const layer = output.sourceLayer;
+  const name = layer.getClassName();
+  if (name !== "Dense") {
+    throw new LossError(where, `the model ends in a ${name} layer`, "End it in a dense layer that gives the logits");
+  }
+  const { activation } = layer.getConfig();
+  if (activation !== "linear" && activation !== "softmax") {
+    throw new LossError(
+      where,
+      `the last layer's activation is ${String(activation)}`,
+      "Make it linear, or softmax: a loss over logits takes nothing else",
+    );
+  }
+  const { inputTensors } = layer.inboundNodes[output.nodeIndex];
+  const body = tf.model({ inputs: model.inputs, outputs: inputTensors });
+  const [kernel, bias = null] = layer.weights.map((weight) => weight.read() as tf.Variable);
+  return {
+    body,
+    kernel,
+    bias,
+    apply: (x, { training = true } = {}) => ({
+      hidden: body.apply(x, { training }) as tf.Tensor,
+      kernel,
+      ...(bias === null ? {} : { bias }),
+    }),
+  };
+}
