@@ -365,7 +365,7 @@ test("bytes.ts is what the sources compile to", async () => {
     expect(functions.map(({ name }) => name)).toEqual(["forward", "backward"]);
     expect(sectionsOf(new Uint8Array(bytes))).not.toContain(dataSection);
   }
-}, 20_000);
+}, 60_000);
 
 const dataSection = 11;
 
