@@ -28,6 +28,22 @@ export type { LinearSizes } from "./lib/compiler/linear/explainLinear.ts";
 export type { KernelShape, LinearBatch, LinearLayer, LinearPart } from "./lib/compiler/linear/linearBatch.ts";
 export type { SparseLabels } from "./lib/compiler/linear/sparseLabels.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
+export {
+  type PairOfResponses,
+  type PreferenceBatch,
+  type PreferencePairs,
+  preferencePairs,
+  type RatedBatch,
+  type ResponsesToRate,
+  type UnpairedPreferences,
+  unpairedPreferences,
+} from "./lib/compiler/preferences.ts";
+export {
+  type SequenceLogProbabilities,
+  type SequenceLogProbabilitiesOptions,
+  sequenceLogProbabilities,
+} from "./lib/compiler/sequenceLogProbabilities.ts";
+export { type TripletBatch, triplets } from "./lib/compiler/triplets.ts";
 export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
 export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";
 export { addK } from "./lib/frequency/addK.ts";
@@ -70,6 +86,7 @@ export { delay } from "./lib/library/delay.ts";
 export { dft } from "./lib/library/dft.ts";
 export { dice, type OverlapOptions } from "./lib/library/dice.ts";
 export { type DistillationOptions, distillation } from "./lib/library/distillation.ts";
+export { type DpoOptions, dpo } from "./lib/library/dpo.ts";
 export { type EaftOptions, eaft } from "./lib/library/eaft.ts";
 export { type EntmaxOptions, entmax } from "./lib/library/entmax.ts";
 export { type ExponentialOptions, exponential } from "./lib/library/exponential.ts";
@@ -93,11 +110,13 @@ export type { Interpolation } from "./lib/library/interpolate.ts";
 export { inverseFrequency } from "./lib/library/inverseFrequency.ts";
 export { type InverseSqrtOptions, inverseSqrt } from "./lib/library/inverseSqrt.ts";
 export { type InverseTimeOptions, inverseTime } from "./lib/library/inverseTime.ts";
+export { type IpoOptions, ipo } from "./lib/library/ipo.ts";
 export { jaccard } from "./lib/library/jaccard.ts";
 export { join } from "./lib/library/join.ts";
 export { keepProbability } from "./lib/library/keepProbability.ts";
 export { klDivergence } from "./lib/library/klDivergence.ts";
 export { klDivergenceOfProbabilities } from "./lib/library/klDivergenceOfProbabilities.ts";
+export { type KtoOptions, kto } from "./lib/library/kto.ts";
 export { type LabelSmoothingOptions, labelSmoothing } from "./lib/library/labelSmoothing.ts";
 export { type LdamOptions, ldam } from "./lib/library/ldam.ts";
 export { type LinearOptions, linear } from "./lib/library/linear.ts";
@@ -112,6 +131,7 @@ export { mixCE } from "./lib/library/mixCE.ts";
 export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export type { OneCycleOptions } from "./lib/library/oneCycle.ts";
+export { type OrpoOptions, orpo } from "./lib/library/orpo.ts";
 export { override } from "./lib/library/override.ts";
 export { piecewiseConstant } from "./lib/library/piecewiseConstant.ts";
 export { piecewiseInterpolate } from "./lib/library/piecewiseInterpolate.ts";
@@ -129,6 +149,7 @@ export { scale } from "./lib/library/scale.ts";
 export { sgdr } from "./lib/library/sgdr.ts";
 export { sif } from "./lib/library/sif.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
+export { type SimPOOptions, simPO } from "./lib/library/simPO.ts";
 export { softcap } from "./lib/library/softcap.ts";
 export { sparsemax } from "./lib/library/sparsemax.ts";
 export { squaredHinge } from "./lib/library/squaredHinge.ts";
@@ -141,6 +162,7 @@ export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/
 export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
+export { type TripletMarginOptions, tripletMargin } from "./lib/library/tripletMargin.ts";
 export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {

@@ -105,7 +105,7 @@ export interface Rows {
 /** What a batch is checked against. */
 export type Facts = Pick<
   Plan,
-  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates" | "comparesColumns"
+  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates" | "columnNeeds"
 > & {
   /** Whether labels, mask and weights are looked at on the host even where that waits for the device. */
   readonly look: boolean;

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { atomsOf, type Expression, interpreter } from "../loss/expression.ts";
 import type { ColumnAggregate } from "../loss/loss.ts";
 import { numberAlgebra, stepValue } from "../loss/schedule.ts";
+import { isInPart } from "../loss/values.ts";
 import type { ColumnRunner, ColumnState } from "./columnRunner.ts";
 import {
   type ColumnInput,
@@ -90,6 +91,7 @@ function inputOf(a: ColumnLoopAtom, state: ColumnState): ColumnInput {
       return arrayOf(numbers.get(a.key));
     case "cotangent":
       return arrayOf(cotangents.get(a.key));
+    case "part":
     case "isHighest":
       throw new Error("unreachable: a comparison is no input");
   }
@@ -117,13 +119,17 @@ export function columnLoop(outputs: readonly ColumnOutput[], form: LoopForm = de
 }
 
 function inputAtomsOf(e: Expression<ColumnLoopAtom>): readonly ColumnLoopAtom[] {
-  return atomsOf(e).flatMap((a) => (a.kind === "isHighest" ? [a.body, a.maximum].flatMap(inputAtomsOf) : [a]));
+  return atomsOf(e).flatMap((a) => {
+    if (a.kind === "part") return [];
+    return a.kind === "isHighest" ? [a.body, a.maximum].flatMap(inputAtomsOf) : [a];
+  });
 }
 
 function interpretColumns(outputs: readonly LoopOutput[], names: readonly string[]): ColumnRun {
   return (inputs, results, rows, columns, read) => {
     const visitAt = (row: number, column: number): ((e: Expression<ColumnLoopAtom>) => number) => {
       const numberOf = (a: ColumnLoopAtom): number => {
+        if (a.kind === "part") return isInPart(a, column, columns);
         if (a.kind === "isHighest") return Math.fround(visit(a.body)) === visit(a.maximum) ? 1 : 0;
         const input = inputs[names.indexOf(nameOf(a))];
         if (typeof input === "number") return input;

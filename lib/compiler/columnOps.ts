@@ -4,6 +4,7 @@ import { withoutInvalidRows } from "../kernels/portable.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { interpreter } from "../loss/expression.ts";
 import { stepValue } from "../loss/schedule.ts";
+import { isInPart } from "../loss/values.ts";
 import type { ColumnRunner, ColumnState } from "./columnRunner.ts";
 import type { RowNumber, RunAtom } from "./columns.ts";
 import { positions } from "./positions.ts";
@@ -27,6 +28,8 @@ export function opsColumns(state: ColumnState): ColumnRunner {
         return predictions;
       case "target":
         return targets;
+      case "part":
+        return tf.tensor2d([Array.from({ length: shape[1] }, (_, j) => isInPart(a, j, shape[1]))]);
       case "input":
         return ofRow(rows.inputs.get(a.name));
       case "position":

@@ -143,6 +143,12 @@ function writer(
   const writeAtom = (a: ColumnLoopAtom): Code => {
     // The maximum was rounded to float32.
     if (a.kind === "isHighest") return piece([a.body, a.maximum], (x, m) => `Math.fround(${x}) === ${m} ? 1 : 0`);
+    if (a.kind === "part") {
+      return {
+        text: `(Math.floor(column * ${a.parts.names.length} / columns) === ${a.index} ? 1 : 0)`,
+        ofColumn: true,
+      };
+    }
     const input = `i${names.indexOf(nameOf(a))}`;
     if (isOfBatch(a)) return { text: input, ofColumn: false };
     return isOfColumn(a) ? { text: `${input}[i]`, ofColumn: true } : { text: `${input}[row]`, ofColumn: false };

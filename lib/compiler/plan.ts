@@ -2,10 +2,11 @@
  * A plan says what a compiled loss computes: which statistics of the logits, which tables, and for each term the narrow
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
+import type { ColumnNeeds } from "../loss/batch.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { add, atom, atomsOf, constant, isConstant, multiply, select, subtract, weigh } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { comparesColumns, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
+import { columnNeeds, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { View } from "../loss/view.ts";
@@ -67,8 +68,8 @@ export interface Plan {
   readonly labelsParts: LabelsParts;
   /** What a loss over values does with the columns of a row. */
   readonly columns: ColumnPlan;
-  /** Whether a row's value is more than averages over its columns. */
-  readonly comparesColumns: boolean;
+  /** What is asked of the columns of a row of values. */
+  readonly columnNeeds: ColumnNeeds;
   readonly perToken: boolean;
   /** The views of the logits that are read, by key. */
   readonly views: ReadonlyMap<string, View>;
@@ -145,7 +146,7 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
     inputs: inputsOf(loss),
-    comparesColumns: comparesColumns(loss),
+    columnNeeds: columnNeeds(loss),
     aggregates: aggregates.some(({ over }) => over !== "row"),
     coupled: aggregates.some(({ over }) => over === "batch"),
   };

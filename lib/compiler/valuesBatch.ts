@@ -26,14 +26,14 @@ export interface ValuesBatch extends RowEntries {
 }
 
 /** The rows and columns of a batch's predictions; a LossError where they are no float32 tensor. */
-export function checkPredictions(facts: Pick<Facts, "comparesColumns">, batch: ValuesBatch): ValuesShape {
+export function checkPredictions(facts: Pick<Facts, "columnNeeds">, batch: ValuesBatch): ValuesShape {
   if (typeof batch !== "object" || batch === null) {
     throw new LossError("batch", `got ${describe(batch)}`, "Give { predictions, targets }");
   }
   checkBatchOf("values", batch);
   const { predictions } = batch;
   checkFloat32("predictions", predictions, "Give a tensor [..., D]; evaluate takes plain arrays");
-  return valuesShape(predictions.shape, facts.comparesColumns);
+  return valuesShape(predictions.shape, facts.columnNeeds);
 }
 
 export function readValues(facts: Facts, batch: ValuesBatch): Rows {
@@ -54,7 +54,7 @@ export function readValuesWithoutPredictions(facts: Facts, batch: Omit<ValuesBat
     );
   }
   const shape = targets instanceof tf.Tensor ? targets.shape : flatten(targets, "targets", isNumber, "numbers").shape;
-  return readRows(facts, batch, valuesShape(shape, facts.comparesColumns));
+  return readRows(facts, batch, valuesShape(shape, facts.columnNeeds));
 }
 
 function readRows(facts: Facts, batch: Omit<ValuesBatch, "predictions">, values: ValuesShape): Rows {

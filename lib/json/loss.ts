@@ -16,6 +16,7 @@ import {
   type ColumnAggregate,
   type ColumnAtom,
   type ColumnExpression,
+  type ColumnParts,
   checkFocus,
   checkReads,
   emptyLoss,
@@ -24,7 +25,7 @@ import {
   type Reduction,
   type Term,
 } from "../loss/loss.ts";
-import { overColumns } from "../loss/values.ts";
+import { overColumns, partOf } from "../loss/values.ts";
 import { checkWholeRow, type WholeRow } from "../loss/wholeRow.ts";
 import {
   at,
@@ -37,6 +38,7 @@ import {
   object,
   oneOf,
   optional,
+  shared,
   tagged,
   text,
 } from "./codec.ts";
@@ -81,6 +83,11 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
   },
 );
 
+/** The parts of a row are one object in all its expressions. */
+const columnParts: Codec<ColumnParts> = shared(
+  object<ColumnParts>({ names: list(text), size: oneOf({ "one column": true, any: true }) }),
+);
+
 const columnExpression: Codec<ColumnExpression> = expressions<ColumnAtom>(
   () => ({
     ...stepKinds,
@@ -89,11 +96,13 @@ const columnExpression: Codec<ColumnExpression> = expressions<ColumnAtom>(
     target: {},
     input: { name: text },
     position: {},
+    part: { index: number, parts: columnParts },
     overColumns: { aggregate: columnAggregate, body: columnExpression },
   }),
   {
     ...parameterMakers,
     input: ({ name }) => input(name) as ColumnExpression,
+    part: (part) => partOf(part),
     overColumns: ({ aggregate, body }) => overColumns(aggregate, body) as ColumnExpression,
   },
 );

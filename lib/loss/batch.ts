@@ -2,7 +2,7 @@
  * What every interpreter asks of a batch on the host: nested arrays, their shapes, labels within the vocabulary.
  */
 import { LossError } from "./error.ts";
-import type { Input } from "./loss.ts";
+import type { ColumnParts, Input } from "./loss.ts";
 
 /** Numbers in nested arrays of one shape; a plain number has rank 0. */
 export type Nested<T> = T | readonly Nested<T>[];
@@ -130,14 +130,28 @@ export interface ValuesShape {
   readonly beside: Beside;
 }
 
+/** What a loss asks of the columns of a row of values. */
+export interface ColumnNeeds {
+  /** Whether a row's value is more than averages over its columns. */
+  readonly compares: boolean;
+  /** What the columns must be, all of it. */
+  readonly parts: readonly ColumnParts[];
+}
+
+/** How many columns a row must have for a loss to make sense of them, where a batch does not say. */
+export function leastColumns({ parts }: ColumnNeeds): number {
+  return parts.reduce((least, { names }) => Math.max(least, names.length), 1);
+}
+
 /**
  * The rows and columns of predictions [..., D]. Predictions [N] are N rows of one column for a loss that only averages
  * over its columns; where it compares columns with each other they could as well be one row, and are refused.
  */
-export function valuesShape(shape: readonly number[], comparesColumns: boolean): ValuesShape {
+export function valuesShape(shape: readonly number[], needs: ColumnNeeds): ValuesShape {
   const beside: Beside = { noun: "predictions", shape };
-  if (shape.length === 1 && !comparesColumns) return { rows: shape, columns: 1, beside };
-  const columns = shape[shape.length - 1] ?? 0;
+  const columns = shape.length === 1 && !needs.compares ? 1 : (shape[shape.length - 1] ?? 0);
+  for (const parts of needs.parts) checkParts(parts, shape, columns);
+  if (shape.length === 1 && !needs.compares) return { rows: shape, columns, beside };
   if (shape.length > 1 && columns > 0) return { rows: shape.slice(0, -1), columns, beside };
   throw new LossError(
     "predictions",
@@ -145,6 +159,19 @@ export function valuesShape(shape: readonly number[], comparesColumns: boolean):
     shape.length === 1 && columns > 0
       ? `The loss compares the columns of a row: give [1, ${columns}] for one row, or [${columns}, 1] for rows of one column`
       : "Give predictions [..., D] with at least one column",
+  );
+}
+
+/** Throws where the columns of a row cannot be the parts that a loss reads. */
+function checkParts({ names, size }: ColumnParts, shape: readonly number[], columns: number): void {
+  const count = names.length;
+  const fits = size === "any" ? columns % count === 0 : columns === count;
+  if (shape.length > 1 && columns > 0 && fits) return;
+  const list = names.join(", ");
+  throw new LossError(
+    "predictions",
+    `they have shape [${shape.join(", ")}] and the loss reads ${count} ${size === "any" ? "parts of a row" : "columns"}: ${list}`,
+    size === "any" ? `Give [..., ${count} · D]: ${list}, D columns each` : `Give [..., ${count}]: ${list}`,
   );
 }
 

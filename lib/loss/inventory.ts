@@ -1,6 +1,7 @@
 /**
  * What a loss holds beside its formula: its fields, its trainable parameters, whether it has a schedule.
  */
+import type { ColumnNeeds } from "./batch.ts";
 import { LossError } from "./error.ts";
 import { atomsOf, type Expression } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
@@ -72,11 +73,15 @@ export function hasTeacher(loss: AnyLoss): boolean {
   );
 }
 
-/** Whether a row's value is more than averages over its columns. */
-export function comparesColumns(loss: AnyLoss): boolean {
-  return atomsOfTerms(loss.terms).some(
-    (a) => a.kind === "overColumns" && (a.aggregate !== "mean" || columnAtomsOf(a.body).some(isOverColumns)),
-  );
+/** What a loss over values asks of the columns of a row. */
+export function columnNeeds(loss: AnyLoss): ColumnNeeds {
+  const atoms = atomsOfTerms(loss.terms);
+  return {
+    compares: atoms.some(
+      (a) => a.kind === "overColumns" && (a.aggregate !== "mean" || columnAtomsOf(a.body).some(isOverColumns)),
+    ),
+    parts: [...new Set(atoms.flatMap((a) => (a.kind === "part" ? [a.parts] : [])))],
+  };
 }
 
 /** The weight fields of a loss, each once, in order of appearance. */

@@ -5,7 +5,8 @@
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
  *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
- * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`.
+ * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`; where columns
+ *   differ, over `namedColumns(…)` and `equalParts(…)`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
  *   `weighRows(name, weight)` weighs the rows.
  * - A law: `law({ name, map })` with a map over `value`, `count`, `rank`, `medianCount`, `vocabularySize`, `overVocabulary`.
@@ -81,7 +82,7 @@ export {
   topEntropy,
 } from "./probability.ts";
 export { lift, step } from "./schedule.ts";
-export { overColumns, prediction, target } from "./values.ts";
+export { equalParts, namedColumns, overColumns, prediction, target } from "./values.ts";
 
 /** The modifier that changes the value of every term of a loss; `name` is for error messages. */
 export function modulate(name: string, change: (value: ClassExpression) => ClassExpression): KeepRows {

@@ -66,7 +66,15 @@ export type ColumnAtom =
   | { readonly kind: "target" }
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "position" }
+  /** 1 in the columns of a part of the row, 0 in the others. */
+  | { readonly kind: "part"; readonly index: number; readonly parts: ColumnParts }
   | ColumnsAtom;
+
+/** The parts that the columns of a row are, in order: one column each, or as many in each as in the others. */
+export interface ColumnParts {
+  readonly names: readonly string[];
+  readonly size: "one column" | "any";
+}
 
 export type ColumnExpression = Expression<ColumnAtom>;
 

@@ -254,6 +254,8 @@ function showColumns({ aggregate, body }: ColumnsAtom): string {
         return a.name;
       case "overColumns":
         return showColumns(a);
+      case "part":
+        return `[${a.parts.names[a.index]}]`;
       default:
         return a.kind;
     }

@@ -6,6 +6,7 @@ import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra } from "../loss/field.ts";
 import type { ColumnAtom, ColumnExpression, ColumnsAtom } from "../loss/loss.ts";
 import { stepValue } from "../loss/schedule.ts";
+import { isInPart } from "../loss/values.ts";
 import { type PlainRows, positionOf } from "./plainBatch.ts";
 
 /** The meaning of expressions over the columns of a row: a number, or one for each column. */
@@ -24,6 +25,8 @@ function columnMeaning(rows: PlainRows, row: number): (e: ColumnExpression) => E
         return rows.inputs.get(a.name)?.[row] ?? Number.NaN;
       case "position":
         return positionOf(rows, row);
+      case "part":
+        return Float64Array.from({ length: rows.classes }, (_, j) => isInPart(a, j, rows.classes));
       case "overColumns":
         return overColumns(a, visit(a.body), rows);
     }

@@ -14,6 +14,7 @@ import {
   flatten,
   isBoolean,
   isNumber,
+  leastColumns,
   logitsShape,
   missingInput,
   missingTeacher,
@@ -24,7 +25,7 @@ import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
 import {
   checkVocabulary,
-  comparesColumns,
+  columnNeeds,
   fieldsOf,
   hasTeacher,
   inputsOf,
@@ -155,7 +156,8 @@ function readValues(loss: AnyLoss, batch: PlainValuesBatch): PlainRows {
   const targets = flatten(batch.targets, "targets", isNumber, "numbers");
   // Nested arrays without a row do not show their columns.
   const noRow = predictions.values.length === 0 && targets.values.length === 0;
-  const read = valuesShape(noRow ? [...predictions.shape, 1] : predictions.shape, comparesColumns(loss));
+  const needs = columnNeeds(loss);
+  const read = valuesShape(noRow ? [...predictions.shape, leastColumns(needs)] : predictions.shape, needs);
   if (!noRow) checkTargetsShape(targets.shape, read);
   const { rows: shape, columns } = read;
   const beside = noRow ? { ...read.beside, shape } : read.beside;

@@ -29,15 +29,21 @@ import { atom, substitute } from "../../lib/loss/expression.ts";
 import type { ClassExpression, ColumnAtom, ColumnExpression } from "../../lib/loss/loss.ts";
 import { backends, behindGlass, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
-import { gradientSize } from "../support/gradientSize.ts";
+import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { distance, expectClose, flat } from "../support/numbers.ts";
-import { ownSubjects, subjects, type ValuesCase, valuesCases } from "../support/valuesArbitraries.ts";
+import {
+  fitting,
+  ownSubjects,
+  type Subject,
+  subjects,
+  type ValuesCase,
+  valuesCases,
+} from "../support/valuesArbitraries.ts";
 
 const all = [...subjects, ...ownSubjects];
 /** One loss of each subject. */
-const losses = all.map(({ name, domain, loss }) => ({
-  name,
-  domain,
+const losses = all.map(({ loss, ...subject }) => ({
+  ...subject,
   loss: fc.sample(loss, { numRuns: 1, seed: 7 })[0],
 }));
 
@@ -51,6 +57,18 @@ const targets = [
   [1, 1, 0],
   [0, 0, 1],
 ];
+
+/** The rows with the number of columns that a loss reads, in its domain. */
+function fit(
+  rows: readonly (readonly number[])[],
+  { domain, columns }: Pick<Subject, "domain" | "columns">,
+): number[][] {
+  const inDomain = (x: number): number => (domain === "logProbabilities" ? Math.fround(x - 1.1) : x);
+  return rows.map((row) => row.slice(0, fitting(columns, row.length)).map(inDomain));
+}
+
+/** What a loss on single responses reads of each. */
+const inputs = { desirable: [1, 0, 1] };
 
 /** Runs tests on each backend whose memory the host reads, and by ordinary ops. */
 function everywhere(name: string, tests: (each: (name: string, body: () => Promise<void>) => void) => void): void {
@@ -92,37 +110,49 @@ everywhere("losses over values", (each) => {
     expect(gradient).toEqual([0, 4, 0]);
   });
 
-  for (const { name, loss } of losses) {
+  for (const { name, loss, couples = false, ...subject } of losses) {
+    const [p, t] = [fit(predictions, subject), fit(targets, subject)];
+    const columns = p[0].length;
+
     each(`NaN and ∞ in a masked row, or one of weight 0, reach nothing: ${name}`, async () => {
       const compiled = compile(loss);
       const step = 0;
-      const clean = { predictions: predictions.slice(0, 2), targets: targets.slice(0, 2), step };
-      const spoilt = [...predictions.slice(0, 2), [Number.NaN, Number.POSITIVE_INFINITY, 0.5]];
-      const alsoSpoilt = [...targets.slice(0, 2), [Number.NaN, 1, Number.NEGATIVE_INFINITY]];
+      const two = { desirable: inputs.desirable.slice(0, 2) };
+      const clean = { predictions: p.slice(0, 2), targets: t.slice(0, 2), step, inputs: two };
+      const spoilt = [...p.slice(0, 2), [Number.NaN, Number.POSITIVE_INFINITY, 0.5].slice(0, columns)];
+      const alsoSpoilt = [...t.slice(0, 2), [Number.NaN, 1, Number.NEGATIVE_INFINITY].slice(0, columns)];
       const expected = evaluate(loss, clean);
-      const gradient = [...flat(evaluateGradient(loss, clean)), 0, 0, 0];
-      for (const chosen of [{ mask: [true, true, false] }, { sampleWeight: [1, 1, 0] }]) {
-        const of = (p: tf.Tensor, t: tf.Tensor): tf.Tensor => compiled({ predictions: p, targets: t, step, ...chosen });
-        const inputs = [tf.tensor2d(spoilt), tf.tensor2d(alsoSpoilt)];
-        const value = of(inputs[0], inputs[1]);
-        const [ofPredictions, ofTargets] = tf.grads(of)(inputs);
+      const gradient = [...flat(evaluateGradient(loss, clean)), ...Array.from({ length: columns }, () => 0)];
+      // Where rows are coupled, a row of weight 0 is one of the batch.
+      const without = couples
+        ? [{ mask: [true, true, false] }]
+        : [{ mask: [true, true, false] }, { sampleWeight: [1, 1, 0] }];
+      for (const chosen of without) {
+        const of = (x: tf.Tensor, y: tf.Tensor): tf.Tensor =>
+          compiled({ predictions: x, targets: y, step, inputs, ...chosen });
+        const given = [tf.tensor2d(spoilt), tf.tensor2d(alsoSpoilt)];
+        const value = of(given[0], given[1]);
+        const [ofPredictions, ofTargets] = tf.grads(of)(given);
         expectClose([...(await value.data())], [expected], 2e-6);
         expectClose([...(await ofPredictions.data())], gradient, 2e-5);
-        const last = [...(await ofTargets.data())].slice(6);
-        expect(last.map(Math.abs)).toEqual([0, 0, 0]);
+        const last = [...(await ofTargets.data())].slice(2 * columns);
+        expect(last.map(Math.abs)).toEqual(Array.from({ length: columns }, () => 0));
       }
       compiled.dispose();
     });
 
-    each(`NaN in a row spoils that row alone: ${name}`, async () => {
-      const spoilt = [predictions[0], [Number.NaN, 0.9, 0.4], predictions[2]];
+    each(`NaN in a row spoils ${couples ? "all rows" : "that row alone"}: ${name}`, async () => {
+      const spoilt = [p[0], [Number.NaN, 0.9, 0.4].slice(0, columns), p[2]];
+      // The number that rows share is made of the second column.
+      if (couples) spoilt[1].reverse();
       const { value, gradient } = await runCompiled(
         pipe(loss, perToken),
-        { predictions: spoilt, targets, step: 0 },
-        [3, 3],
+        { predictions: spoilt, targets: t, step: 0, inputs },
+        [3, columns],
       );
-      expect(value.map(Number.isNaN)).toEqual([false, true, false]);
-      expect([...gradient.slice(0, 3), ...gradient.slice(6)].every(Number.isFinite)).toBe(true);
+      expect(value.map(Number.isNaN)).toEqual([couples, true, couples]);
+      const others = [...gradient.slice(0, columns), ...gradient.slice(2 * columns)];
+      expect(others.every(Number.isFinite)).toBe(!couples);
     });
   }
 
@@ -234,29 +264,33 @@ everywhere("losses over values", (each) => {
   });
 
   each("steps leave no tensor behind", async () => {
-    const inputs = [tf.tensor2d(predictions), tf.tensor2d(targets)];
-    for (const { loss } of losses) {
+    for (const { loss, ...subject } of losses) {
+      const given = [predictions, targets].map((rows) => tf.tensor2d(fit(rows, subject)));
       const compiled = compile(loss);
-      const gradients = tf.grads((p: tf.Tensor, t: tf.Tensor) => compiled({ predictions: p, targets: t, step: 0 }));
-      tf.dispose(gradients(inputs));
+      const gradients = tf.grads((p: tf.Tensor, t: tf.Tensor) =>
+        compiled({ predictions: p, targets: t, step: 0, inputs }),
+      );
+      tf.dispose(gradients(given));
       const before = tf.memory().numTensors;
-      for (let i = 0; i < 5; i++) tf.dispose(gradients(inputs));
+      for (let i = 0; i < 5; i++) tf.dispose(gradients(given));
       expect(tf.memory().numTensors).toBe(before);
       compiled.dispose();
+      tf.dispose(given);
     }
-    tf.dispose(inputs);
   });
 
   each("long rows agree with the reference", async () => {
-    const [rows, columns] = [3, 1000];
+    const [rows, columns] = [3, 1002];
     const numbers = (seed: number): number[][] =>
       Array.from({ length: rows }, (_, i) =>
         Array.from({ length: columns }, (__, j) => Math.fround(0.5 + 0.49 * Math.sin(seed * (i + 1) * (j + 1)))),
       );
-    for (const { loss } of losses) {
-      const batch = { predictions: numbers(1.3), targets: numbers(0.7), step: 0 };
-      const { value, gradient } = await runCompiled(loss, batch, [rows, columns]);
-      expectClose(value, [evaluate(loss, batch)], 5e-6);
+    for (const { loss, ...subject } of losses) {
+      const [p, t] = [1.3, 0.7].map((seed) => fit(numbers(seed), subject));
+      const batch = { predictions: p, targets: t, step: 0, inputs };
+      const { value, gradient } = await runCompiled(loss, batch, [rows, p[0].length]);
+      // The difference of two distances has the digits of the distances.
+      expect(distance(value, [evaluate(loss, batch)], valueSize(loss, batch))).toBeLessThanOrEqual(5e-6);
       expectClose(gradient, flat(evaluateGradient(loss, batch)), 2e-5);
     }
   });

@@ -144,7 +144,72 @@ def by_name(case):
     }
 
 
+def dpo(p, t, beta, labelSmoothing):
+    logits = (p[:, 0] - p[:, 1]) - (t[:, 0] - t[:, 1])
+    return -F.logsigmoid(beta * logits) * (1 - labelSmoothing) - F.logsigmoid(-beta * logits) * labelSmoothing
+
+
+def ipo(p, t, beta):
+    return ((p[:, 0] - p[:, 1]) - (t[:, 0] - t[:, 1]) - 1 / (2 * beta)) ** 2
+
+
+def simpo(p, t, beta, gamma, labelSmoothing):
+    logits = beta * (p[:, 0] - p[:, 1] - gamma / beta)
+    return -F.logsigmoid(logits) * (1 - labelSmoothing) - F.logsigmoid(-logits) * labelSmoothing
+
+
+def orpo(p, t, **given):
+    chosen, rejected = p[:, 0], p[:, 1]
+    log_odds = (chosen - rejected) - (torch.log1p(-torch.exp(chosen)) - torch.log1p(-torch.exp(rejected)))
+    return -given["likelihood"] * chosen - given["lambda"] * F.logsigmoid(log_odds)
+
+
+def kto(p, t, beta, desirableWeight, undesirableWeight, desirable):
+    kl = (p[:, 1] - t[:, 1]).mean().clamp(min=0).detach()
+    ratios = p[:, 0] - t[:, 0]
+    # 1 - sigmoid(x) as exp(logsigmoid(-x)), whose gradient keeps its digits too.
+    good = desirableWeight * torch.exp(F.logsigmoid(-beta * (ratios - kl)))
+    bad = undesirableWeight * torch.exp(F.logsigmoid(-beta * (kl - ratios)))
+    return torch.where(torch.tensor(desirable).bool(), good, bad)
+
+
+preferences = {f.__name__: f for f in [dpo, ipo, simpo, orpo, kto]}
+
+
+def log_probabilities(logits, labels, per):
+    """Of sequences [N, T, V] with labels [N, T], -100 where no token counts."""
+    labels = torch.tensor(labels)
+    valid = labels >= 0
+    tokens = log_softmax(logits, -1).gather(2, labels.clamp(min=0)[..., None]).squeeze(2) * valid
+    return tokens.sum(-1) / (valid.sum(-1) if per == "mean" else 1)
+
+
+def on_preferences(case):
+    """Of log-probabilities [N, 2], or of the logits that two sequences have them from, [2, N, T, V]."""
+    given = torch.tensor(case["policy"], dtype=torch.float64, requires_grad=True)
+    reference = torch.tensor(case["reference"], dtype=torch.float64)
+    of = lambda x: x
+    if "labels" in case:
+        of = lambda x: torch.stack([log_probabilities(x[i], case["labels"][i], case["per"]) for i in range(2)], -1)
+    value = preferences[case["preference"]](of(given), of(reference), **case["parameters"])
+    value.sum().backward()
+    return {"value": value.tolist(), "gradient": given.grad.flatten().tolist(), "labelsGradient": None}
+
+
+def triplet(case):
+    """PyTorch's own, of anchors, positives and negatives [3, N, D]."""
+    given = torch.tensor(case["triplets"], dtype=torch.float64, requires_grad=True)
+    p = math.inf if case["p"] is None else case["p"]
+    value = F.triplet_margin_loss(*given, margin=case["margin"], p=p, swap=case["swap"], reduction="none")
+    value.sum().backward()
+    return {"value": value.tolist(), "gradient": given.grad.flatten().tolist(), "labelsGradient": None}
+
+
 def answer(case):
+    if "triplets" in case:
+        return triplet(case)
+    if "preference" in case:
+        return on_preferences(case)
     if "values" in case:
         return over_values(case)
     if "loss" in case:

@@ -14,6 +14,7 @@ import {
   decayedCounts,
   dft,
   distillation,
+  dpo,
   focal,
   freqWeights,
   fromCounts,
@@ -22,6 +23,7 @@ import {
   huber,
   ignoreIndex,
   klDivergence,
+  kto,
   LossError,
   labelSmoothing,
   language,
@@ -31,17 +33,23 @@ import {
   mean,
   mile,
   mixCE,
+  orpo,
   parameter,
   perToken,
   pipe,
   positionWeights,
   powerLaw,
+  preferencePairs,
   ramp,
   scale,
+  sequenceLogProbabilities,
   sum,
   superLoss,
   symmetricCrossEntropy,
   temperature,
+  tripletMargin,
+  triplets,
+  unpairedPreferences,
   zLoss,
 } from "lossmith";
 
@@ -321,6 +329,52 @@ export const features: Readonly<Record<string, () => Feature>> = {
         smoothed.dispose();
         coupled.dispose();
         tf.dispose([hidden, kernel, bias]);
+      },
+    };
+  },
+
+  "triplets of embeddings, with gradients of all three": () => {
+    const loss = compile(tripletMargin({ swap: true, p: 3 }));
+    const embeddings = [0.1, 0.7, -0.4].map((x) => tf.tensor2d([x, 1, 0.2, 0.5, -x, 0.3], [2, 3]));
+    const all = tf.grads((a: tf.Tensor, p: tf.Tensor, n: tf.Tensor) => loss(triplets(a, p, n)));
+    return {
+      step: () => tf.dispose(all(embeddings)),
+      free: () => {
+        loss.dispose();
+        tf.dispose(embeddings);
+      },
+    };
+  },
+
+  "preferences between sequences, from logits": () => {
+    const logProbabilities = sequenceLogProbabilities(pipe(crossEntropy, ignoreIndex(-1)), { per: "mean" });
+    const loss = compile(pipe(dpo({ labelSmoothing: 0.1 }), add(orpo())));
+    const rated = compile(kto());
+    const z = tf.tensor3d([2, 1, 0.1, 0.5, 2.5, 0.3, 1, 0, 2, 0.4, 0.2, 1], [2, 2, 3]);
+    const score = (logits: tf.Tensor, y: number[][]): tf.Tensor => logProbabilities({ logits, labels: y });
+    const reference = { chosen: tf.tensor1d([-1, -2]), rejected: tf.tensor1d([-2, -1]) };
+    const labelsOf = [
+      [
+        [0, -1],
+        [1, 2],
+      ],
+      [
+        [1, 1],
+        [2, -1],
+      ],
+    ];
+    const gradientOf = (last: (first: tf.Tensor, second: tf.Tensor) => tf.Tensor): ((x: tf.Tensor) => tf.Tensor) =>
+      tf.grad((x: tf.Tensor) => last(score(x, labelsOf[0]), score(x, labelsOf[1])));
+    const ofPairs = gradientOf((chosen, rejected) => loss(preferencePairs({ chosen, rejected, reference })));
+    const single = { responses: reference.chosen, mismatched: reference.rejected };
+    const ofRated = gradientOf((responses, mismatched) =>
+      rated(unpairedPreferences({ responses, mismatched, reference: single, desirable: [true, false] })),
+    );
+    return {
+      step: (t) => (t % 2 === 0 ? ofPairs(z) : ofRated(z)).dispose(),
+      free: () => {
+        for (const compiled of [logProbabilities, loss, rated]) compiled.dispose();
+        tf.dispose([z, reference]);
       },
     };
   },

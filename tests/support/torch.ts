@@ -36,6 +36,29 @@ export interface NamedTorchCase {
   readonly soft: boolean;
 }
 
+/** A loss on preferences by its name in the oracle. */
+export interface TorchPreferenceCase {
+  readonly preference: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Log-probabilities [N, 2], or with labels [2, N, T] the logits that they come from, [2, N, T, V]. */
+  readonly policy: unknown;
+  readonly reference: unknown;
+  readonly labels?: unknown;
+  readonly per?: "sum" | "mean";
+}
+
+/** PyTorch's triplet margin loss; the gradients come one after the other. */
+export interface TorchTripletCase {
+  /** Anchors, positives and negatives, [3, N, D]. */
+  readonly triplets: unknown;
+  readonly margin: number;
+  /** null for infinity. */
+  readonly p: number | null;
+  readonly swap: boolean;
+}
+
+type AnyTorchCase = TorchCase | NamedTorchCase | TorchValuesCase | TorchPreferenceCase | TorchTripletCase;
+
 export interface TorchAnswer {
   readonly value: readonly number[];
   readonly gradient: readonly number[];
@@ -55,7 +78,7 @@ export function hasTorch(): boolean {
 }
 
 /** PyTorch's answers, in order. */
-export function askTorch(cases: readonly (TorchCase | NamedTorchCase | TorchValuesCase)[]): readonly TorchAnswer[] {
+export function askTorch(cases: readonly AnyTorchCase[]): readonly TorchAnswer[] {
   if (torchPython === null) throw new Error("PyTorch is not installed: apt-get install python3-torch");
   const script = fileURLToPath(new URL("../oracle/torch_oracle.py", import.meta.url));
   const { status, stdout, stderr } = spawnSync(torchPython, [script], {

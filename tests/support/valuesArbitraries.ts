@@ -7,16 +7,20 @@ import {
   categoricalHinge,
   cosineSimilarity,
   dice,
+  dpo,
   hinge,
   huber,
+  ipo,
   jaccard,
   type Kind,
   klDivergenceOfProbabilities,
+  kto,
   type Loss,
   language,
   logCosh,
   meanAbsoluteError,
   meanSquaredError,
+  orpo,
   type PlainValuesBatch,
   parameter,
   perToken,
@@ -24,7 +28,9 @@ import {
   poisson,
   quantile,
   scale,
+  simPO,
   squaredHinge,
+  tripletMargin,
   tversky,
 } from "lossmith";
 import {
@@ -42,17 +48,38 @@ import {
 type Values = Loss<"values", "without a weight field">;
 
 /** What a loss's predictions and targets are. */
-export type Domain = "numbers" | "scores" | "logits" | "probabilities" | "rates" | "distributions";
+export type Domain = "numbers" | "scores" | "logits" | "probabilities" | "rates" | "distributions" | "logProbabilities";
 
 /** A loss over values in a domain. */
 export interface Subject {
   readonly name: string;
   readonly domain: Domain;
   readonly loss: fc.Arbitrary<Values>;
+  /** The columns of a row: any number by default. */
+  readonly columns?: Columns;
+  /** Whether a row's value depends on other rows, by a number whose gradient is detached. */
+  readonly couples?: boolean;
+}
+
+/** So many columns, or a multiple. */
+export interface Columns {
+  readonly parts: number;
+  readonly size: 1 | "any";
+}
+
+const pair: Columns = { parts: 2, size: 1 };
+const triple: Columns = { parts: 3, size: "any" };
+
+/** A number of columns that fits, near one that is asked for. */
+export function fitting(columns: Columns | undefined, wanted: number): number {
+  if (columns === undefined) return wanted;
+  return columns.size === 1 ? columns.parts : columns.parts * Math.ceil(wanted / columns.parts);
 }
 
 const smooth = fc.option(numeric(0, 2), { nil: 0 });
 const smoothing = fc.option(numeric(0, 1), { nil: 0 });
+const beta = numeric(0.02, 3);
+const doubt = fc.option(numeric(0, 0.5), { nil: 0 });
 
 /** Every loss over values of the library. */
 export const subjects: readonly Subject[] = [
@@ -74,6 +101,25 @@ export const subjects: readonly Subject[] = [
     domain: "probabilities",
     loss: fc.record({ alpha: numeric(0.1, 2), beta: numeric(0.1, 2), smooth }).map(tversky),
   },
+  {
+    name: "tripletMargin",
+    domain: "numbers",
+    loss: fc
+      .record({ margin: numeric(0, 8), p: fc.constantFrom(1, 1.5, 2, 3, Number.POSITIVE_INFINITY), swap: fc.boolean() })
+      .map(tripletMargin),
+    columns: triple,
+  },
+  ...[
+    { name: "dpo", loss: fc.record({ beta, labelSmoothing: doubt }).map(dpo) },
+    { name: "ipo", loss: fc.record({ beta }).map(ipo) },
+    { name: "simPO", loss: fc.record({ beta, gamma: numeric(0, 3), labelSmoothing: doubt }).map(simPO) },
+    { name: "orpo", loss: fc.record({ lambda: numeric(0.1, 2), likelihood: numeric(0.1, 2) }).map(orpo) },
+    {
+      name: "kto",
+      loss: fc.record({ beta, desirableWeight: numeric(0.1, 2), undesirableWeight: numeric(0.1, 2) }).map(kto),
+      couples: true,
+    },
+  ].map((subject): Subject => ({ ...subject, domain: "logProbabilities", columns: pair })),
   ...(["logits", "probabilities"] as const).flatMap((from): Subject[] => [
     {
       name: `binaryCrossEntropy from ${from}`,
@@ -125,6 +171,7 @@ export const ownSubjects: readonly Subject[] = [
 /** Two decimals: ties come up. */
 const number = fc.integer({ min: -400, max: 400 }).map((n) => Math.fround(n / 50));
 const share = fc.oneof(fc.constantFrom(0, 1), within(0, 1)).map(Math.fround);
+const logProbability = fc.oneof(fc.constant(-1e-3), within(-12, -0.01)).map(Math.fround);
 const answer = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(0, 1) }, { weight: 1, arbitrary: share });
 
 const domains: Readonly<
@@ -136,6 +183,7 @@ const domains: Readonly<
   probabilities: { prediction: share, target: answer },
   rates: { prediction: within(0, 8).map(Math.fround), target: fc.integer({ min: 0, max: 6 }) },
   distributions: { prediction: share, target: share },
+  logProbabilities: { prediction: logProbability, target: logProbability },
 };
 
 /** A batch of values, with the shape of its rows and of its predictions. */
@@ -150,12 +198,16 @@ export interface ValuesCase {
   readonly batch: RandomValues;
 }
 
-function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.Arbitrary<RandomValues> {
+function batchesOf(
+  { prediction: p, target: t }: (typeof domains)[Domain],
+  wanted: Columns | undefined,
+): fc.Arbitrary<RandomValues> {
   const shapes = fc.oneof(
     { weight: 6, arbitrary: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constantFrom([0], [2, 0], [0, 3]) },
   );
-  return fc.tuple(shapes, fc.integer({ min: 1, max: 7 })).chain(([shape, columns]) => {
+  return fc.tuple(shapes, fc.integer({ min: 1, max: 7 })).chain(([shape, about]) => {
+    const columns = fitting(wanted, about);
     const rows = shape.reduce((product, n) => product * n, 1);
     const inputShape = [...shape, columns];
     const each = <T>(entry: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
@@ -165,11 +217,12 @@ function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.A
         predictions: each(p, rows * columns),
         targets: each(t, rows * columns),
         x: each(within(0.1, 2).map(Math.fround)),
+        desirable: each(fc.constantFrom(0, 1)),
         mask: fc.option(each(fc.boolean())),
         sampleWeight: fc.option(each(fc.oneof(fc.constant(0), within(0.1, 4).map(Math.fround)))),
         step: fc.integer({ min: 0, max: 30 }),
       })
-      .map(({ predictions, targets, x, mask, sampleWeight, step }) => ({
+      .map(({ predictions, targets, x, desirable, mask, sampleWeight, step }) => ({
         shape,
         inputShape,
         plain: {
@@ -177,7 +230,7 @@ function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.A
           targets: nest(targets, inputShape),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
-          inputs: { x: nest(x, shape) },
+          inputs: { x: nest(x, shape), desirable: nest(desirable, shape) },
           step,
         } as PlainValuesBatch,
       }));
@@ -185,8 +238,8 @@ function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.A
 }
 
 /** Batches for a loss in a domain. */
-export function valuesBatches(domain: Domain): fc.Arbitrary<RandomValues> {
-  return batchesOf(domains[domain]);
+export function valuesBatches(domain: Domain, columns?: Columns): fc.Arbitrary<RandomValues> {
+  return batchesOf(domains[domain], columns);
 }
 
 const changes: fc.Arbitrary<NamedChange> = fc.oneof(
@@ -217,8 +270,15 @@ function compositionsOf({ name, loss }: Subject): fc.Arbitrary<Composition> {
 
 /** Cases of one loss. */
 export function casesOf(subject: Subject): fc.Arbitrary<ValuesCase> {
-  return fc.record({ composition: compositionsOf(subject), batch: valuesBatches(subject.domain) });
+  return fc.record({ composition: compositionsOf(subject), batch: valuesBatches(subject.domain, subject.columns) });
 }
 
+const all = [...subjects, ...ownSubjects];
+
 /** Cases of every loss over values, the library's and one's own. */
-export const valuesCases: fc.Arbitrary<ValuesCase> = fc.oneof(...[...subjects, ...ownSubjects].map(casesOf));
+export const valuesCases: fc.Arbitrary<ValuesCase> = fc.oneof(...all.map(casesOf));
+
+/** Cases of those whose gradient is the slope of their value: nothing in it is detached. */
+export const attachedCases: fc.Arbitrary<ValuesCase> = fc.oneof(
+  ...all.filter(({ couples = false }) => !couples).map(casesOf),
+);
