@@ -33,6 +33,7 @@ import {
   readMask,
   readNumbers,
 } from "./entries.ts";
+import { readCandidates } from "./givenCandidates.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -73,6 +74,11 @@ export interface Batch extends RowEntries {
   readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
   /** A teacher's logits [..., V], for a loss that reads them: a float32 tensor, a float array or nested arrays. */
   readonly teacher?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
+  /**
+   * Candidates [..., K], for a loss that reads them: ids for each row, and −1 for none; an id that is there twice counts once. An
+   * int32 tensor, a typed array or nested arrays.
+   */
+  readonly candidates?: tf.Tensor | IntegerArray | Nested<number>;
 }
 
 /** A batch laid out by N rows. The tensors belong to the surrounding tidy. */
@@ -90,6 +96,8 @@ export interface Rows {
   readonly inputs: ReadonlyMap<string, tf.Tensor1D>;
   /** A teacher's logits [N, V]; null where the loss reads none. */
   readonly teacher: tf.Tensor2D | null;
+  /** The batch's candidates [N, K], int32, as they came, K of 1 at least; null where the loss reads none. */
+  readonly candidates: tf.Tensor2D | null;
   /** Null where every row is valid. */
   readonly valid: ValidRows | null;
   /** The valid rows whose sample weight is not 0: the logits of the others are not looked at. */
@@ -103,7 +111,7 @@ export interface Rows {
 /** What a batch is checked against. */
 export type Facts = Pick<
   Plan,
-  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates" | "comparesColumns"
+  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "beside" | "aggregates" | "comparesColumns"
 > & {
   /** Whether labels, mask and weights are looked at on the host even where that waits for the device. */
   readonly look: boolean;
@@ -169,7 +177,9 @@ function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: readonly num
   const entries = readEntries(plan, batch, reading, () => (soft ? null : readLabels(batch.labels, reading)));
   const targets = soft ? readTargets(batch.labels, shape, classes) : null;
   const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
-  return { ...entries, targets, teacher };
+  if (!plan.beside.candidates.includes("given")) return { ...entries, targets, teacher, candidates: null };
+  const { candidates, ...checked } = readCandidates(batch.candidates, reading, entries);
+  return { ...entries, ...checked, targets, teacher, candidates };
 }
 
 /** What a batch has for each row, of any input. */
@@ -178,7 +188,7 @@ export function readEntries(
   batch: RowEntries,
   reading: Reading,
   labelsOf: () => Entry | null,
-): Omit<Rows, "targets" | "teacher"> {
+): Omit<Rows, "targets" | "teacher" | "candidates"> {
   const { shape, classes } = reading;
   const count = shape.reduce((product, size) => product * size, 1);
   const step = checkStep(batch.step, plan.scheduled);

@@ -1,6 +1,7 @@
 /**
  * What a loss holds beside its formula: its fields, its trainable parameters, whether it has a schedule.
  */
+import { type LabelReading, labelReadingOfAtoms } from "./candidates.ts";
 import { LossError } from "./error.ts";
 import { atomsOf } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
@@ -11,6 +12,7 @@ import {
   type ColumnAtom,
   type ColumnExpression,
   closedTerms,
+  hasClassBody,
   type Term,
 } from "./loss.ts";
 import type { ParameterAtom } from "./parameter.ts";
@@ -20,7 +22,7 @@ import type { View } from "./view.ts";
 function atomsWithin(e: ClassExpression): readonly (ClassAtom | ColumnAtom)[] {
   return atomsOf(e).flatMap((a): readonly (ClassAtom | ColumnAtom)[] => {
     if (a.kind === "overColumns") return [a, ...columnAtomsOf(a.body)];
-    if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
+    if (hasClassBody(a)) return [a, ...atomsWithin(a.body)];
     if (!("view" in a)) return [a];
     const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];
     return [a, ...own, ...atomsOfView(a.view)];
@@ -61,6 +63,11 @@ export function hasTeacher(loss: AnyLoss): boolean {
     terms.some(({ targets }) => typeof targets !== "string") ||
     atomsOfTerms(terms).some((a) => "view" in a && a.view.of === "teacher")
   );
+}
+
+/** The ids beside the label that a loss reads of its rows; the batch has to give some, and all need integer labels. */
+export function labelReadingOf(loss: AnyLoss): LabelReading {
+  return labelReadingOfAtoms(atomsOfTerms(closedTerms(loss)));
 }
 
 /** Whether a row's value is more than averages over its columns. */

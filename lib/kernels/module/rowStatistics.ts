@@ -31,6 +31,7 @@ export interface ModuleHost {
   readonly name: string;
   /** A float32 tensor whose entries are not set. */
   readonly empty: (shape: number[]) => tf.Tensor;
+  readonly addAt: RowStatisticsKernel["addAt"];
   readonly run: (
     pass: "forward" | "backward",
     rows: number,
@@ -65,6 +66,7 @@ export function moduleKernel(host: ModuleHost): RowStatisticsKernel {
       if (ofModel.length > 0) runPass(host, "forward", input, ofModel, known[teacher], null);
       return known;
     },
+    addAt: host.addAt,
     backward: (input, statistics, cotangents) => {
       const gradient = host.empty((input.logits as tf.Tensor2D).shape) as tf.Tensor2D;
       const teacher = statistics[input.views.findIndex(({ of }) => of === "teacher")];

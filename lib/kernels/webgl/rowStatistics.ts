@@ -11,6 +11,7 @@ import {
   type ViewInput,
   type WideInput,
 } from "../rowStatistics.ts";
+import { addAt } from "./addAt.ts";
 import { deviceRefusal, packed } from "./backend.ts";
 import type { ViewGradient } from "./coefficients.ts";
 import { gradientOf } from "./gradient.ts";
@@ -24,6 +25,7 @@ import type { KnownView } from "./weights.ts";
 export const webglRowStatistics: RowStatisticsKernel = {
   name: "webgl",
   refusal: webglRefusal,
+  addAt,
   reads: (views) => views.reduce((sum, view) => sum + readsOf(view), 0),
   forward: (input) => withPackedSources(input, forward),
   backward: (input, statistics, cotangents) =>
