@@ -7,7 +7,8 @@
  * and x the pivot's.
  */
 import * as tf from "@tensorflow/tfjs";
-import { gatherAt } from "../kernels/portable.ts";
+import { chooseKernel } from "../kernels/choose.ts";
+import { entriesAt } from "../kernels/portable.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, throughView, type WideView } from "../kernels/views.ts";
 import { runRowProgram } from "../kernels/webgpu/rowProgram.ts";
@@ -37,9 +38,9 @@ export function hasCandidate(ids: tf.Tensor2D): tf.Tensor1D {
 
 export function pivotRows(ids: tf.Tensor2D, view: WideView, logits: tf.Tensor2D, rows: Rows): PivotRows {
   return tf.tidy(() => {
-    const gathered = gatherAt(logits, ids);
+    const gathered = chooseKernel([], rows.classes).kernel.entriesAt(logits, ids);
     const place = tf.argMax(heights(ids, view, gathered), 1) as tf.Tensor1D;
-    const pivot = gatherAt(ids, place.expandDims(1)).flatten();
+    const pivot = entriesAt(ids, place.expandDims(1)).flatten();
     const isThere = tf.greaterEqual(pivot, tf.scalar(0, "int32"));
     return { pivot: tf.where(isThere, pivot, rows.labels as tf.Tensor1D) as tf.Tensor1D, logits: gathered };
   }) as PivotRows;

@@ -26,6 +26,7 @@ export const portableRowStatistics: RowStatisticsKernel = {
   reads: (views) => portablePasses(views).forward,
   forward,
   backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
+  entriesAt,
   addAt: (gradient, ids, values) =>
     tf.tidy(() => {
       const places = pairsOf(ids);
@@ -34,8 +35,8 @@ export const portableRowStatistics: RowStatisticsKernel = {
     }),
 };
 
-/** [N, K] entries of x [N, V] at the ids of each row; those at the first class for an id of −1. */
-export function gatherAt(x: tf.Tensor2D, ids: tf.Tensor2D): tf.Tensor2D {
+/** Entries of rows of any type; the first where an id is −1. */
+export function entriesAt(x: tf.Tensor2D, ids: tf.Tensor2D): tf.Tensor2D {
   return tf.tidy(() => tf.gatherND(x, pairsOf(ids)).reshape(ids.shape) as tf.Tensor2D);
 }
 

@@ -131,6 +131,8 @@ export interface RowStatisticsKernel {
     statistics: readonly RowStatistics[],
     cotangents: readonly (RowCotangents | null)[],
   ): tf.Tensor2D;
+  /** The entries of logits [N, V] at the `ids` [N, K], int32, of each row, [N, K]; some other where an id is −1. */
+  entriesAt(logits: tf.Tensor2D, ids: tf.Tensor2D): tf.Tensor2D;
   /**
    * The gradient with `values` [N, K] added at the `ids` [N, K], int32, of each row, which are distinct but for −1, where nothing is
    * added. It may be written into and is not to be read any more.

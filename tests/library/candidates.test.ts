@@ -4,17 +4,20 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import {
   type AnyLoss,
+  add,
   type Batch,
   compile,
   crossEntropy,
   evaluate,
   evaluateGradient,
   explain,
+  fromProbabilities,
   ignoreIndex,
   labelSmoothing,
   language,
   linear,
   type PlainBatch,
+  parameter,
   perToken,
   pipe,
   scaleGrad,
@@ -102,7 +105,7 @@ const pairs: fc.Arbitrary<TorchPair> = fc
   });
 
 (hasTorch() ? test : test.skip)("the authors' formulas in PyTorch: to 1e-9, and each backend to 2e-5", async () => {
-  const sample = fc.sample(pairs, { numRuns: 160, seed: 5 });
+  const sample = fc.sample(pairs, { numRuns: 90, seed: 5 });
   const answers = askTorch(sample.map(({ torch }) => torch));
   const check = (i: number, value: readonly number[], gradient: readonly number[], atMost: number): void => {
     const { loss, batch, torch } = sample[i];
@@ -121,7 +124,7 @@ const pairs: fc.Arbitrary<TorchPair> = fc
       check(i, value, gradient, tolerance);
     }
   }
-  expect(answers.length).toBe(160);
+  expect(answers.length).toBe(90);
 });
 
 // ----------------------------------------------------------------------------------------------------------- backends
@@ -142,15 +145,15 @@ for (const backend of [...backends, ...gpuBackends]) {
   const isGpu = !backends.includes(backend as "cpu");
   test(`${backend} agrees with the reference, at sure rows and entries of −∞ too`, async () => {
     await startBackend(backend)();
-    await expectAgreement(candidateCases, isGpu ? 25 : 120);
-    await expectAgreement(sureCandidateCases, isGpu ? 10 : 60);
+    await expectAgreement(candidateCases, isGpu ? 20 : 60);
+    await expectAgreement(sureCandidateCases, isGpu ? 10 : 40);
   });
 }
 
 test("so does a backend that the library does not know, by ordinary ops alone", async () => {
   await behindGlass(async () => {
-    await expectAgreement(candidateCases, 60);
-    await expectAgreement(sureCandidateCases, 30);
+    await expectAgreement(candidateCases, 30);
+    await expectAgreement(sureCandidateCases, 20);
   });
 });
 
@@ -229,7 +232,7 @@ describe("laws, on random sequences", () => {
         fc.property(drawn, ({ plain }) => {
           expect(distance(allOf(left, plain), allOf(right, plain), 1)).toBeLessThan(1e-12);
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
     });
   };
@@ -290,11 +293,14 @@ describe("a candidate that has nearly all of the probability", () => {
 });
 
 test("a weight of the candidate itself, and several sums in one loss", async () => {
-  const { add, constant, lossOf, multiply, nll, overCandidates, probability } = language;
+  const { add: plus, constant, lossOf, multiply, nll, overCandidates, probability } = language;
   const field = { source: { name: "costs", values: Float64Array.of(3, 0.5, 2, 1), counts: null }, laws: [] };
   const cost = atom<language.ClassAtom>({ kind: "weight", field });
   const costly = overCandidates(multiply(cost, probability));
-  const loss = pipe(lossOf(add(multiply(nll, costly), overCandidates(multiply(cost, constant(1)), "given"))), perToken);
+  const loss = pipe(
+    lossOf(plus(multiply(nll, costly), overCandidates(multiply(cost, constant(1)), "given"))),
+    perToken,
+  );
   const batch: PlainBatch = {
     logits: [
       [1, 2, 3, 4],
@@ -386,6 +392,56 @@ test("parts of whole sequences make the loss of the batch, and denominators need
   const numerators = tf.add(halves[0].numerators, halves[1].numerators) as tf.Tensor1D;
   const denominators = loss.denominators({ labels });
   expect((await loss.combine({ numerators, denominators }).data())[0]).toBeCloseTo(whole, 6);
+});
+
+describe("other gradients", () => {
+  const batch = {
+    logits: [
+      [1, 2, 0.5],
+      [0, 3, 1],
+      [2, 1, 4],
+    ],
+    labels: [0, 2, 1],
+  };
+
+  for (const backend of backends) {
+    test(`${backend}: of sample weights, also of a row of weight 0, and of a trained temperature`, async () => {
+      await startBackend(backend)();
+      const learned = temperature(parameter("temperature", 1.5));
+      const loss = pipe(crossEntropy, learned, unlikelihood({ clamp: 0 }), add(scaleGrad({ gamma: 0.3 })));
+      const compiled = compile(pipe(loss, sum));
+      const logits = tf.tensor2d(batch.logits);
+      const weights = tf.tensor1d([1, 0, 2]);
+      const of = (w: tf.Tensor): tf.Scalar => compiled({ logits, labels: batch.labels, sampleWeight: w }) as tf.Scalar;
+      const ofRows = [...(await tf.grad(of)(weights).data())];
+      expect(distance(ofRows, valuesOf(pipe(loss, perToken), batch), 1)).toBeLessThan(1e-6);
+
+      const [variable] = compiled.variables.values();
+      const { grads } = tf.variableGrads(() => of(weights), [variable]);
+      const at = (t: number): number =>
+        evaluate(pipe(loss, sum), { ...batch, sampleWeight: [1, 0, 2], parameters: { temperature: t } });
+      const slope = (at(1.5 + 1e-4) - at(1.5 - 1e-4)) / 2e-4;
+      expect((await grads[variable.name].data())[0]).toBeCloseTo(slope, 5);
+      tf.dispose([logits, weights, variable, ...Object.values(grads)]);
+      compiled.dispose();
+    });
+  }
+});
+
+test("probabilities in place of logits", async () => {
+  await startBackend("wasm")();
+  const loss = pipe(crossEntropy, unlikelihood(), add(scaleGrad({ gamma: 0.5 })), fromProbabilities, sum);
+  const batch = {
+    logits: [
+      [0.2, 0.5, 0.3],
+      [0.1, 0.1, 0.8],
+      [0.6, 0.3, 0.1],
+    ],
+    labels: [2, 0, 2],
+  };
+  const { value, gradient } = await runCompiled(loss, batch, [3, 3]);
+  expect(distance(value, valuesOf(loss, batch), 1)).toBeLessThan(1e-6);
+  expect(distance(gradient, flat(evaluateGradient(loss, batch)), 1)).toBeLessThan(1e-6);
 });
 
 test("a scheduled weight and clamp", async () => {

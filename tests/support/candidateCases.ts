@@ -6,6 +6,7 @@ import {
   classWeights,
   crossEntropy,
   dft,
+  distillation,
   focal,
   fromCounts,
   ignoreIndex,
@@ -70,6 +71,13 @@ function changes(classes: number, smoothed: boolean): fc.Arbitrary<readonly Name
     { weight: 1, arbitrary: named("scale", numeric(0.1, 3).map(scale)) },
     { weight: 1, arbitrary: named("ignoreIndex", fc.constantFrom(-100, 0, classes - 1).map(ignoreIndex)) },
     { weight: 1, arbitrary: own },
+    {
+      weight: 1,
+      arbitrary: named(
+        "add(distillation)",
+        fc.record({ temperature: numeric(0.5, 4) }).map((options) => add(distillation(options))),
+      ),
+    },
     {
       weight: smoothed ? 2 : 0,
       arbitrary: named(

@@ -3,7 +3,6 @@
  * processor's cache, and the results are copied back.
  */
 import * as tf from "@tensorflow/tfjs";
-import { addEntries } from "../module/addEntries.ts";
 import { type Address, encodeBlock, scratchBytes } from "../module/block.ts";
 import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
 import type { ModuleHost } from "../module/rowStatistics.ts";
@@ -69,12 +68,7 @@ let memory: ModuleMemory | null = null;
 export const cpuHost: ModuleHost = {
   name: "cpu",
   empty: (shape) => tf.tensor(new Float32Array(tf.util.sizeFromShape(shape)), shape, "float32"),
-  addAt: (gradient, ids, values) => {
-    const backend = tf.backend() as unknown as CpuBackend;
-    const [into, places, added] = [gradient, ids, values].map((tensor) => valuesOf(backend, tensor));
-    addEntries(into as Float32Array, gradient.shape[1], places as Int32Array, added as Float32Array, ids.shape[1]);
-    return gradient;
-  },
+  memoryOf: (tensor) => valuesOf(tf.backend() as unknown as CpuBackend, tensor),
   run: (pass, rows, classes, callOf) => {
     memory ??= new ModuleMemory();
     const module = memory;

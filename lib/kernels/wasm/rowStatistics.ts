@@ -1,6 +1,5 @@
 /** Row statistics in the wasm backend's own memory: nothing is copied. */
 import * as tf from "@tensorflow/tfjs";
-import { addEntries } from "../module/addEntries.ts";
 import { type Address, encodeBlock, scratchBytes } from "../module/block.ts";
 import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
 import type { ModuleHost } from "../module/rowStatistics.ts";
@@ -20,12 +19,7 @@ export const wasmHost: ModuleHost = {
     const { dataId } = currentBackend().makeOutput(shape, "float32");
     return tf.engine().makeTensorFromDataId(dataId, shape, "float32");
   },
-  addAt: (gradient, ids, values) => {
-    const backend = currentBackend();
-    const [into, places, added] = [gradient, ids, values].map((tensor) => backend.typedArrayFromHeap(tensor));
-    addEntries(into as Float32Array, gradient.shape[1], places as Int32Array, added as Float32Array, ids.shape[1]);
-    return gradient;
-  },
+  memoryOf: (tensor) => currentBackend().typedArrayFromHeap(tensor),
   run: (pass, _rows, classes, callOf) => {
     const backend = currentBackend();
     const scratch = backend.makeOutput([scratchBytes(classes) / 4 + alignment / 4], "float32");

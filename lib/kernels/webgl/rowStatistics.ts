@@ -3,6 +3,7 @@
  * folded; the gradient is written by one program. Nothing is read back.
  */
 import * as tf from "@tensorflow/tfjs";
+import { entriesAt } from "../portable.ts";
 import {
   labelsOf,
   type RowCotangents,
@@ -26,6 +27,7 @@ export const webglRowStatistics: RowStatisticsKernel = {
   name: "webgl",
   refusal: webglRefusal,
   addAt,
+  entriesAt,
   reads: (views) => views.reduce((sum, view) => sum + readsOf(view), 0),
   forward: (input) => withPackedSources(input, forward),
   backward: (input, statistics, cotangents) =>
