@@ -4,7 +4,7 @@
  *
  * The highest of a row's candidates, its pivot, is not among them: it may have nearly all of the row's probability, and is read by the
  * kernel as a label is, in a view of its own. Every other has at most a half, so that −log p = n + (x − z) keeps its digits, with n
- * and x the pivot's.
+ * and x the pivot's. Where the host reads tensors without waiting, its own loops do this (`candidatesOnHost.ts`).
  */
 import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
@@ -16,9 +16,9 @@ import { atom, constant, type Expression, interpreter, select } from "../loss/ex
 import type { Field } from "../loss/field.ts";
 import { stepValue } from "../loss/schedule.ts";
 import type { Rows } from "./batch.ts";
+import { entriesOnHost, HostCandidates, type HostReading, sumsOnHost } from "./candidatesOnHost.ts";
 import { isHostBackend } from "./entries.ts";
 import type { CandidateAtom, CandidateExpression } from "./narrow.ts";
-import { type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
 import { rowProgram, runsPrograms } from "./rowSource.ts";
 import { tensorAlgebra } from "./tensorAlgebra.ts";
 
@@ -28,6 +28,8 @@ export interface PivotRows {
   readonly pivot: tf.Tensor1D;
   /** [N, K]: the candidates' logits as they came; some other where an id is −1. */
   readonly logits: tf.Tensor2D;
+  /** Null where the host would have to wait for them. */
+  readonly host: HostCandidates | null;
 }
 
 /** 1 for rows that have a candidate, else 0; [N]. */
@@ -37,13 +39,19 @@ export function hasCandidate(ids: tf.Tensor2D): tf.Tensor1D {
 }
 
 export function pivotRows(ids: tf.Tensor2D, view: WideView, logits: tf.Tensor2D, rows: Rows): PivotRows {
-  return tf.tidy(() => {
-    const gathered = chooseKernel([], rows.classes).kernel.entriesAt(logits, ids);
+  const labels = rows.labels as tf.Tensor1D;
+  const gathered = chooseKernel([], rows.classes).kernel.entriesAt(logits, ids);
+  if (isHostBackend()) {
+    // Out of any tidy, which would look for tensors among its numbers.
+    const host = new HostCandidates(ids, applyView(viewAt(view, ids), gathered));
+    return { pivot: host.pivots(labels), logits: gathered, host };
+  }
+  const pivot = tf.tidy(() => {
     const place = tf.argMax(heights(ids, view, gathered), 1) as tf.Tensor1D;
-    const pivot = entriesAt(ids, place.expandDims(1)).flatten();
-    const isThere = tf.greaterEqual(pivot, tf.scalar(0, "int32"));
-    return { pivot: tf.where(isThere, pivot, rows.labels as tf.Tensor1D) as tf.Tensor1D, logits: gathered };
-  }) as PivotRows;
+    const highest = entriesAt(ids, place.expandDims(1)).flatten();
+    return tf.where(tf.greaterEqual(highest, tf.scalar(0, "int32")), highest, labels) as tf.Tensor1D;
+  });
+  return { pivot, logits: gathered, host: null };
 }
 
 /** The candidates' logits in the view, below all of them where there is none. */
@@ -83,7 +91,9 @@ export interface CandidateReading {
 /** The sum of an expression over the candidates that are not the pivot, [N]. */
 export function candidateSum(body: CandidateExpression, reading: CandidateReading): tf.Tensor1D {
   if (reading.rows.count === 0) return tf.tensor1d([], "float32");
-  return tf.tidy(() => rowSums(candidateEntries(body, reading)));
+  return tf.tidy(() =>
+    isHostBackend() ? sumsOnHost(body, hostReading(reading)) : rowSums(candidateEntries(body, reading)),
+  );
 }
 
 /** The gradient of Σ_i g_i Σ_k f_ik for the candidates' logits beside what comes through s, [N, K], given the slope of f. */
@@ -91,18 +101,27 @@ export function candidateGradient(slope: CandidateExpression, g: tf.Tensor1D, re
   return tf.tidy(() => {
     const { ids, viewed } = reading;
     if (viewed === null) throw new Error("unreachable: a gradient of a sum that reads no logits");
-    const reached = tf.mul(tf.neg(g).expandDims(1), candidateEntries(slope, reading)) as tf.Tensor2D;
+    const factors = tf.neg(g);
+    const reached = isHostBackend()
+      ? entriesOnHost(slope, factors, ids.shape, hostReading(reading))
+      : (tf.mul(factors.expandDims(1), candidateEntries(slope, reading)) as tf.Tensor2D);
     return throughView(viewAt(viewed.view, ids), viewed.pivotRows.logits, reached);
   });
 }
 
-// --------------------------------------------------------------------------------------------------------- arithmetic
+/** The same as the host's own arithmetic reads it. */
+function hostReading({ ids, rows, viewed, table }: CandidateReading): HostReading {
+  const candidates = viewed?.pivotRows.host ?? new HostCandidates(ids, null);
+  return { candidates, rows, n: viewed?.n ?? null, table };
+}
+
+// ------------------------------------------------------------------------------------------------------- on the device
 
 type EntryAtom = CandidateAtom | { readonly kind: "isSummed" };
 
 const expressions = new WeakMap<CandidateExpression, readonly [Expression<EntryAtom>]>();
 
-/** An expression that is 0 at what is not summed, as a list, the same at each call, so that its loop is made once. */
+/** An expression that is 0 at what is not summed, as a list, the same at each call, so that its program is made once. */
 function whereSummed(body: CandidateExpression): readonly [Expression<EntryAtom>] {
   const isSummed: Expression<EntryAtom> = atom({ kind: "isSummed" });
   const known = expressions.get(body) ?? ([select(constant(0), isSummed, body, constant(0))] as const);
@@ -113,12 +132,12 @@ function whereSummed(body: CandidateExpression): readonly [Expression<EntryAtom>
 /** The expression at each candidate, [N, K]; 0 at the pivot and where there is none. */
 function candidateEntries(body: CandidateExpression, reading: CandidateReading): tf.Tensor2D {
   const { ids, rows, viewed, table } = reading;
-  const isSummed = tf.tidy(() => {
+  const isSummed = (): tf.Tensor => {
     const there = isThere(ids);
     const others =
       viewed === null ? there : tf.logicalAnd(there, tf.notEqual(ids, viewed.pivotRows.pivot.expandDims(1)));
     return tf.cast(others, "float32");
-  });
+  };
   const meaning = (a: EntryAtom): number | tf.Tensor1D => {
     switch (a.kind) {
       case "step":
@@ -126,14 +145,18 @@ function candidateEntries(body: CandidateExpression, reading: CandidateReading):
       case "vocabularySize":
         return rows.classes;
       case "isSummed":
-        return isSummed.flatten();
+        return isSummed().flatten();
       case "nll":
         return nllOf(reading).flatten();
       case "weight":
         return tableAt(table(a.field), ids).flatten();
     }
   };
-  return evaluated(whereSummed(body), ids.size, rows.classes, meaning).reshape(ids.shape);
+  const e = whereSummed(body);
+  const program = runsPrograms(rows.classes) ? rowProgram(e, meaning) : null;
+  if (program !== null) return runRowProgram(program, ids.size).reshape(ids.shape);
+  const value = interpreter(tensorAlgebra(meaning))(e[0]);
+  return typeof value === "number" ? tf.fill(ids.shape, value) : value.reshape(ids.shape);
 }
 
 function nllOf({ ids, viewed }: CandidateReading): tf.Tensor2D {
@@ -145,28 +168,4 @@ function nllOf({ ids, viewed }: CandidateReading): tf.Tensor2D {
     // −∞ was raised to a finite height.
     return tf.where(tf.less(x, -3.1e38), tf.fill(ids.shape, Number.POSITIVE_INFINITY), nll) as tf.Tensor2D;
   });
-}
-
-const loops = new WeakMap<readonly Expression<EntryAtom>[], RowLoop<EntryAtom>>();
-
-/** An expression at so many entries, by what evaluates narrow expressions on this backend. */
-function evaluated(
-  e: readonly [Expression<EntryAtom>],
-  count: number,
-  classes: number,
-  meaning: (a: EntryAtom) => number | tf.Tensor1D,
-): tf.Tensor1D {
-  if (isHostBackend()) {
-    const loop = loops.get(e) ?? rowLoop(e);
-    loops.set(e, loop);
-    const given = loop.atoms.map((a) => {
-      const value = a.kind === "scalar" ? scalarValue(a.e, (b) => meaning(b) as number) : meaning(a);
-      return typeof value === "number" ? value : (value.dataSync() as Float32Array);
-    });
-    return tf.tensor1d(loop.rows(given, count)[0]);
-  }
-  const program = runsPrograms(classes) ? rowProgram(e, meaning) : null;
-  if (program !== null) return runRowProgram(program, count).flatten();
-  const value = interpreter(tensorAlgebra(meaning))(e[0]);
-  return typeof value === "number" ? tf.fill([count], value) : value;
 }
