@@ -146,6 +146,8 @@ export { ramp } from "./lib/library/ramp.ts";
 export { mean, perToken, sum, weightedMean } from "./lib/library/reductions.ts";
 export { repeat } from "./lib/library/repeat.ts";
 export { scale } from "./lib/library/scale.ts";
+export { type ScaleGradOptions, scaleGrad } from "./lib/library/scaleGrad.ts";
+export { type SequenceUnlikelihoodOptions, sequenceUnlikelihood } from "./lib/library/sequenceUnlikelihood.ts";
 export { sgdr } from "./lib/library/sgdr.ts";
 export { sif } from "./lib/library/sif.ts";
 export { type SigmoidRampOptions, sigmoidRamp } from "./lib/library/sigmoidRamp.ts";
@@ -164,6 +166,7 @@ export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
 export { type TripletMarginOptions, tripletMargin } from "./lib/library/tripletMargin.ts";
 export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
+export { type UnlikelihoodOptions, unlikelihood } from "./lib/library/unlikelihood.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {
   type DecayShape,

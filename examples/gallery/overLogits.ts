@@ -24,6 +24,13 @@ const soft: PlainBatch = {
   teacher: probabilities.map(() => logitsAt(0.7)),
 };
 
+/** One other class that has half of what the target leaves is a candidate. */
+const beside: PlainBatch = {
+  ...hard,
+  logits: probabilities.map((p) => [p, (1 - p) / 2, ...new Array(8).fill((1 - p) / 16)].map(Math.log)),
+  candidates: probabilities.map(() => [1]),
+};
+
 /** Counts of which the target's, 1000, is in the middle. */
 const counts = [1000, 100000, 50000, 20000, 10000, 5000, 500, 100, 10, 1];
 
@@ -46,6 +53,25 @@ const modified = (modifiers: readonly string[]): readonly string[] => [
   "crossEntropy",
   ...modifiers.map((modifier) => `pipe(crossEntropy, ${modifier})`),
 ];
+
+/** The last token of the sequence 1, 0, 1, 0, by its probability. */
+function ofRepeats(lines: readonly string[]): Panel {
+  const even = new Array(classes).fill(0);
+  const batch = {
+    logits: probabilities.map((p) => [even, even, even, logitsAt(p)]),
+    labels: probabilities.map(() => [1, 0, 1, 0]),
+  };
+  const curves = lines.map((code): Curve => {
+    const values = evaluate(pipe(meaningOf<AnyLoss>(code) as never, perToken) as never, batch) as unknown as number[][];
+    return { code, points: probabilities.map((p, i) => [p, values[i][3]]) };
+  });
+  return {
+    title: "The end of a repeat of two",
+    x: { title: "the token's probability p", domain: [0, 1] },
+    y: nats(6),
+    curves,
+  };
+}
 
 /** Similarities of a row: its own partner's, and 0 to nine others. */
 function ofSimilarity(lines: readonly string[]): Panel {
@@ -154,6 +180,26 @@ export function overLogits(): Section {
             modified(["eaft()", "mile()", "superLoss()", "superLoss({ lambda: 0.25 })"]),
             nats(6, -2.5),
           ),
+        ],
+      },
+      {
+        name: "candidates",
+        heading: "What was said before",
+        text:
+          "Unlikelihood adds a penalty for each token that stood earlier in the sequence, here one with half of what the target leaves. " +
+          "On sequences it punishes what is part of a repeat. ScaleGrad asks less of a token that was seen, and more of one that was not.",
+        panels: [
+          ofProbability(
+            "Beside one candidate",
+            [
+              "crossEntropy",
+              'pipe(crossEntropy, unlikelihood({ candidates: "given" }))',
+              'scaleGrad({ gamma: 0.2, seen: "given" })',
+            ],
+            nats(6),
+            beside,
+          ),
+          ofRepeats(["sequenceUnlikelihood({ n: 2 })"]),
         ],
       },
       {

@@ -21,6 +21,7 @@ import {
   missingTeacher,
   type Nested,
 } from "../loss/batch.ts";
+import type { Candidates } from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import { checkVocabulary } from "../loss/inventory.ts";
 import {
@@ -33,6 +34,7 @@ import {
   readMask,
   readNumbers,
 } from "./entries.ts";
+import { readCandidates } from "./givenCandidates.ts";
 import type { Plan } from "./plan.ts";
 
 /** A typed array of integers, laid out flat in row-major order. */
@@ -73,6 +75,21 @@ export interface Batch extends RowEntries {
   readonly labels: tf.Tensor | IntegerArray | Float32Array | Float64Array | Nested<number>;
   /** A teacher's logits [..., V], for a loss that reads them: a float32 tensor, a float array or nested arrays. */
   readonly teacher?: tf.Tensor | Float32Array | Float64Array | Nested<number>;
+  /**
+   * Candidates [..., K], for a loss that reads them: ids for each row, and −1 for none; an id that is there twice counts once. An
+   * int32 tensor, a typed array or nested arrays.
+   */
+  readonly candidates?: tf.Tensor | IntegerArray | Nested<number>;
+}
+
+/** What is known of rows from the whole of their sequences. */
+export interface OfSequences {
+  /** [N]: the place of each row in its sequence. */
+  readonly positions: tf.Tensor1D;
+  /** [N, K] each: the ids that are summed over. */
+  readonly candidates: ReadonlyMap<Candidates, tf.Tensor2D>;
+  /** [N] each, by key: what labels tell of a row. */
+  readonly labelFacts: ReadonlyMap<string, tf.Tensor1D>;
 }
 
 /** A batch laid out by N rows. The tensors belong to the surrounding tidy. */
@@ -90,6 +107,8 @@ export interface Rows {
   readonly inputs: ReadonlyMap<string, tf.Tensor1D>;
   /** A teacher's logits [N, V]; null where the loss reads none. */
   readonly teacher: tf.Tensor2D | null;
+  /** The batch's candidates [N, K], int32, as they came, K of 1 at least; null where the loss reads none. */
+  readonly candidates: tf.Tensor2D | null;
   /** Null where every row is valid. */
   readonly valid: ValidRows | null;
   /** The valid rows whose sample weight is not 0: the logits of the others are not looked at. */
@@ -98,14 +117,14 @@ export interface Rows {
   readonly rowWeight: tf.Tensor1D | null;
   /** The same with 1 for the sample weight. */
   readonly validWeight: tf.Tensor1D | null;
-  /** [N]: each row's place in its sequence, where the rows are some of a batch's and their shape does not tell. */
-  readonly positions?: tf.Tensor1D;
+  /** What the rows' sequences tell of them, where the rows are some of a batch's and do not show their sequences. */
+  readonly ofSequences?: OfSequences;
 }
 
 /** What a batch is checked against. */
 export type Facts = Pick<
   Plan,
-  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "aggregates" | "columnNeeds"
+  "fields" | "ignored" | "scheduled" | "teacher" | "inputs" | "beside" | "aggregates" | "columnNeeds"
 > & {
   /** Whether labels, mask and weights are looked at on the host even where that waits for the device. */
   readonly look: boolean;
@@ -171,7 +190,9 @@ export function readRows(plan: Facts, batch: Omit<Batch, "logits">, shape: reado
   const entries = readEntries(plan, batch, reading, () => (soft ? null : readLabels(batch.labels, reading)));
   const targets = soft ? readTargets(batch.labels, shape, classes) : null;
   const teacher = plan.teacher ? readTeacher(batch.teacher, shape, classes) : null;
-  return { ...entries, targets, teacher };
+  if (!plan.beside.candidates.includes("given")) return { ...entries, targets, teacher, candidates: null };
+  const { candidates, ...checked } = readCandidates(batch.candidates, reading, entries);
+  return { ...entries, ...checked, targets, teacher, candidates };
 }
 
 /** What a batch has for each row, of any input. */
@@ -180,7 +201,7 @@ export function readEntries(
   batch: RowEntries,
   reading: Reading,
   labelsOf: () => Entry | null,
-): Omit<Rows, "targets" | "teacher"> {
+): Omit<Rows, "targets" | "teacher" | "candidates"> {
   const { shape, classes } = reading;
   const count = shape.reduce((product, size) => product * size, 1);
   const step = checkStep(batch.step, plan.scheduled);

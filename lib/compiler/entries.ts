@@ -46,7 +46,8 @@ function tensorEntry(where: string, tensor: tf.Tensor, look: boolean): Entry {
   };
 }
 
-function waitFor(where: string, tensor: tf.Tensor): ArrayLike<number> {
+/** A tensor's values, for which the host waits; a LossError where it cannot. */
+export function waitFor(where: string, tensor: tf.Tensor): ArrayLike<number> {
   if (tf.getBackend() !== "webgpu") return tensor.dataSync();
   throw new LossError(
     where,

@@ -8,6 +8,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
+import { type LabelFact, type LabelReading, labelReadingOfAtoms } from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
 import type { Input } from "../loss/loss.ts";
@@ -72,7 +73,8 @@ export function executeDenominators(loss: Executable, batch: WithoutInput[Input]
   return constantOf(() => {
     const whole = loss.plan("integer");
     refuseParts(whole, "denominators");
-    const integer = { ...whole, look: loss.check, inputs: inputsOf(whole.denominators) };
+    const { denominators: read } = whole;
+    const integer = { ...whole, look: loss.check, inputs: inputsOf(read), beside: labelReadingIn(read) };
     if (loss.input === "values") {
       const withPredictions = (batch as ValuesBatch | null)?.predictions instanceof tf.Tensor;
       const values = batch as ValuesBatch;
@@ -92,6 +94,14 @@ export function executeDenominators(loss: Executable, batch: WithoutInput[Input]
 function inputsOf(expressions: readonly Narrow[]): readonly string[] {
   const names = expressions.flatMap(narrowAtomsOf).flatMap((a) => (a.kind === "input" ? [a.name] : []));
   return [...new Set(names)];
+}
+
+/** The ids beside the label that expressions read. */
+function labelReadingIn(expressions: readonly Narrow[]): LabelReading {
+  const facts = expressions
+    .flatMap(narrowAtomsOf)
+    .filter((a): a is LabelFact => a.kind === "isCandidate" || a.kind === "inRepeat");
+  return labelReadingOfAtoms(facts);
 }
 
 /** The loss that parts make. */

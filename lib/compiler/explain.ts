@@ -13,7 +13,7 @@ import { show, showField, showNumber } from "../loss/show.ts";
 import { isHostBackend } from "./entries.ts";
 import { explainLinear, type LinearSizes } from "./linear/explainLinear.ts";
 import { type Plan, plan } from "./plan.ts";
-import { viewInputs } from "./state.ts";
+import { ofKind, viewInputs } from "./state.ts";
 
 /** Options of `explain`. */
 export interface ExplainOptions {
@@ -163,9 +163,34 @@ function keptBytes(planned: Plan): number {
   const sumsOfOthers = read.flatMap(({ dots }) => dots.filter(({ times }) => times === "nll")).length;
   const state = 4 * sumsOfOthers + views.size * (stateBytes + (planned.teacher ? teacherStateBytes : 0));
   const others = [...statistics.values()].filter(
-    (s) => s.kind === "classwise" || s.kind === "wholeRow" || (s.kind === "targetSum" && s.weighting === "targets"),
+    (s) =>
+      s.kind === "classwise" ||
+      s.kind === "wholeRow" ||
+      s.kind === "candidates" ||
+      (s.kind === "targetSum" && s.weighting === "targets"),
   );
-  return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + 1);
+  const ofLabels = planned.labelFacts.size + pivotsOf(planned);
+  return ofKernel + state + 4 * (others.length + lookups.size + inputs.length + ofLabels + 1);
+}
+
+function pivotsOf({ views }: Plan): number {
+  return [...views.values()].filter(({ pivotOf }) => pivotOf !== undefined).length;
+}
+
+/** What sums over candidates cost. */
+function explainCandidates(planned: Plan): readonly string[] {
+  const sums = [...ofKind(planned, "candidates").values()];
+  if (sums.length === 0) return [];
+  const sources = new Set(sums.map(({ candidates }) => candidates));
+  const names = [...sources].map((source) =>
+    source === "given" ? "the K ids that the batch gives" : "the K distinct labels that a sequence has at most",
+  );
+  const pivots = pivotsOf(planned);
+  return [
+    `  sums over candidates: ${sums.length}, by arithmetic on [N, K], over ${names.join(" and ")}`,
+    ...(pivots === 0 ? [] : [`  views for the highest candidate of a row: ${pivots}, beside those of the label`]),
+    `  kept of each candidate: ${4 * (sources.size + pivots)} bytes`,
+  ];
 }
 
 const stateBytes = 16;
@@ -186,6 +211,7 @@ function explainLogits(planned: Plan): readonly string[] {
       ? []
       : [`  ordinary ops over [N, V]: ${portable}, for sums over the classes that are not linear in nll`]),
     ...listed("ordinary ops over [N, V], for numbers that need whole rows", wholeRows),
+    ...explainCandidates(planned),
     `  kept for the backward pass: ${keptBytes(planned)} bytes a row, beside the logits${planned.teacher ? " and the teacher's" : ""}`,
   ];
 }

@@ -3,20 +3,31 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
 import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
-import type { InPlace, RowCotangents, RowStatistics } from "../kernels/rowStatistics.ts";
+import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel } from "../kernels/rowStatistics.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter, isConstant } from "../loss/expression.ts";
 import type { ClassAtom } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
+import { candidateGradient } from "./candidates.ts";
 import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
 import type { RunExpression } from "./columns.ts";
 import { lowerRowAtom } from "./lower.ts";
 import { keyOf, listOf } from "./narrow.ts";
-import type { Plan } from "./plan.ts";
-import { classwiseContext, dotsOf, lookUp, ofKind, type State, scaleOf, viewedRows, wideInput } from "./state.ts";
+import { type Plan, slopeForNll } from "./plan.ts";
+import {
+  candidateReading,
+  classwiseContext,
+  dotsOf,
+  lookUp,
+  ofKind,
+  type State,
+  scaleOf,
+  viewedRows,
+  wideInput,
+} from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 import { type NarrowRunner, narrowRunner, type Reached } from "./values.ts";
 import { wholeRowGradient } from "./wholeRow.ts";
@@ -94,7 +105,7 @@ export function wideGradient(
   const { kernel } = chooseKernel(input.views, state.rows.classes);
   const cotangents = cotangentsOf(plan, keys, byKey);
   const backward = inPlace ? (kernel.inPlace as InPlace).backward : kernel.backward;
-  const wide = (backward as InPlace["backward"])(
+  const direct = (backward as InPlace["backward"])(
     input,
     statistics as RowStatistics<Column>[],
     cotangents as RowCotangents<Column>[],
@@ -103,6 +114,7 @@ export function wideGradient(
     const numbers = byKey.get(key);
     return numbers === undefined ? null : tensorOf(numbers);
   };
+  const wide = withCandidates(plan, state, keys, cotangent, direct, kernel);
   const others = [...classwiseParts(plan, state, keys, cotangent), ...wholeRowParts(plan, state, keys, cotangent)];
   return others.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...others]), state.rows.read);
 }
@@ -125,6 +137,26 @@ function cotangentsOf<Numbers extends RowNumbers>(
     const all = { s: of("s"), n: of("n"), t: of("t"), r: of("r"), e: of("e"), dots };
     return [...Object.values(all).flat()].every((x) => x === null) ? null : all;
   });
+}
+
+/** The gradient with what reaches candidates' logits beside what comes through s. */
+function withCandidates(
+  plan: Plan,
+  state: State,
+  keys: readonly string[],
+  cotangent: (key: string) => tf.Tensor1D | null,
+  wide: tf.Tensor2D,
+  kernel: RowStatisticsKernel,
+): tf.Tensor2D {
+  return [...ofKind(plan, "candidates")].reduce((gradient, [key, statistic]) => {
+    const { view, body, candidates } = statistic;
+    const slope = slopeForNll(body);
+    if (view === null || !keys.includes(keyOf(view)) || isConstant(slope, 0)) return gradient;
+    const g = cotangent(key);
+    if (g === null) return gradient;
+    const values = candidateGradient(slope, g, candidateReading(state, statistic));
+    return kernel.addAt(gradient, lookUp(state.candidates, candidates), values);
+  }, wide);
 }
 
 function classwiseParts(

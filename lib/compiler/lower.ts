@@ -6,8 +6,12 @@
  * A sum over the classes, Σ_c q_c e_c with q the soft targets, a teacher's softmax or 1, is taken apart into monomials: a factor of the row
  * times a factor of the class. Where the factor of the class is a table u the sum is Σ q u; where it is u nll it is the
  * cross entropy of q u, and for q = 1 (Σ u) s − Σ u (z − m); any other is left to ordinary ops over [N, V], "classwise".
+ *
+ * A sum over candidates is taken apart in the same way. Its pivot, the highest of them, is read as a label is, by a view of its
+ * own; the others are arithmetic on [N, K].
  */
 import type { StatisticName } from "../kernels/rowStatistics.ts";
+import type { Candidates } from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import {
   add,
@@ -19,14 +23,19 @@ import {
   multiply,
   substitute,
   subtract,
+  unary,
   weigh,
 } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
 import { columnsStatistic } from "./columns.ts";
 import {
+  type CandidateAtom,
+  type CandidateExpression,
+  keyOf,
   type Narrow,
   type NarrowAtom,
+  type ReadView,
   type Statistic,
   type Table,
   type TableAtom,
@@ -35,7 +44,7 @@ import {
 } from "./narrow.ts";
 
 const statistic = (s: Statistic): Narrow => atom({ kind: "statistic", statistic: s });
-const of = (kind: StatisticName, view: View): Narrow => statistic({ kind, view });
+const of = (kind: StatisticName, view: ReadView): Narrow => statistic({ kind, view });
 
 /**
  * What the classes of a term's rows are added by: the row's label alone, its soft targets, or a teacher's softmax. A term
@@ -48,20 +57,20 @@ export function lower(e: ClassExpression, by: By): Narrow {
   return by === "label" ? lowerAtLabel(e) : lowerSum(e, by, by);
 }
 
-/** The value of a per-class expression at the row's label. */
-function lowerAtLabel(e: ClassExpression): Narrow {
+/** The value of a per-class expression at the row's label, or at the pivot of the view that it reads. */
+function lowerAtLabel(e: ClassExpression, pivot: ReadView | null = null): Narrow {
   return substitute<ClassAtom, NarrowAtom>(
     e,
     (a) => {
-      if (a.kind === "nll") return of("n", a.view);
-      if (a.kind === "logOdds") return subtract(of("t", a.view), of("r", a.view));
+      if (a.kind === "nll") return of("n", pivot ?? a.view);
+      if (a.kind === "logOdds") return subtract(of("t", pivot ?? a.view), of("r", pivot ?? a.view));
       if (a.kind === "target") return constant(1);
       return lowerRowAtom(a, "label");
     },
     (node) => {
-      if (isTable(node) && isPerClass(node)) return atom({ kind: "lookup", table: node as Table });
+      if (isTable(node) && isPerClass(node)) return atom({ kind: "lookup", table: node as Table, at: pivot });
       const folded = foldWeights(node);
-      return folded === null ? null : lowerAtLabel(folded);
+      return folded === null ? null : lowerAtLabel(folded, pivot);
     },
   );
 }
@@ -83,6 +92,46 @@ function lowerSum(e: ClassExpression, weighting: Weighting, by: By): Narrow {
     (sum, { row, body }) => add(sum, weigh(row, sumOf(body, weighting))),
     constant(0),
   );
+}
+
+// ------------------------------------------------------------------------------------------------------ candidates
+
+/** The sum of a per-class expression over the row's candidates but its label. */
+function lowerCandidates(e: ClassExpression, candidates: Candidates, by: By): Narrow {
+  return monomials(e, by).reduce<Narrow>(
+    (sum, { row, body }) => add(sum, weigh(row, sumOverCandidates(body, candidates))),
+    constant(0),
+  );
+}
+
+function sumOverCandidates(body: ClassExpression, candidates: Candidates): Narrow {
+  const views = new Map(atomsOf(body).flatMap((a) => ("view" in a ? [[keyOf(a.view), a.view] as const] : [])));
+  const [view, second] = views.values();
+  if (second !== undefined || view?.of === "teacher") {
+    throw new LossError(
+      "compile",
+      second === undefined
+        ? "a sum over candidates reads a teacher's logits"
+        : "a sum over candidates reads two views of the logits in one function",
+      "Read one view of the model's own logits, or add sums of one view each",
+    );
+  }
+  const pivot: ReadView | null = view === undefined ? null : { ...view, pivotOf: candidates };
+  const others = statistic({ kind: "candidates", candidates, view: pivot, body: asCandidate(body) });
+  if (pivot === null) return others;
+  return add(weigh(atom<NarrowAtom>({ kind: "hasCandidate", candidates }), lowerAtLabel(body, pivot)), others);
+}
+
+const candidateNll: CandidateExpression = atom({ kind: "nll" });
+const negativeNll = subtract(constant(0), candidateNll);
+/** log p − log(1 − p), for a p of at most a half. */
+const candidateLogOdds = subtract(negativeNll, unary("log1p", subtract(constant(0), unary("exp", negativeNll))));
+
+function asCandidate(body: ClassExpression): CandidateExpression {
+  return substitute<ClassAtom, CandidateAtom>(body, (a) => {
+    if (a.kind === "nll") return candidateNll;
+    return a.kind === "logOdds" ? candidateLogOdds : atom(a as TableAtom);
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------- monomials
@@ -211,6 +260,9 @@ const rowAtomKinds = new Set<ClassAtom["kind"]>([
   "parameter",
   "input",
   "position",
+  "candidateSum",
+  "isCandidate",
+  "inRepeat",
   "overColumns",
   "aggregate",
 ]);
@@ -266,6 +318,8 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     }
     case "classSum":
       return lowerSum(a.body, "ones", by);
+    case "candidateSum":
+      return lowerCandidates(a.body, a.candidates, by);
     case "overColumns":
       return statistic(columnsStatistic(a));
     case "aggregate":
@@ -277,6 +331,8 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     case "parameter":
     case "input":
     case "position":
+    case "isCandidate":
+    case "inRepeat":
       return atom<NarrowAtom>(a);
     default:
       throw new Error(`unreachable: ${a.kind} is no number of the row`);

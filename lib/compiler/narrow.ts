@@ -3,6 +3,7 @@
  * vocabulary and tables that are folded once.
  */
 import type { StatisticName } from "../kernels/rowStatistics.ts";
+import type { Candidates, LabelFact } from "../loss/candidates.ts";
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import type { AggregateAtom, ClassExpression, ColumnAggregate, ColumnExpression } from "../loss/loss.ts";
@@ -19,12 +20,18 @@ export type TableAtom = BiasAtom;
 /** How the classes of a row are added: each once, by the row's soft targets, or by the softmax of a teacher's view. */
 export type Weighting = "ones" | "targets" | View;
 
+/** A view as a kernel reads it: what it leaves out of its sums, and n, t and r are of, is the label or the pivot of candidates. */
+export interface ReadView extends View {
+  /** The pivot is the highest of a row's candidates, and its label where there is none. */
+  readonly pivotOf?: Candidates;
+}
+
 /**
  * A number for each row that costs a pass over the vocabulary. m, s, n, t, r, e, the dot products and the cross entropies
  * are those of lib/kernels/rowStatistics.ts in a view of the logits; a table of null is 1 for every class.
  */
 export type Statistic =
-  | { readonly kind: StatisticName; readonly view: View }
+  | { readonly kind: StatisticName; readonly view: ReadView }
   /** Σ_c u_c (z_c − m). */
   | { readonly kind: "dot"; readonly view: View; readonly table: Table | null }
   /** Σ_c q_c u_c nll_c. */
@@ -40,16 +47,37 @@ export type Statistic =
   | { readonly kind: "targetSum"; readonly weighting: Exclude<Weighting, "ones">; readonly table: Table | null }
   /** Σ_c of an expression that is not linear in nll: ordinary ops over [N, V]. */
   | { readonly kind: "classwise"; readonly weighting: Weighting; readonly body: ClassExpression }
+  | CandidatesStatistic
   /** Over the columns of a row of values. */
   | { readonly kind: "columns"; readonly aggregate: ColumnAggregate; readonly body: ColumnExpression };
+
+/**
+ * The sum over a row's candidates but its label, and but the pivot of the view: arithmetic on [N, K]. The pivot alone may have more
+ * than half of the row's probability, so that what is left keeps its digits as a function of nll = s − (z − m).
+ */
+export interface CandidatesStatistic {
+  readonly kind: "candidates";
+  readonly candidates: Candidates;
+  /** The view of which nll is; null where the body reads no logits, and no pivot is left out. */
+  readonly view: ReadView | null;
+  readonly body: CandidateExpression;
+}
+
+/** An expression over the candidates of a row. */
+export type CandidateExpression = Expression<CandidateAtom>;
+
+export type CandidateAtom = TableAtom | { readonly kind: "nll" };
 
 export type NarrowAtom =
   | Step
   | ParameterAtom
   | { readonly kind: "vocabularySize" }
   | { readonly kind: "statistic"; readonly statistic: Statistic }
-  /** The table's entry at the row's label. */
-  | { readonly kind: "lookup"; readonly table: Table }
+  /** The table's entry at the row's label, or at the pivot of a view. */
+  | { readonly kind: "lookup"; readonly table: Table; readonly at: ReadView | null }
+  | LabelFact
+  /** 1 where the row has a candidate beside its label, else 0. */
+  | { readonly kind: "hasCandidate"; readonly candidates: Candidates }
   /** The sum of the table: one number. */
   | { readonly kind: "total"; readonly table: Table }
   | { readonly kind: "input"; readonly name: string }
@@ -83,13 +111,13 @@ let fields = 0;
 const keys = new WeakMap<object, string>();
 
 /** The same text for tables, views and statistics that mean the same, built from the same fields. */
-export function keyOf(structure: Table | View | Statistic): string {
+export function keyOf(structure: Table | View | Statistic | LabelFact): string {
   const key = keys.get(structure) ?? makeKey(structure);
   keys.set(structure, key);
   return key;
 }
 
-function makeKey(structure: Table | View | Statistic): string {
+function makeKey(structure: Table | View | Statistic | LabelFact): string {
   return JSON.stringify(structure, (key, value: unknown) => {
     if (typeof value === "function") return `function ${identityOf(value)}`;
     if (key !== "field") return value;
@@ -115,7 +143,7 @@ export function narrowAtomsOf(e: Narrow): readonly NarrowAtom[] {
 }
 
 /** The distinct values among the atoms of some expressions, by key, in order of first appearance. */
-export function distinct<T extends Table | Statistic>(
+export function distinct<T extends Table | Statistic | LabelFact>(
   expressions: readonly Narrow[],
   pick: (a: NarrowAtom) => T | null,
 ): ReadonlyMap<string, T> {

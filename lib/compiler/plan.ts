@@ -2,22 +2,41 @@
  * A plan says what a compiled loss computes: which statistics of the logits, which tables, and for each term the narrow
  * expressions of its value, of its share of the denominator and of its derivatives. It is plain data.
  */
-import type { ColumnNeeds } from "../loss/batch.ts";
+import { type ColumnNeeds, refuseSoftLabels } from "../loss/batch.ts";
+import { type LabelFact, type LabelReading, readsLabelsOfOthers } from "../loss/candidates.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { add, atom, atomsOf, constant, isConstant, multiply, select, subtract, weigh } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import { columnNeeds, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
-import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
+import {
+  columnNeeds,
+  fieldsOf,
+  hasTeacher,
+  inputsOf,
+  isScheduledLoss,
+  labelReadingOf,
+  parametersOf,
+} from "../loss/inventory.ts";
+import {
+  type AnyLoss,
+  type ClassAtom,
+  type ClassExpression,
+  checkLoss,
+  finalTerms,
+  inputOf,
+  type Reduction,
+} from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
-import type { View } from "../loss/view.ts";
 import { type ColumnPlan, planColumns } from "./columns.ts";
 import { type By, lower } from "./lower.ts";
 import {
+  type CandidateAtom,
+  type CandidateExpression,
   distinct,
   keyOf,
   type Narrow,
   type NarrowAtom,
   narrowAtomsOf,
+  type ReadView,
   rowWeight,
   type Statistic,
   type Table,
@@ -72,7 +91,7 @@ export interface Plan {
   readonly columnNeeds: ColumnNeeds;
   readonly perToken: boolean;
   /** The views of the logits that are read, by key. */
-  readonly views: ReadonlyMap<string, View>;
+  readonly views: ReadonlyMap<string, ReadView>;
   /** The statistics that the terms use, by key. */
   readonly statistics: ReadonlyMap<string, Statistic>;
   /** The tables that are looked up at the label, by key. */
@@ -89,6 +108,10 @@ export interface Plan {
   readonly scheduled: boolean;
   /** Whether a batch needs a teacher's logits. */
   readonly teacher: boolean;
+  /** The ids beside the label that are read. */
+  readonly beside: LabelReading;
+  /** What labels alone tell of a row, by key. */
+  readonly labelFacts: ReadonlyMap<string, LabelFact>;
   /** The names of the inputs that a batch needs. */
   readonly inputs: readonly string[];
   /** Whether a row's value depends on other rows. */
@@ -103,6 +126,8 @@ export interface Plan {
 export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Plan {
   checkLoss(loss, "compile");
   const targets: Targets = inputOf(loss) === "values" ? "values" : labels;
+  const beside = labelReadingOf(loss);
+  if (targets === "soft" && readsLabelsOfOthers(beside)) refuseSoftLabels();
   const lowered = finalTerms(loss).map((term) => {
     const { reduction, value, weight } = term;
     const by: By = typeof term.targets === "object" ? term.targets : targets === "soft" ? "targets" : "label";
@@ -112,8 +137,11 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
   const aggregates = expressions.flatMap(narrowAtomsOf).filter((a) => a.kind === "aggregate");
   const parameters = parametersOf(loss);
-  const cotangents = cotangentsOf(lowered, statistics.keys(), (a) =>
-    a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
+  const cotangents = throughCandidates(
+    cotangentsOf(lowered, statistics.keys(), (a) =>
+      a.kind === "statistic" && isOfModel(a.statistic) ? keyOf(a.statistic) : null,
+    ),
+    statistics.values(),
   );
   return {
     targets,
@@ -136,15 +164,17 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
     perToken: lowered.some((term) => term.reduction === "perToken"),
     views: viewsOf(statistics.values()),
     statistics,
-    lookups: distinct(expressions, (a) => (a.kind === "lookup" ? a.table : null)),
+    lookups: distinct(expressions, (a) => (a.kind === "lookup" && a.at === null ? a.table : null)),
     totals: distinct(expressions, (a) => (a.kind === "total" ? a.table : null)),
-    wholeTables: wholeTablesOf(statistics.values(), targets === "soft" ? fieldsOf(loss) : []),
+    wholeTables: wholeTablesOf(expressions, statistics.values(), targets === "soft" ? fieldsOf(loss) : []),
     fields: fieldsOf(loss),
     parameters,
     ignored: loss.ignored,
     probabilities: loss.probabilities,
     scheduled: isScheduledLoss(loss),
     teacher: hasTeacher(loss),
+    beside,
+    labelFacts: distinct(expressions, (a) => (a.kind === "isCandidate" || a.kind === "inRepeat" ? a : null)),
     inputs: inputsOf(loss),
     columnNeeds: columnNeeds(loss),
     aggregates: aggregates.some(({ over }) => over !== "row"),
@@ -155,31 +185,41 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
 /** Whether a statistic looks at the model's logits, or its predictions: a teacher's logits are constants. */
 function isOfModel(s: Statistic): boolean {
   if (s.kind === "columns") return true;
+  if (s.kind === "candidates") return s.view !== null;
   if (s.kind === "classwise") return atomsOf(s.body).some((a) => "view" in a && a.view.of === "logits");
   return "view" in s && s.view.of === "logits";
 }
 
 /** The views that statistics read, those inside class-wise sums too; a teacher's first, since they weigh others. */
-function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, View> {
-  const views = [...statistics].flatMap((s): readonly View[] => {
+function viewsOf(statistics: Iterable<Statistic>): ReadonlyMap<string, ReadView> {
+  const views = [...statistics].flatMap((s): readonly ReadView[] => {
     const weighting = "weighting" in s && typeof s.weighting === "object" ? [s.weighting] : [];
     if (s.kind === "classwise") return [...weighting, ...atomsOf(s.body).flatMap((a) => ("view" in a ? [a.view] : []))];
-    return "view" in s ? [...weighting, s.view] : weighting;
+    return "view" in s && s.view !== null ? [...weighting, s.view] : weighting;
   });
   const ordered = [...views.filter(({ of }) => of === "teacher"), ...views.filter(({ of }) => of === "logits")];
   return new Map(ordered.map((view) => [keyOf(view), view]));
 }
 
-/** The tables of dot products and sums, the fields in class-wise sums, and `fields`, which the labels' gradient reads. */
-function wholeTablesOf(statistics: Iterable<Statistic>, fields: readonly Field[]): ReadonlyMap<string, Table> {
+/**
+ * The tables of dot products and sums and those that are looked up at a pivot, the fields in sums over classes or candidates, and
+ * `fields`, which the labels' gradient reads.
+ */
+function wholeTablesOf(
+  expressions: readonly Narrow[],
+  statistics: Iterable<Statistic>,
+  fields: readonly Field[],
+): ReadonlyMap<string, Table> {
   const ofField = (field: Field): Table => atom({ kind: "weight", field });
+  const atPivots = distinct(expressions, (a) => (a.kind === "lookup" && a.at !== null ? a.table : null)).values();
   const tables = [...statistics].flatMap((s): readonly Table[] => {
     if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum")
       return s.table === null ? [] : [s.table];
-    if (s.kind !== "classwise") return [];
-    return atomsOf(s.body).flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
+    if (s.kind !== "classwise" && s.kind !== "candidates") return [];
+    const atoms: readonly (ClassAtom | CandidateAtom)[] = atomsOf<ClassAtom | CandidateAtom>(s.body);
+    return atoms.flatMap((a) => (a.kind === "weight" && a.field !== null ? [ofField(a.field)] : []));
   });
-  return new Map([...tables, ...fields.map(ofField)].map((table) => [keyOf(table), table]));
+  return new Map([...tables, ...atPivots, ...fields.map(ofField)].map((table) => [keyOf(table), table]));
 }
 
 function denominatorOf({ reduction, weight }: PlannedTerm): Narrow {
@@ -248,6 +288,34 @@ function cotangentsOf(
     }
   }
   return total;
+}
+
+/**
+ * What reaches a sum over candidates reaches s too, by nll = s − (z − m): times the sum of the slopes. What reaches the candidates'
+ * own logits is added after the kernel's pass.
+ */
+function throughCandidates(
+  cotangents: ReadonlyMap<string, Narrow>,
+  statistics: Iterable<Statistic>,
+): ReadonlyMap<string, Narrow> {
+  const total = new Map(cotangents);
+  for (const s of statistics) {
+    const g = cotangents.get(keyOf(s));
+    if (s.kind !== "candidates" || s.view === null || g === undefined) continue;
+    const slope: Narrow = atom({ kind: "statistic", statistic: { ...s, body: slopeForNll(s.body) } });
+    const key = keyOf({ kind: "s", view: s.view });
+    total.set(key, add(total.get(key) ?? constant(0), multiply(g, slope)));
+  }
+  return total;
+}
+
+const slopes = new WeakMap<CandidateExpression, CandidateExpression>();
+
+/** ∂body / ∂nll, one expression for one body, so that its loop is made once. */
+export function slopeForNll(body: CandidateExpression): CandidateExpression {
+  const known = slopes.get(body) ?? differentiate(body, (a) => a.kind === "nll");
+  slopes.set(body, known);
+  return known;
 }
 
 function labelsPartsOf(terms: readonly PlannedTerm[]): LabelsParts {

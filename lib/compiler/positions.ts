@@ -8,7 +8,7 @@ export function sequenceLength({ shape }: Rows): number {
 
 /** The place of each row in its sequence, [N]. */
 export function positions(rows: Rows): tf.Tensor1D {
-  if (rows.positions !== undefined) return rows.positions;
+  if (rows.ofSequences !== undefined) return rows.ofSequences.positions;
   const length = sequenceLength(rows);
   return tf.tensor1d(Float32Array.from({ length: rows.count }, (_, row) => row % length));
 }

@@ -16,8 +16,6 @@ import {
   unaryNumber,
 } from "../loss/expression.ts";
 import { numberAlgebra } from "../loss/schedule.ts";
-import type { Narrow, NarrowAtom } from "./narrow.ts";
-
 /** What an atom is for a batch: a number, or one for each row. */
 export type RowInput = number | Float32Array;
 
@@ -27,11 +25,11 @@ export interface Scalar<A> {
   readonly e: Expression<A>;
 }
 
-export type LoopAtom = NarrowAtom | Scalar<NarrowAtom>;
+export type LoopAtom<A> = A | Scalar<A>;
 
 /** Evaluates some expressions for `count` rows, given the inputs of `atoms` in order. */
-export interface RowLoop {
-  readonly atoms: readonly LoopAtom[];
+export interface RowLoop<A> {
+  readonly atoms: readonly LoopAtom<A>[];
   /** One array for each expression. */
   readonly rows: (inputs: readonly RowInput[], count: number) => readonly Float32Array[];
   /** The sum over the rows for each expression. */
@@ -52,7 +50,10 @@ function canGenerate(): boolean {
   }
 }
 
-export function rowLoop(expressions: readonly Narrow[], form: LoopForm = defaultForm): RowLoop {
+export function rowLoop<A extends { readonly kind: string }>(
+  expressions: readonly Expression<A>[],
+  form: LoopForm = defaultForm,
+): RowLoop<A> {
   const hoisted = hoistScalars(expressions, isScalar);
   const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
   return { atoms, ...(form === "generated" ? generated(hoisted, atoms) : interpreted(hoisted, atoms)) };
@@ -73,8 +74,8 @@ export function hoistScalars<A>(
   return expressions.map((e) => substitute<A, A | Scalar<A>>(e, atom, hoist));
 }
 
-function isScalar(a: NarrowAtom): boolean {
-  return a.kind === "step" || a.kind === "vocabularySize" || a.kind === "parameter" || a.kind === "total";
+function isScalar({ kind }: { readonly kind: string }): boolean {
+  return kind === "step" || kind === "vocabularySize" || kind === "parameter" || kind === "total";
 }
 
 /** The value of a part that is one number, given the values of its atoms. */
@@ -82,16 +83,16 @@ export function scalarValue<A>(e: Expression<A>, numberOf: (a: A) => number): nu
   return interpreter(numberAlgebra(numberOf))(e);
 }
 
-type Runs = Pick<RowLoop, "rows" | "totals">;
+type Runs = Pick<RowLoop<unknown>, "rows" | "totals">;
 
-function interpreted(expressions: readonly Expression<LoopAtom>[], atoms: readonly LoopAtom[]): Runs {
+function interpreted<A>(expressions: readonly Expression<A>[], atoms: readonly A[]): Runs {
   const visitRows = (
     inputs: readonly RowInput[],
     count: number,
     take: (i: number, row: number, x: number) => void,
   ): void => {
     for (let row = 0; row < count; row++) {
-      const numberOf = (a: LoopAtom): number => {
+      const numberOf = (a: A): number => {
         const input = inputs[atoms.indexOf(a)];
         return typeof input === "number" ? input : input[row];
       };
@@ -124,7 +125,7 @@ function interpreted(expressions: readonly Expression<LoopAtom>[], atoms: readon
 type Functions = Readonly<Record<UnaryOperator | BinaryOperator, (...x: number[]) => number>>;
 const functions = { ...unaryNumber, ...binaryNumber } as Functions;
 
-function generated(expressions: readonly Expression<LoopAtom>[], atoms: readonly LoopAtom[]): Runs {
+function generated<A>(expressions: readonly Expression<A>[], atoms: readonly A[]): Runs {
   const cache = new Map<string, Loop>();
   const loopFor = (inputs: readonly RowInput[], output: Output): Loop => {
     // A loop for each pattern of numbers and arrays among the inputs; in practice one.
@@ -153,9 +154,9 @@ type Loop = (
   f: Functions,
 ) => readonly number[];
 
-function generate(
-  expressions: readonly Expression<LoopAtom>[],
-  atoms: readonly LoopAtom[],
+function generate<A>(
+  expressions: readonly Expression<A>[],
+  atoms: readonly A[],
   pattern: string,
   output: Output,
 ): Loop {
@@ -166,7 +167,7 @@ function generate(
     return name;
   };
   const infix: Partial<Record<BinaryOperator, string>> = { add: "+", subtract: "-", multiply: "*", divide: "/" };
-  const algebra: Algebra<LoopAtom, string> = {
+  const algebra: Algebra<A, string> = {
     constant: (value) => (value < 0 || Object.is(value, -0) ? `(${numeral(value)})` : numeral(value)),
     atom: (a) => {
       const index = atoms.indexOf(a);

@@ -1,5 +1,6 @@
 /** Some narrow expressions as one WGSL program over the rows. */
 import * as tf from "@tensorflow/tfjs";
+import { chooseKernel } from "../kernels/choose.ts";
 import type { RowNumbers } from "../kernels/column.ts";
 import { expm1Terms, seriesBound } from "../kernels/expm1.ts";
 import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
@@ -11,8 +12,7 @@ import {
   interpreter,
   type UnaryOperator,
 } from "../loss/expression.ts";
-import type { Narrow, NarrowAtom } from "./narrow.ts";
-import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
+import { hoistScalars, type LoopAtom, type Scalar, scalarValue } from "./rowLoop.ts";
 
 const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
@@ -41,20 +41,25 @@ const binary: Readonly<Record<BinaryOperator, (x: string, y: string) => string>>
 };
 
 /** What does not change from batch to batch. */
-interface Source {
-  readonly atoms: readonly LoopAtom[];
+interface Source<A> {
+  readonly atoms: readonly LoopAtom<A>[];
   /** The text, given what each atom is called. */
   readonly write: (names: readonly string[]) => Pick<RowProgram, "statements" | "outputs">;
 }
 
-const sources = new WeakMap<readonly Narrow[], Source | null>();
+const sources = new WeakMap<object, unknown>();
+
+/** Whether narrow arithmetic runs as programs of ours: where the kernel of rows of so many classes does. */
+export function runsPrograms(classes: number): boolean {
+  return tf.getBackend() === "webgpu" && chooseKernel([], classes).because === null;
+}
 
 /** The program of some expressions, given the meaning of the atoms; null where one has no WGSL form. */
-export function rowProgram(
-  expressions: readonly Narrow[],
-  meaningOf: (a: NarrowAtom) => number | RowNumbers,
+export function rowProgram<A extends { readonly kind: string }>(
+  expressions: readonly Expression<A>[],
+  meaningOf: (a: A) => number | RowNumbers,
 ): RowProgram | null {
-  let source = sources.get(expressions);
+  let source = sources.get(expressions) as Source<A> | null | undefined;
   if (source === undefined) {
     source = sourceOf(expressions);
     sources.set(expressions, source);
@@ -68,7 +73,7 @@ export function rowProgram(
     return `x${known >= 0 ? known : given.push(value) - 1}`;
   };
   const names = source.atoms.map((a) =>
-    nameOf(a.kind === "scalar" ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
+    nameOf(isHoisted(a) ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
   );
   return { given, numbers, ...source.write(names) };
 }
@@ -78,7 +83,11 @@ function areSame(a: RowNumbers, b: RowNumbers): boolean {
   return a.within === b.within && a.as === b.as && a.index === b.index;
 }
 
-function sourceOf(expressions: readonly Narrow[]): Source | null {
+function isHoisted<A extends { readonly kind: string }>(a: LoopAtom<A>): a is Scalar<A> {
+  return a.kind === "scalar";
+}
+
+function sourceOf<A extends { readonly kind: string }>(expressions: readonly Expression<A>[]): Source<A> | null {
   const hoisted = hoistScalars(expressions, isKnownToHost);
   if (hoisted.some(usesLambertW)) return null;
   const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
@@ -86,13 +95,13 @@ function sourceOf(expressions: readonly Narrow[]): Source | null {
 }
 
 /** Parameters are on the device. */
-function isKnownToHost(a: NarrowAtom): boolean {
-  return a.kind === "step" || a.kind === "vocabularySize" || a.kind === "total";
+function isKnownToHost({ kind }: { readonly kind: string }): boolean {
+  return kind === "step" || kind === "vocabularySize" || kind === "total";
 }
 
-function usesLambertW(e: Expression<LoopAtom>): boolean {
+function usesLambertW(e: Expression<unknown>): boolean {
   let found = false;
-  const seek: Algebra<LoopAtom, true> = {
+  const seek: Algebra<unknown, true> = {
     constant: () => true,
     atom: () => true,
     unary: (operator) => {
@@ -106,9 +115,9 @@ function usesLambertW(e: Expression<LoopAtom>): boolean {
   return found;
 }
 
-function write(
-  expressions: readonly Expression<LoopAtom>[],
-  atoms: readonly LoopAtom[],
+function write<A>(
+  expressions: readonly Expression<A>[],
+  atoms: readonly A[],
   names: readonly string[],
 ): Pick<RowProgram, "statements" | "outputs"> {
   const statements: string[] = [];
@@ -117,7 +126,7 @@ function write(
     statements.push(`let ${name} = ${value};`);
     return name;
   };
-  const algebra: Algebra<LoopAtom, string> = {
+  const algebra: Algebra<A, string> = {
     constant: literal,
     atom: (a) => names[atoms.indexOf(a)],
     unary: (operator, x) => define(unary[operator]?.(x) ?? ""),

@@ -9,15 +9,18 @@ import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { Dot, DotTable, RowStatistics, StatisticName, ViewInput, WideInput } from "../kernels/rowStatistics.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, type WideView } from "../kernels/views.ts";
+import type { Candidates, LabelFact } from "../loss/candidates.ts";
 import { atom, atomsOf, interpreter } from "../loss/expression.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import { at, numberAlgebra, type Step, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
+import { candidateIds, labelFactOf } from "./beside.ts";
+import { type CandidateReading, candidateSum, gatherLogits, type PivotRows, pivotRows } from "./candidates.ts";
 import { type ClasswiseContext, classwiseSum, logitsAtomValue } from "./classwise.ts";
 import { columnNumbers, type NumbersByKey } from "./columnRunner.ts";
 import { isHostBackend } from "./entries.ts";
-import { keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
+import { type CandidatesStatistic, keyOf, type Statistic, type Table, type Weighting } from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import type { Tables } from "./tables.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
@@ -42,11 +45,22 @@ export interface State {
   /** The numbers over the columns of values. */
   readonly columns: NumbersByKey;
   readonly wholeRows: ReadonlyMap<string, WholeRowState>;
+  /** The ids that are summed over, [N, K], by where they come from. */
+  readonly candidates: ReadonlyMap<Candidates, tf.Tensor2D>;
+  /** The candidates in each view that reads their pivot. */
+  readonly pivots: ReadonlyMap<string, PivotRows>;
+  /** The sums over candidates that are not the pivot. */
+  readonly candidateSums: ReadonlyMap<string, tf.Tensor1D>;
+  /** What labels alone tell of each row, 0 or 1. */
+  readonly labelFacts: ReadonlyMap<string, tf.Tensor1D>;
   /** Every table that is needed as a whole, on the device. */
   readonly tables: ReadonlyMap<string, DotTable>;
 }
 
-export type Bound = Omit<State, "logits" | "statistics" | "classwise" | "wholeRows" | "columns">;
+export type Bound = Omit<
+  State,
+  "logits" | "statistics" | "classwise" | "wholeRows" | "columns" | "candidates" | "pivots" | "candidateSums"
+>;
 
 /** Everything that looks at no logits. */
 export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: ParameterValues): Bound {
@@ -57,6 +71,7 @@ export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: Pa
     rows,
     parameters,
     tables: whole,
+    labelFacts: labelFactsOf(plan, rows),
     views: mapEntries(plan.views, (view) => bindView(view, rows, parameters, onDevice)),
     lookups: mapEntries(plan.lookups, (table) => tf.gather(onDevice(table).tensor, labels as tf.Tensor1D)),
     totals: mapEntries(plan.totals, (table) => tables.total(table, step, classes)),
@@ -65,6 +80,25 @@ export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: Pa
       return rowSums(table === null ? q : tf.mul(q, onDevice(table).tensor));
     }),
   };
+}
+
+/** What labels alone tell of each row, [N] each. */
+export function labelFactsOf(plan: Plan, rows: Rows): State["labelFacts"] {
+  return rows.ofSequences?.labelFacts ?? mapEntries(knownFacts(plan, rows), (fact) => labelFactOf(fact, rows));
+}
+
+/** The ids that are summed over, [N, K] each. */
+export function candidatesOf(plan: Plan, rows: Rows): State["candidates"] {
+  if (rows.ofSequences !== undefined) return rows.ofSequences.candidates;
+  const sources = [...ofKind(plan, "candidates").values()].map(({ candidates }) => candidates);
+  return new Map([...new Set(sources)].map((of) => [of, candidateIds(of, rows)]));
+}
+
+/** What denominators do not read may need candidates that the batch does not give. */
+function knownFacts(plan: Plan, rows: Rows): ReadonlyMap<string, LabelFact> {
+  const isKnown = (fact: LabelFact): boolean =>
+    fact.kind === "inRepeat" || fact.candidates === "earlierLabels" || rows.candidates !== null;
+  return new Map([...plan.labelFacts].filter(([, fact]) => isKnown(fact)));
 }
 
 function targetSumsOf(plan: Plan): ReadonlyMap<string, OfKind<"targetSum">> {
@@ -100,8 +134,11 @@ function checkScale(view: View, step: number, parameters: ParameterValues): void
 /** The forward pass over the logits. */
 export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): State {
   const columns = columnNumbers(plan.columns, { rows: bound.rows, predictions: logits, parameters: bound.parameters });
-  const statistics = plan.targets === "values" ? new Map() : statisticsOf(plan, bound, logits);
-  const state: State = { ...bound, logits, statistics, columns, classwise: new Map(), wholeRows: new Map() };
+  const candidates = candidatesOf(plan, bound.rows);
+  const pivots = pivotsOf(plan, bound, candidates, logits);
+  const statistics = plan.targets === "values" ? new Map() : statisticsOf(plan, { ...bound, pivots }, logits);
+  const nothing = { classwise: new Map(), wholeRows: new Map(), candidateSums: new Map() };
+  const state: State = { ...bound, logits, statistics, columns, candidates, pivots, ...nothing };
   const sum = ({ body, weighting }: OfKind<"classwise">): tf.Tensor1D =>
     bound.rows.count === 0 ? tf.tensor1d([]) : classwiseSum(body, classwiseContext(state, weighting));
   const wholeRows = mapEntries(
@@ -111,19 +148,61 @@ export function forwardState(plan: Plan, bound: Bound, logits: tf.Tensor2D): Sta
         ? { value: tf.tensor1d([]), kept: [] }
         : wholeRowForward(of, viewedRows(state, view), bound.rows.step),
   );
-  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum), wholeRows };
+  const candidateSums = mapEntries(ofKind(plan, "candidates"), (s) => sumOverCandidates(state, s));
+  return { ...state, classwise: mapEntries(ofKind(plan, "classwise"), sum), wholeRows, candidateSums };
 }
 
 /** What the denominators of a batch need: a state without the model's logits. */
 export function stateWithoutLogits(plan: Plan, bound: Bound): State {
   const reads = plan.terms.some(({ weight }) => atomsOf(weight).some((a) => a.kind === "statistic"));
-  const statistics = plan.teacher && reads ? statisticsOf(plan, bound, null) : new Map();
-  const nothing = { columns: new Map(), classwise: new Map(), wholeRows: new Map() };
+  const pivots = new Map<string, PivotRows>();
+  const statistics = plan.teacher && reads ? statisticsOf(plan, { ...bound, pivots }, null) : new Map();
+  const ofCandidates = { candidates: new Map(), pivots, candidateSums: new Map() };
+  const nothing = { columns: new Map(), classwise: new Map(), wholeRows: new Map(), ...ofCandidates };
   return { ...bound, logits: tf.zeros<tf.Rank.R2>([0, 0]), statistics, ...nothing };
 }
 
+/** The pivots of the views that read them. */
+function pivotsOf(
+  plan: Plan,
+  { rows, views }: Bound,
+  candidates: ReadonlyMap<Candidates, tf.Tensor2D>,
+  logits: tf.Tensor2D,
+): ReadonlyMap<string, PivotRows> {
+  if (rows.count === 0) return new Map();
+  const pivots = [...plan.views].flatMap(([key, { pivotOf }]) => {
+    const ids = pivotOf === undefined ? undefined : candidates.get(pivotOf);
+    if (ids === undefined) return [];
+    return [[key, pivotRows(ids, lookUp(views, key), gatherLogits(logits, ids), rows)] as const];
+  });
+  return new Map(pivots);
+}
+
+/** The sum over candidates that are not the pivot, [N]. */
+export function sumOverCandidates(state: State, statistic: CandidatesStatistic): tf.Tensor1D {
+  return candidateSum(statistic.body, candidateReading(state, statistic));
+}
+
+/** What a sum over candidates reads of a state. */
+export function candidateReading(state: State, { candidates, view }: CandidatesStatistic): CandidateReading {
+  const { rows, tables } = state;
+  const viewedAt = (key: string): CandidateReading["viewed"] => ({
+    view: lookUp(state.views, key),
+    pivotRows: lookUp(state.pivots, key),
+    n: tensorOf(lookUp(state.statistics, key).n as RowNumbers),
+  });
+  return {
+    rows,
+    ids: lookUp(state.candidates, candidates),
+    viewed: view === null || rows.count === 0 ? null : viewedAt(keyOf(view)),
+    table: (field) => lookUp(tables, keyOf(atom({ kind: "weight", field }))).tensor,
+  };
+}
+
+type BoundPivots = Bound & Pick<State, "pivots">;
+
 /** The statistics of each view; of the teacher's views alone where the model's logits are not there. */
-function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): State["statistics"] {
+function statisticsOf(plan: Plan, bound: BoundPivots, logits: tf.Tensor2D | null): State["statistics"] {
   const input = wideInput(plan, bound, logits);
   const { kernel } = chooseKernel(input.views, bound.rows.classes);
   const statistics =
@@ -132,7 +211,11 @@ function statisticsOf(plan: Plan, bound: Bound, logits: tf.Tensor2D | null): Sta
 }
 
 /** What the kernel reads: the views in the plan's order, which has a teacher's first. */
-export function wideInput(plan: Plan, { rows, views, tables }: Bound, logits: tf.Tensor2D | null): WideInput {
+export function wideInput(
+  plan: Plan,
+  { rows, views, tables, pivots }: BoundPivots,
+  logits: tf.Tensor2D | null,
+): WideInput {
   const read = [...views].filter(([, view]) => view.of === "teacher" || logits !== null);
   return {
     logits,
@@ -140,7 +223,11 @@ export function wideInput(plan: Plan, { rows, views, tables }: Bound, logits: tf
     labels: rows.labels,
     targets: rows.targets,
     valid: rows.read,
-    views: read.map(([key, view]) => ({ ...view, ...readingOf(plan, key, (table) => lookUp(tables, keyOf(table))) })),
+    views: read.map(([key, view]) => {
+      const pivot = pivots.get(key)?.pivot;
+      const reading = readingOf(plan, key, (table) => lookUp(tables, keyOf(table)));
+      return { ...view, ...reading, ...(pivot === undefined ? {} : { labels: pivot }) };
+    }),
   };
 }
 
@@ -185,6 +272,11 @@ function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   for (const s of plan.statistics.values()) {
     if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
     if (s.kind === "columns") continue;
+    if (s.kind === "candidates") {
+      // Its slope reaches s.
+      if (s.view !== null && keyOf(s.view) === view) wanted.add("n").add("s");
+      continue;
+    }
     if (s.kind === "wholeRow") {
       if (keyOf(s.view) === view) wanted.add("m").add("s");
       continue;

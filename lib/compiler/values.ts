@@ -1,6 +1,5 @@
 /** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
 import * as tf from "@tensorflow/tfjs";
-import { chooseKernel } from "../kernels/choose.ts";
 import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { type RowProgram, runRowProgram, runRowTotals } from "../kernels/webgpu/rowProgram.ts";
@@ -9,13 +8,23 @@ import type { AggregateAtom } from "../loss/loss.ts";
 import { stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
+import { hasCandidate } from "./candidates.ts";
 import { isHostBackend } from "./entries.ts";
-import { keyOf, listOf, type Narrow, type NarrowAggregate, type NarrowAtom, type Statistic } from "./narrow.ts";
+import {
+  keyOf,
+  listOf,
+  type Narrow,
+  type NarrowAggregate,
+  type NarrowAtom,
+  type ReadView,
+  type Statistic,
+  type Table,
+} from "./narrow.ts";
 import type { Plan } from "./plan.ts";
 import { positions, sequenceLength } from "./positions.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
-import { rowProgram } from "./rowSource.ts";
-import { dotsOf, lookUp, type State } from "./state.ts";
+import { rowProgram, runsPrograms } from "./rowSource.ts";
+import { dotsOf, lookUp, type State, sumOverCandidates } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
 /** Evaluates narrow expressions on the rows of a batch. */
@@ -40,11 +49,6 @@ export function narrowRunner(plan: Plan, state: State, reached: Reached = nothin
   if (isHostBackend()) return loopRunner(plan, state, reached);
   const ops = opsRunner(plan, state, reached);
   return runsPrograms(state.rows.classes) ? programRunner(plan, state, reached, ops) : ops;
-}
-
-/** Whether narrow arithmetic runs as programs of ours: where the kernel of rows of so many classes does. */
-function runsPrograms(classes: number): boolean {
-  return tf.getBackend() === "webgpu" && chooseKernel([], classes).because === null;
 }
 
 /** As one program on webgpu for the expressions that are asked for together. */
@@ -88,7 +92,7 @@ function opsRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
   return { rows, totals: (expressions) => stack(rows(expressions).map(total)), columns: null };
 }
 
-const loops = new WeakMap<readonly Narrow[], RowLoop>();
+const loops = new WeakMap<readonly Narrow[], RowLoop<NarrowAtom>>();
 
 /** As one loop over typed arrays for the expressions that are asked for together. */
 function loopRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
@@ -102,7 +106,9 @@ function loopRunner(plan: Plan, state: State, reached: Reached): NarrowRunner {
     inputs.set(a.kind === "aggregate" ? a : value, known);
     return known;
   };
-  const prepare = (expressions: readonly Narrow[]): { readonly loop: RowLoop; readonly given: readonly RowInput[] } => {
+  const prepare = (
+    expressions: readonly Narrow[],
+  ): { readonly loop: RowLoop<NarrowAtom>; readonly given: readonly RowInput[] } => {
     const loop = loops.get(expressions) ?? rowLoop(expressions);
     loops.set(expressions, loop);
     const given = loop.atoms.map((a) =>
@@ -143,7 +149,12 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
     case "statistic":
       return statisticOf(plan, state, a.statistic);
     case "lookup":
-      return lookUp(state.lookups, keyOf(a.table));
+      return a.at === null ? lookUp(state.lookups, keyOf(a.table)) : atPivot(state, a.table, a.at);
+    case "isCandidate":
+    case "inRepeat":
+      return lookUp(state.labelFacts, keyOf(a));
+    case "hasCandidate":
+      return hasCandidate(lookUp(state.candidates, a.candidates));
     case "total":
       return lookUp(state.totals, keyOf(a.table));
     case "input":
@@ -183,6 +194,8 @@ function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: R
 
 function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers {
   const key = keyOf(statistic);
+  // A slope's sum is asked for once, in the backward pass.
+  if (statistic.kind === "candidates") return state.candidateSums.get(key) ?? sumOverCandidates(state, statistic);
   if (statistic.kind === "classwise") return lookUp(state.classwise, key);
   if (statistic.kind === "columns") return lookUp(state.columns, key);
   if (statistic.kind === "wholeRow") return lookUp(state.wholeRows, key).value;
@@ -192,6 +205,12 @@ function statisticOf(plan: Plan, state: State, statistic: Statistic): RowNumbers
   if (statistic.kind === "dot" || statistic.kind === "crossEntropy" || statistic.kind === "targetSum")
     return values.dots[dotsOf(plan, view).findIndex((dot) => keyOf(dot) === key)];
   return values[statistic.kind] as RowNumbers;
+}
+
+/** A table's entry at the pivot of a view, [N]. */
+function atPivot(state: State, table: Table, view: ReadView): tf.Tensor1D {
+  const { pivot } = lookUp(state.pivots, keyOf(view));
+  return tf.gather(lookUp(state.tables, keyOf(table)).tensor, pivot);
 }
 
 /** A number, or a scalar tensor, for each row. */

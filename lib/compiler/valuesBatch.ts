@@ -60,7 +60,7 @@ export function readValuesWithoutPredictions(facts: Facts, batch: Omit<ValuesBat
 function readRows(facts: Facts, batch: Omit<ValuesBatch, "predictions">, values: ValuesShape): Rows {
   const { rows: shape, columns: classes, beside } = values;
   const entries = readEntries(facts, batch, { shape, classes, look: facts.look, beside }, () => null);
-  return { ...entries, targets: readTargets(batch.targets, values, entries.count), teacher: null };
+  return { ...entries, targets: readTargets(batch.targets, values, entries.count), teacher: null, candidates: null };
 }
 
 function readTargets(targets: ValuesBatch["targets"], values: ValuesShape, count: number): tf.Tensor2D {

@@ -1,12 +1,13 @@
 /** Losses: their terms and what holds for all of them. */
 import { fromProbabilities } from "../library/fromProbabilities.ts";
 import { ignoreIndex } from "../library/ignoreIndex.ts";
+import type { Candidates } from "../loss/candidates.ts";
 import { refuseValues } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
 import type { Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { parametersOf } from "../loss/inventory.ts";
-import { input } from "../loss/language.ts";
+import { input, inRepeat } from "../loss/language.ts";
 import {
   type AggregateAtom,
   type AnyLoss,
@@ -22,6 +23,7 @@ import {
   emptyLoss,
   finalTerms,
   overAllClasses,
+  overTheseCandidates,
   type Reduction,
   type Term,
 } from "../loss/loss.ts";
@@ -68,6 +70,9 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
     wholeRow: { of: wholeRow, view: ownView },
     weight: { field: optional<Field | null>(nullable(field), null) },
     classSum: { body: classExpression },
+    candidateSum: { candidates: source, body: classExpression },
+    isCandidate: { candidates: source },
+    inRepeat: { length: number },
     vocabularySize: {},
     target: {},
     input: { name: text },
@@ -79,9 +84,14 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
     ...parameterMakers,
     input: ({ name }) => input(name) as Expression<ClassAtom>,
     classSum: ({ body }) => overAllClasses(body, "classSum"),
+    candidateSum: ({ body, candidates }) => overTheseCandidates(body, candidates, "candidateSum"),
+    inRepeat: ({ length }) => inRepeat(length),
     overColumns: ({ aggregate, body }) => overColumns(aggregate, body) as Expression<ClassAtom>,
   },
 );
+
+/** Where candidates come from. */
+const source = oneOf<Candidates>({ earlierLabels: true, given: true });
 
 /** The parts of a row are one object in all its expressions. */
 const columnParts: Codec<ColumnParts> = shared(

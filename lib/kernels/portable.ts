@@ -26,7 +26,27 @@ export const portableRowStatistics: RowStatisticsKernel = {
   reads: (views) => portablePasses(views).forward,
   forward,
   backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),
+  entriesAt,
+  addAt: (gradient, ids, values) =>
+    tf.tidy(() => {
+      const places = pairsOf(ids);
+      const known = tf.mul(values, tf.cast(tf.greaterEqual(ids, tf.scalar(0, "int32")), "float32"));
+      return tf.add(gradient, tf.scatterND(places, known.flatten(), gradient.shape));
+    }),
 };
+
+/** Entries of rows of any type; the first where an id is −1. */
+export function entriesAt(x: tf.Tensor2D, ids: tf.Tensor2D): tf.Tensor2D {
+  return tf.tidy(() => tf.gatherND(x, pairsOf(ids)).reshape(ids.shape) as tf.Tensor2D);
+}
+
+/** [N · K, 2]: row and id of each entry, 0 for an id of −1. */
+function pairsOf(ids: tf.Tensor2D): tf.Tensor2D {
+  const [rows, each] = ids.shape;
+  const row = tf.tile(tf.range(0, rows, 1, "int32").expandDims(1), [1, each]);
+  const id = tf.maximum(ids, tf.scalar(0, "int32"));
+  return tf.stack([row.flatten(), id.flatten()], 1) as tf.Tensor2D;
+}
 
 /** How many ops over all entries the portable kernel runs for these views, where every row is valid. */
 export function portablePasses(views: readonly ViewInput[]): { readonly forward: number; readonly backward: number } {

@@ -65,17 +65,22 @@ export function isOfLabel({ wanted }: Pick<ViewInput, "wanted">): boolean {
 }
 
 /**
- * The labels that a view leaves out of its sums: those of the batch where n, t or r are wanted. Without them it is the
- * highest entry, which is the one that entropy and cross entropy need left out.
+ * The labels that a view leaves out of its sums: its own or those of the batch where n, t or r are wanted. Without them it is
+ * the highest entry, which is the one that entropy and cross entropy need left out.
  */
-export function labelsOf({ labels }: WideInput, view: Pick<ViewInput, "wanted">): tf.Tensor1D | null {
-  return isOfLabel(view) ? labels : null;
+export function labelsOf({ labels }: WideInput, view: Pick<ViewInput, "wanted" | "labels">): tf.Tensor1D | null {
+  return isOfLabel(view) ? (view.labels ?? labels) : null;
 }
 
 /** What is read of one view. */
 export interface ViewInput extends WideView {
   readonly wanted: ReadonlySet<StatisticName>;
   readonly dots: readonly Dot[];
+  /**
+   * [N], int32, within the vocabulary in every row: the entries that n, t and r are of, in place of the batch's labels. A view that
+   * has its own has no dots.
+   */
+  readonly labels?: tf.Tensor1D;
 }
 
 export interface WideInput {
@@ -126,6 +131,13 @@ export interface RowStatisticsKernel {
     statistics: readonly RowStatistics[],
     cotangents: readonly (RowCotangents | null)[],
   ): tf.Tensor2D;
+  /** The entries of logits [N, V] at the `ids` [N, K], int32, of each row, [N, K]; some other where an id is −1. */
+  entriesAt(logits: tf.Tensor2D, ids: tf.Tensor2D): tf.Tensor2D;
+  /**
+   * The gradient with `values` [N, K] added at the `ids` [N, K], int32, of each row, which are distinct but for −1, where nothing is
+   * added. It may be written into and is not to be read any more.
+   */
+  addAt(gradient: tf.Tensor2D, ids: tf.Tensor2D, values: tf.Tensor2D): tf.Tensor2D;
   /** The two passes with all numbers where they lie; absent where a tensor for each costs nothing. */
   readonly inPlace?: InPlace;
 }

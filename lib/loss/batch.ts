@@ -226,6 +226,57 @@ export function checkTeacherShape(shape: readonly number[], rows: readonly numbe
   );
 }
 
+/** What to do where a loss reads candidates and the batch has none. */
+export function missingCandidates(): LossError {
+  return new LossError(
+    "candidates",
+    "the loss reads the candidates of the batch and the batch has none",
+    "Give { candidates }, ids [..., K] for each row, with −1 for none",
+  );
+}
+
+/** How many candidates [..., K] each row has; a LossError where their shape does not begin as the rows' does. */
+export function checkCandidatesShape(shape: readonly number[], rows: readonly number[]): number {
+  const count = shape[shape.length - 1];
+  if (count !== undefined && shape.length === rows.length + 1 && rows.every((size, i) => size === shape[i]))
+    return count;
+  throw new LossError(
+    "candidates",
+    `they have shape [${shape.join(", ")}] beside labels of shape [${rows.join(", ")}]`,
+    `Give ids of shape [${[...rows, "K"].join(", ")}], with −1 for none`,
+  );
+}
+
+/** Throws for the first candidate of a valid row that is neither a class nor −1. */
+export function checkCandidates(
+  candidates: ArrayLike<number>,
+  classes: number,
+  rows: readonly number[],
+  isValid: (row: number) => boolean,
+): void {
+  const each = candidates.length / rows.reduce((product, size) => product * size, 1);
+  for (let i = 0; i < candidates.length; i++) {
+    const id = candidates[i];
+    if (Number.isInteger(id) && id >= -1 && id < classes) continue;
+    const row = Math.floor(i / each);
+    if (!isValid(row)) continue;
+    throw new LossError(
+      "candidates",
+      `a candidate of row ${showRow(row, rows)} is ${id}`,
+      `Give ids from 0 to ${classes - 1}, and −1 for none`,
+    );
+  }
+}
+
+/** Throws where labels are soft and the loss reads ids beside the label. */
+export function refuseSoftLabels(): never {
+  throw new LossError(
+    "labels",
+    "they are a weight for each class, and the loss reads which ids stand beside a row's label",
+    "Give integer labels [...]",
+  );
+}
+
 /** How deep arrays are nested; a plain value has depth 0. */
 export function depthOf(nested: unknown): number {
   return Array.isArray(nested) ? 1 + depthOf(nested[0]) : 0;

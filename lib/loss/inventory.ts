@@ -2,6 +2,7 @@
  * What a loss holds beside its formula: its fields, its trainable parameters, whether it has a schedule.
  */
 import type { ColumnNeeds } from "./batch.ts";
+import { type LabelReading, labelReadingOfAtoms } from "./candidates.ts";
 import { LossError } from "./error.ts";
 import { atomsOf, type Expression } from "./expression.ts";
 import { type Field, isScheduledField } from "./field.ts";
@@ -11,6 +12,7 @@ import {
   type ColumnAtom,
   type ColumnExpression,
   closedTerms,
+  hasClassBody,
   type Term,
 } from "./loss.ts";
 import type { ParameterAtom } from "./parameter.ts";
@@ -24,7 +26,7 @@ function collect(e: Expression<Atom>, found: Set<Atom>): void {
   for (const a of atomsOf(e)) {
     if (found.has(a)) continue;
     found.add(a);
-    if (a.kind === "overColumns" || a.kind === "classSum" || a.kind === "aggregate") collect(a.body, found);
+    if (a.kind === "overColumns" || hasClassBody(a)) collect(a.body, found);
     if (!("view" in a)) continue;
     if (a.kind === "wholeRow" && a.of.kind === "entmax") collect(a.of.alpha, found);
     collectOfView(a.view, found);
@@ -71,6 +73,11 @@ export function hasTeacher(loss: AnyLoss): boolean {
     terms.some(({ targets }) => typeof targets !== "string") ||
     atomsOfTerms(terms).some((a) => "view" in a && a.view.of === "teacher")
   );
+}
+
+/** The ids beside the label that a loss reads of its rows; the batch has to give some, and all need integer labels. */
+export function labelReadingOf(loss: AnyLoss): LabelReading {
+  return labelReadingOfAtoms(atomsOfTerms(closedTerms(loss)));
 }
 
 /** What a loss over values asks of the columns of a row. */

@@ -4,7 +4,8 @@
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
- *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`; over ids that stand beside the label,
+ *   `overCandidates(body)`, `isCandidate()` and `inRepeat(length)`.
  * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`; where columns
  *   differ, over `namedColumns(…)` and `equalParts(…)`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
@@ -30,6 +31,7 @@
  *
  * @module
  */
+import { type Candidates, checkCandidateSource } from "./candidates.ts";
 import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
 import { atom, type Expression } from "./expression.ts";
@@ -41,9 +43,11 @@ import {
   type ColumnAtom,
   mapValues,
   overAllClasses,
+  overTheseCandidates,
   weighTerms,
 } from "./loss.ts";
 
+export type { Candidates } from "./candidates.ts";
 export { law } from "./combinator.ts";
 export {
   add,
@@ -162,6 +166,37 @@ export function overSequence(body: ClassExpression): ClassExpression {
  */
 export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
+}
+
+/**
+ * In a loss: the sum of an expression over the row's candidates, its own label left out. The candidates are the distinct labels at
+ * earlier valid positions of the row's sequence, or with "given" the distinct `candidates` of the batch. In the expression nll,
+ * logOdds and weights are those of a candidate. It costs arithmetic on the candidates alone, and needs integer labels.
+ *
+ * @throws LossError for another source, and where the expression reads `target`.
+ */
+export function overCandidates(body: ClassExpression, candidates: Candidates = "earlierLabels"): ClassExpression {
+  checkCandidateSource(candidates, "overCandidates(body, candidates)");
+  return overTheseCandidates(body, candidates, "overCandidates");
+}
+
+/** In a loss: 1 where the row's label is among its candidates, else 0. It needs integer labels. */
+export function isCandidate(candidates: Candidates = "earlierLabels"): ClassExpression {
+  checkCandidateSource(candidates, "isCandidate(candidates)");
+  return atom({ kind: "isCandidate", candidates });
+}
+
+/**
+ * In a loss: 1 where the row is part of `length` consecutive valid rows of its sequence whose labels stood there in the same order
+ * before, else 0. It needs integer labels.
+ *
+ * @throws LossError where the length is no whole number above 0.
+ */
+export function inRepeat(length: number): ClassExpression {
+  if (!Number.isSafeInteger(length) || length < 1) {
+    throw new LossError("inRepeat(length)", `got ${String(length)}`, "Give a whole number of at least 1");
+  }
+  return atom({ kind: "inRepeat", length });
 }
 
 /**

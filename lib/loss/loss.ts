@@ -16,6 +16,8 @@
  * - losses are a commutative monoid under `addLosses` with `emptyLoss`;
  * - with W a field and its laws: W(a + b) = W(a) + W(b) and W(s · a) = s · W(a).
  */
+
+import type { CandidateSumAtom, Candidates, LabelFact } from "./candidates.ts";
 import { LossError } from "./error.ts";
 import { atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
 import { applyLaw, type Field, type Law } from "./field.ts";
@@ -43,6 +45,8 @@ export type ClassAtom =
   | { readonly kind: "input"; readonly name: string }
   /** The row's place in its sequence: 0 at the first along the last axis of the labels. */
   | { readonly kind: "position" }
+  | LabelFact
+  | CandidateSumAtom
   | ColumnsAtom
   | AggregateAtom;
 
@@ -202,6 +206,7 @@ export function inputOf({ terms }: Pick<AnyLoss, "terms">): Input {
 const readsLogits: ReadonlySet<ClassAtom["kind"]> = new Set<ClassAtom["kind"]>([
   ...(["nll", "logOdds", "logsumexp", "entropy"] as const),
   ...(["wholeRow", "weight", "target", "classSum", "vocabularySize"] as const),
+  ...(["candidateSum", "isCandidate", "inRepeat"] as const),
 ]);
 
 /** `loss`, or a LossError where a term over one input reads the other. */
@@ -241,11 +246,18 @@ function atomsWithinRow(e: ClassExpression): readonly ClassAtom[] {
     for (const a of atomsOf(within)) {
       if (found.has(a)) continue;
       found.add(a);
-      if (a.kind === "classSum" || a.kind === "aggregate") visit(a.body);
+      if (hasClassBody(a)) visit(a.body);
     }
   };
   visit(e);
   return [...found];
+}
+
+/** Whether an atom is made of an expression over the classes. */
+export function hasClassBody(
+  a: ClassAtom | ColumnAtom,
+): a is Extract<ClassAtom, { readonly kind: "classSum" | "candidateSum" | "aggregate" }> {
+  return a.kind === "classSum" || a.kind === "candidateSum" || a.kind === "aggregate";
 }
 
 // ----------------------------------------------------------------------------------------------------- combinators
@@ -273,7 +285,7 @@ function inOwnView(e: ClassExpression, value: ClassExpression): ClassExpression 
 function ownView(value: ClassExpression): View | null {
   for (const a of atomsOf(value)) {
     if ("view" in a && a.view.of === "logits") return a.view;
-    const inner = a.kind === "classSum" || a.kind === "aggregate" ? ownView(a.body) : null;
+    const inner = hasClassBody(a) ? ownView(a.body) : null;
     if (inner !== null) return inner;
   }
   return null;
@@ -300,6 +312,13 @@ export function appendTerm<L extends Data>(loss: L, value: ClassExpression): L {
   return { ...loss, terms: [...loss.terms, termOf(value, targets)] };
 }
 
+/** The same for a value that reads the plain logits, which then reads them as the first term does that reads any. */
+export function appendTermInOwnView<L extends Data>(loss: L, value: ClassExpression): L {
+  checkLoss(loss, "loss");
+  const reading = loss.terms.find((term) => ownView(term.value) !== null);
+  return appendTerm(loss, reading === undefined ? value : inOwnView(value, reading.value));
+}
+
 /** Changes the view of the logits in every term; a teacher's stay as they are. */
 export function mapViews<L extends Data>(loss: L, f: (view: View) => View): L {
   const change = (e: ClassExpression): ClassExpression =>
@@ -316,7 +335,26 @@ export function overAllClasses(body: ClassExpression, where: string): ClassExpre
       `Smooth the labels that the batch gives, or use ${where} on a loss such as crossEntropy`,
     );
   }
+  if (atomsWithinRow(body).some((a) => a.kind === "isCandidate" || a.kind === "inRepeat")) {
+    throw new LossError(
+      where,
+      "the loss reads where its label stands among others, as scaleGrad and sequenceUnlikelihood do, and has no value at the other classes",
+      `Put ${where} on a loss such as crossEntropy, and add the two`,
+    );
+  }
   return atom({ kind: "classSum", body });
+}
+
+/** The sum of an expression over the candidates of a row but its label; `where` is for the error message. */
+export function overTheseCandidates(body: ClassExpression, candidates: Candidates, where: string): ClassExpression {
+  if (atomsWithinRow(body).some((a) => a.kind === "target")) {
+    throw new LossError(
+      where,
+      "the expression reads the weights of the row's targets, and candidates are none of these",
+      "Read nll, logOdds and weights, and what is one number for the row",
+    );
+  }
+  return atom({ kind: "candidateSum", candidates, body });
 }
 
 /** Replaces atoms, those inside other atoms too, and whole nodes; null leaves an atom or a node as it is. */
@@ -326,9 +364,7 @@ function substituteWithin(
   whole: (node: ClassExpression) => ClassExpression | null = () => null,
 ): ClassExpression {
   const replace = (a: ClassAtom): ClassExpression =>
-    a.kind === "classSum" || a.kind === "aggregate"
-      ? atom({ ...a, body: substituteWithin(a.body, replacement, whole) })
-      : (replacement(a) ?? atom(a));
+    hasClassBody(a) ? atom({ ...a, body: substituteWithin(a.body, replacement, whole) }) : (replacement(a) ?? atom(a));
   return substitute(e, replace, whole);
 }
 

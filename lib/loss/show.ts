@@ -2,6 +2,7 @@
  * Losses, fields and schedules as text, in the notation of a paper. `w` is a weight field, `c` a class, `y` the label
  * of a row, `V` the number of classes, `t` the step.
  */
+import type { Candidates } from "./candidates.ts";
 import { type BinaryOperator, type Expression, isConstant } from "./expression.ts";
 import type { Field, Law, VocabularyAtom } from "./field.ts";
 import {
@@ -181,6 +182,10 @@ const aggregateNames: Readonly<Record<AggregateAtom["over"], string>> = {
   batch: "mean_batch",
 };
 
+function showCandidates(candidates: Candidates): string {
+  return candidates === "given" ? "candidates" : "earlier labels";
+}
+
 function subscript(index: number): string {
   return String(index + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
 }
@@ -209,6 +214,12 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
           return a.field === null ? `w(${c})` : `${nameOf(a.field)}(${c})`;
         case "classSum":
           return `Σ_k(${at(a.body, "k")})`;
+        case "candidateSum":
+          return `Σ_{k ∈ ${showCandidates(a.candidates)} without y}(${at(a.body, "k")})`;
+        case "isCandidate":
+          return `[y ∈ ${showCandidates(a.candidates)}]`;
+        case "inRepeat":
+          return `[y in a repeated ${a.length}-gram]`;
         case "input":
           return a.name;
         case "position":

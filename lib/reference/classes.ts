@@ -42,6 +42,11 @@ export function classMeaning(
         return targets(row);
       case "classSum":
         return aggregateEntries("sum", visit(a.body), rows.classes);
+      case "candidateSum":
+        return total(rows.candidates(a.candidates, row).map((c) => entryAt(visit(a.body), c)));
+      case "isCandidate":
+      case "inRepeat":
+        return rows.labelFact(a, row);
       case "input":
         return rows.inputs.get(a.name)?.[row] ?? Number.NaN;
       case "position":
@@ -146,6 +151,13 @@ export function addInputGradient(
     }
     if (a.kind === "classSum") {
       addInputGradient(a.body, aggregateEntries("sum", g, width), rows, row, targets, into);
+      continue;
+    }
+    if (a.kind === "candidateSum") {
+      const each = aggregateEntries("sum", g, width);
+      const seeds = new Float64Array(rows.classes);
+      for (const c of rows.candidates(a.candidates, row)) seeds[c] = each;
+      addInputGradient(a.body, seeds, rows, row, targets, into);
       continue;
     }
     if (a.kind === "aggregate") {

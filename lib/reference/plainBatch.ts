@@ -1,6 +1,8 @@
 import {
   type Beside,
   checkBatchOf,
+  checkCandidates,
+  checkCandidatesShape,
   checkLabels,
   checkRowShape,
   checkSampleWeights,
@@ -16,11 +18,21 @@ import {
   isNumber,
   leastColumns,
   logitsShape,
+  missingCandidates,
   missingInput,
   missingTeacher,
   type Nested,
+  refuseSoftLabels,
   valuesShape,
 } from "../loss/batch.ts";
+import {
+  type Candidates,
+  type LabelFact,
+  type LabelReading,
+  readsLabelsOfOthers,
+  repeatsOf,
+  visitEarlierLabels,
+} from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
 import {
@@ -30,6 +42,7 @@ import {
   hasTeacher,
   inputsOf,
   isScheduledLoss,
+  labelReadingOf,
   parametersOf,
 } from "../loss/inventory.ts";
 import { type AnyLoss, inputOf } from "../loss/loss.ts";
@@ -58,6 +71,8 @@ export interface PlainBatch extends PlainEntries {
   readonly labels: Nested<number>;
   /** A teacher's logits [..., V], for a loss that reads them. */
   readonly teacher?: Nested<number>;
+  /** Candidates [..., K], for a loss that reads them: ids for each row, and −1 for none; an id that is there twice counts once. */
+  readonly candidates?: Nested<number>;
 }
 
 /** A batch of plain nested arrays, for `evaluate` of a loss over values. */
@@ -94,6 +109,9 @@ export interface PlainRows {
   readonly predictions: readonly (readonly number[])[];
   readonly targetValues: readonly (readonly number[])[];
   readonly inputs: ReadonlyMap<string, readonly number[]>;
+  /** The candidates of a valid row but its own label; none in other rows. */
+  readonly candidates: (of: Candidates, row: number) => readonly number[];
+  readonly labelFact: (fact: LabelFact, row: number) => number;
   readonly valid: readonly boolean[];
   readonly sampleWeight: readonly number[];
   readonly step: number;
@@ -134,8 +152,13 @@ function readLogits(loss: AnyLoss, batch: PlainBatch): PlainRows {
     return valid;
   };
   const ofRows = (values: readonly number[]): readonly (readonly number[])[] => byRow(values, reader.indices, classes);
+  const entries = readEntries(loss, batch, reader, validRows);
+  const reading = labelReadingOf(loss);
+  // Nested arrays without a row do not show what kind of labels they are.
+  if (targets !== null && reader.indices.length > 0 && readsLabelsOfOthers(reading)) refuseSoftLabels();
   return {
-    ...readEntries(loss, batch, reader, validRows),
+    ...entries,
+    ...readBeside(reading, batch, labels, entries.valid, shape, classes),
     shape,
     inputShape: [...shape, classes],
     classes,
@@ -164,6 +187,8 @@ function readValues(loss: AnyLoss, batch: PlainValuesBatch): PlainRows {
   const reader = rowReader(shape, columns, beside);
   return {
     ...readEntries(loss, batch, reader, (mask) => mask),
+    candidates: () => [],
+    labelFact: () => 0,
     shape,
     inputShape: beside.shape,
     classes: columns,
@@ -265,6 +290,46 @@ function readTeacher(
   const flat = flatten(teacher, "teacher", isNumber, "numbers");
   if (flat.values.length > 0 || !shape.includes(0)) checkTeacherShape(flat.shape, shape, classes);
   return flat.values;
+}
+
+/** The ids beside the label of each row that a loss reads. */
+function readBeside(
+  { candidates: read }: LabelReading,
+  batch: PlainBatch,
+  labels: readonly number[],
+  valid: readonly boolean[],
+  shape: readonly number[],
+  classes: number,
+): Pick<PlainRows, "candidates" | "labelFact"> {
+  const sequences = { labels, isValid: (row: number) => valid[row], length: shape[shape.length - 1] ?? 1 };
+  const all = new Map<Candidates, readonly (readonly number[])[]>();
+  const earlierLabels: number[][] = [];
+  visitEarlierLabels(sequences, (_, earlier) => earlierLabels.push([...earlier]));
+  all.set("earlierLabels", earlierLabels);
+  if (read.includes("given")) all.set("given", readCandidates(batch.candidates, valid, shape, classes));
+  const of = (which: Candidates, row: number): readonly number[] => (valid[row] ? (all.get(which)?.[row] ?? []) : []);
+  return {
+    candidates: (which, row) => of(which, row).filter((id) => id !== labels[row]),
+    labelFact: (fact, row) =>
+      fact.kind === "isCandidate"
+        ? Number(of(fact.candidates, row).includes(labels[row]))
+        : repeatsOf(sequences, fact.length)[row],
+  };
+}
+
+/** The distinct candidates of each row. */
+function readCandidates(
+  candidates: Nested<number> | undefined,
+  valid: readonly boolean[],
+  shape: readonly number[],
+  classes: number,
+): readonly (readonly number[])[] {
+  if (candidates === undefined) throw missingCandidates();
+  if (valid.length === 0) return [];
+  const flat = flatten(candidates, "candidates", isNumber, "ids");
+  const each = checkCandidatesShape(flat.shape, shape);
+  checkCandidates(flat.values, classes, shape, (row) => valid[row]);
+  return valid.map((_, row) => [...new Set(flat.values.slice(row * each, (row + 1) * each).filter((id) => id >= 0))]);
 }
 
 /** The shape of the logits. Nested arrays without a row do not show their classes, so any number of them fits. */

@@ -90,6 +90,7 @@ export function inputOf(given: RowCase): WideInput {
       cap: view.cap,
       bias: typeof view.bias === "number" ? view.bias : table(view.bias),
       wanted: new Set<StatisticName>(view.wanted),
+      ...(view.labels === undefined ? {} : { labels: tf.tensor1d(view.labels, "int32") }),
       dots: view.dots.map((dot) => ({
         ...dot,
         table: dot.table === null ? null : { tensor: table(dot.table), support: supportOf(dot.table) },

@@ -21,6 +21,8 @@ export interface ViewCase {
   readonly bias: number | Float32Array;
   readonly wanted: readonly StatisticName[];
   readonly dots: readonly DotCase[];
+  /** The view's own labels, in place of the batch's. */
+  readonly labels?: Int32Array;
 }
 
 export interface RowCase {
@@ -48,9 +50,9 @@ export function namesOf(view: ViewCase): string[] {
   return [...view.wanted, ...view.dots.map((_, i) => `dot ${i}`)];
 }
 
-/** Whether a view leaves out the label, and not the highest entry. */
-export function isLabelled({ labels }: RowCase, { wanted }: ViewCase): boolean {
-  return labels !== null && wanted.some((name) => "ntr".includes(name));
+/** The labels that a view leaves out; null where it leaves out the highest entry. */
+export function labelsOfView({ labels }: RowCase, view: ViewCase): Int32Array | null {
+  return view.wanted.some((name) => "ntr".includes(name)) ? (view.labels ?? labels) : null;
 }
 
 export function hasGradient(view: ViewCase, name: string): boolean {
@@ -182,7 +184,7 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
             return { weights: weighting, table, times: chance(0.3) ? "nothing" : "nll" };
           }),
   });
-  const own = Array.from({ length: count }, () => view("logits"));
+  const own = Array.from({ length: count }, () => withOwnLabels(view("logits"), rows, classes, seed));
   return {
     rows,
     classes,
@@ -193,6 +195,13 @@ export function randomCase(rows: number, classes: number, seed: number): RowCase
     valid: chance(0.3) ? Uint8Array.from({ length: rows }, () => (chance(0.6) ? 1 : 0)) : null,
     views: hasTeacher ? [...own, view("teacher")] : own,
   };
+}
+
+/** Some views with labels of their own, which have no dots. */
+function withOwnLabels(view: ViewCase, rows: number, classes: number, seed: number): ViewCase {
+  const random = randomNumbers(-1 - seed);
+  if (view.dots.length > 0 || !view.wanted.includes("r") || random() < 0.5) return view;
+  return { ...view, labels: Int32Array.from({ length: rows }, () => Math.floor(classes * random())) };
 }
 
 export function randomCotangents(given: RowCase, random: () => number): RowValues {
@@ -276,7 +285,7 @@ export function expectedRow(given: RowCase, row: number, view: ViewCase): RowExp
     const h = Math.exp((-2 * view.scale * Math.abs(x)) / view.cap);
     return (view.scale * 4 * h) / (1 + h) ** 2;
   });
-  const y = isLabelled(given, view) ? (given.labels as Int32Array)[row] : h;
+  const y = labelsOfView(given, view)?.[row] ?? h;
   const t = z[y] - m;
   const rest = logOthers(z, y);
   const u = rest - z[y];

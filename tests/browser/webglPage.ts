@@ -17,6 +17,7 @@ import {
   useBackend,
 } from "../../mod.ts";
 import { cases } from "../support/arbitraries.ts";
+import { candidateCases } from "../support/candidateCases.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { checkKernel, newReport, type Report, runKernel } from "./checkKernel.ts";
@@ -261,7 +262,15 @@ export async function crossEntropyStep(_: null): Promise<Readonly<Record<string,
 }
 
 /** Random compositions as they are compiled, against the reference: the largest distances, and the worst composition. */
-export async function compositions({ count, seed }: { count: number; seed: number }): Promise<{
+export async function compositions({
+  count,
+  seed,
+  of = "any",
+}: {
+  count: number;
+  seed: number;
+  of?: "any" | "candidates";
+}): Promise<{
   readonly value: number;
   readonly gradient: number;
   readonly cases: number;
@@ -269,7 +278,7 @@ export async function compositions({ count, seed }: { count: number; seed: numbe
 }> {
   await useBackend("webgl");
   const worst = { value: 0, gradient: 0, cases: 0, portable: [] as string[] };
-  for (const { composition, batch } of fc.sample(cases, { numRuns: count, seed })) {
+  for (const { composition, batch } of fc.sample(of === "any" ? cases : candidateCases, { numRuns: count, seed })) {
     const expected = referenceOf(composition.loss, batch.plain);
     if (expected === null) continue;
     const { value, gradient } = await runCompiled(composition.loss, batch.plain, [...batch.shape, batch.classes]);

@@ -16,7 +16,7 @@ import {
   type DotCase,
   everyKindOfRow,
   filled,
-  isLabelled,
+  labelsOfView,
   manyShortRows,
   namesOf,
   normal,
@@ -116,7 +116,7 @@ function run(variant: RowKernelVariant, given: RowCase, cotangents: RowValues): 
     scale: view.scale,
     cap: view.cap ?? 0,
     bias: arena.put(biasOf(view, classes)),
-    labels: isLabelled(given, view) ? arena.put(given.labels) : 0,
+    labels: arena.put(labelsOfView(given, view)),
     state: address(4 * rows),
     dots: view.dots.map(({ weights, times, table }) => ({
       weighting: weightings[times](weights),

@@ -74,4 +74,15 @@ const tolerance = 2e-6;
     // Several teachers' views in one loss.
     expect(portable.length).toBeLessThan(cases / 2);
   }, 100_000);
+
+  test("random losses that read candidates are the reference's", async () => {
+    const { value, gradient, cases, portable } = await page.run("compositions", {
+      ...{ count: 6, seed: 3 },
+      of: "candidates",
+    });
+    expect(value).toBeLessThan(2e-5);
+    expect(gradient).toBeLessThan(2e-5);
+    expect(cases).toBeGreaterThan(4);
+    expect(portable).toEqual([]);
+  }, 100_000);
 });

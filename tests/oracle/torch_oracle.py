@@ -127,7 +127,82 @@ def keras(p, y):
     return -torch.log(p).gather(1, y[:, None]).squeeze(1)
 
 
-named = {f.__name__: f for f in [gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras]}
+def previous_targets(y):
+    """[N, N]: the targets before each, as the authors of unlikelihood training form them, with -1 for none."""
+    return torch.where(torch.ones(len(y), len(y), dtype=torch.bool).tril(-1), y[None, :], torch.tensor(-1))
+
+
+def negative_targets(y, candidates, classes):
+    """[N, V]: 1 at the candidates of each row but its target; -1 goes to a class of its own, which is left out."""
+    others = candidates.masked_fill(candidates == y[:, None], -1)
+    others = others.masked_fill(others == -1, classes)
+    return torch.zeros(len(y), classes + 1).scatter_(1, others, 1)[:, :classes]
+
+
+def in_sequences(z, y, each):
+    """One number a row, from those of each sequence; rows with a target of -100 are left out, and get 0."""
+    values = []
+    for logits, labels in zip(z.reshape(-1, *z.shape[-2:]), y.reshape(-1, y.shape[-1])):
+        kept = labels != -100
+        values.append(torch.zeros(len(labels)).masked_scatter(kept, each(logits[kept], labels[kept])))
+    return torch.stack(values)
+
+
+def unlikelihood(z, y, alpha, clamp):
+    def each(logits, labels):
+        lprobs = log_softmax(logits, -1)
+        mle_loss = F.nll_loss(lprobs, labels, reduction="none")
+        targets = negative_targets(labels, previous_targets(labels), logits.shape[1])
+        one_minus_probs = torch.clamp(1.0 - lprobs.exp(), min=clamp)
+        return mle_loss + alpha * (-torch.log(one_minus_probs) * targets).sum(-1)
+
+    return in_sequences(z, y, each)
+
+
+def given_unlikelihood(z, y, candidates, alpha, clamp):
+    lprobs = log_softmax(z, -1)
+    targets = negative_targets(y, torch.tensor(candidates), z.shape[1])
+    penalty = (-torch.log(torch.clamp(1.0 - lprobs.exp(), min=clamp)) * targets).sum(-1)
+    return F.nll_loss(lprobs, y, reduction="none") + alpha * penalty
+
+
+def ngram_repeat_mask(xs, n):
+    mask = torch.zeros_like(xs)
+    for i, x in enumerate(xs):
+        seen = set()
+        xl = x.tolist()
+        for j in range(len(x) - n):
+            ng = tuple(xl[j : j + n])
+            if ng in seen:
+                mask[i, j : j + n] = 1
+            seen.add(ng)
+    return mask
+
+
+def sequence_unlikelihood(z, y, n, clamp):
+    # The authors' range leaves the last n-gram out: with one more token it is in it.
+    longer = torch.cat([y, torch.full((len(y), 1), -1)], 1)
+    mask = ngram_repeat_mask(longer, n)[:, :-1]
+    pred_lprobs = log_softmax(z, -1).gather(2, y[:, :, None]).squeeze(2)
+    return -torch.log(torch.clamp(1.0 - pred_lprobs.exp(), min=clamp)) * mask
+
+
+def scale_grad(z, y, gamma):
+    def each(logits, labels):
+        # As the authors': 1 for tokens that are not among those before.
+        seen = torch.zeros(len(labels), logits.shape[1] + 1)
+        before = previous_targets(labels)
+        seen.scatter_(1, before.masked_fill(before == -1, logits.shape[1]), 1)
+        novel = 1 - seen[:, :-1]
+        probs = softmax(logits, -1)
+        scaled = F.normalize(probs * novel * gamma + probs * (1 - novel), p=1, dim=-1)
+        return F.nll_loss(torch.log(scaled), labels, reduction="none")
+
+    return in_sequences(z, y, each)
+
+
+of_candidates = [unlikelihood, given_unlikelihood, sequence_unlikelihood, scale_grad]
+named = {f.__name__: f for f in [*of_candidates, gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras]}
 
 
 def by_name(case):
@@ -137,7 +212,7 @@ def by_name(case):
     value = named[case["loss"]](logits, labels, **case["parameters"])
     value.sum().backward()
     return {
-        "value": value.detach().tolist(),
+        "value": value.detach().flatten().tolist(),
         "gradient": logits.grad.flatten().tolist(),
         # JSON has no NaN.
         "labelsGradient": [None if g != g else g for g in labels.grad.flatten().tolist()] if soft else None,

@@ -366,13 +366,13 @@ export function nest<T>(values: readonly T[], shape: readonly number[]): unknown
 export function batches(
   classes: number,
   logit: fc.Arbitrary<number> = within(-8, 8),
-  options: { readonly soft: boolean } = { soft: false },
+  options: { readonly soft: boolean; readonly shapes?: fc.Arbitrary<number[]> } = { soft: false },
 ): fc.Arbitrary<RandomBatch> {
   const shapes = fc.oneof(
     { weight: 4, arbitrary: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constantFrom([0], [2, 0], [0, 3]) },
   );
-  return shapes.chain((shape) => {
+  return (options.shapes ?? shapes).chain((shape) => {
     const rows = shape.reduce((product, n) => product * n, 1);
     const each = <T>(entry: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
       fc.array(entry, { minLength: length, maxLength: length });

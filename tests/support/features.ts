@@ -42,13 +42,16 @@ import {
   preferencePairs,
   ramp,
   scale,
+  scaleGrad,
   sequenceLogProbabilities,
+  sequenceUnlikelihood,
   sum,
   superLoss,
   symmetricCrossEntropy,
   temperature,
   tripletMargin,
   triplets,
+  unlikelihood,
   unpairedPreferences,
   zLoss,
 } from "lossmith";
@@ -257,6 +260,18 @@ export const features: Readonly<Record<string, () => Feature>> = {
       },
     };
   },
+
+  "sums over candidates": () =>
+    trained(
+      pipe(
+        crossEntropy,
+        unlikelihood(),
+        unlikelihood({ candidates: "given", weight: linear({ init: 0, end: 1, steps: 500 }) }),
+        add(scaleGrad({ gamma: 0.5 })),
+        add(sequenceUnlikelihood({ n: 1 })),
+      ),
+      (t) => ({ candidates: [[t % 3], [1]], step: t % 500, mask: [true, t % 4 > 0] }),
+    ),
 
   "probabilities in place of logits": () => {
     const loss = compile(pipe(crossEntropy, labelSmoothing(0.1), fromProbabilities));

@@ -82,6 +82,11 @@ function partsOfSum(
   parts: Parts,
 ): number {
   if (a.kind === "classSum") return parts(a.body, total, rows, row, targets);
+  if (a.kind === "candidateSum") {
+    const seeds = new Float64Array(rows.classes);
+    for (const c of rows.candidates(a.candidates, row)) seeds[c] = total;
+    return parts(a.body, seeds, rows, row, targets);
+  }
   const share = a.over === "batch" ? total / rows.indices.length : total;
   // Each row that shares in it, as if all were in one sequence: an upper bound.
   const members = a.over === "row" ? [row] : rows.indices.filter((member) => rows.valid[member]);

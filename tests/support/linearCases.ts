@@ -14,12 +14,14 @@ import {
 } from "lossmith";
 import {
   batches,
+  type Case,
   type Composition,
   compositions,
   nest,
   perTokenCompositions,
   type RandomBatch,
 } from "./arbitraries.ts";
+import { candidateCases } from "./candidateCases.ts";
 import { distance, flat } from "./distance.ts";
 import { gradientSize, valueSize } from "./gradientSize.ts";
 
@@ -67,15 +69,27 @@ function layers(rows: number, classes: number): fc.Arbitrary<Layer> {
   });
 }
 
-export const linearCases: fc.Arbitrary<LinearCase> = fc.integer({ min: 2, max: 7 }).chain((classes) =>
-  batches(classes, fc.constant(0), { soft: true }).chain((batch) => {
-    const rows = batch.shape.reduce((product, n) => product * n, 1);
-    const loss = fc.oneof(
+/** A composition with a batch, whose logits are those of a layer. */
+const composed: fc.Arbitrary<Case> = fc.integer({ min: 2, max: 7 }).chain((classes) =>
+  fc.record({
+    composition: fc.oneof(
       { weight: 6, arbitrary: compositions(classes) },
       { weight: 1, arbitrary: perTokenCompositions(classes) },
-    );
+    ),
+    batch: batches(classes, fc.constant(0), { soft: true }),
+  }),
+);
+
+export const linearCases: fc.Arbitrary<LinearCase> = fc
+  .oneof(
+    { weight: 5, arbitrary: composed },
+    { weight: 1, arbitrary: candidateCases.filter(({ batch }) => batch.classes > 1) },
+  )
+  .chain(({ composition, batch }) => {
+    const { shape, classes } = batch;
+    const rows = shape.reduce((product, n) => product * n, 1);
     return fc.record({
-      composition: loss,
+      composition: fc.constant(composition),
       batch: fc.constant(batch),
       layer: layers(rows, classes),
       teacher: layers(rows, classes),
@@ -88,8 +102,7 @@ export const linearCases: fc.Arbitrary<LinearCase> = fc.integer({ min: 2, max: 7
         labelsOnDevice: fc.boolean(),
       }),
     });
-  }),
-);
+  });
 
 function logitsOf({ hidden, kernel, bias }: Layer): number[][] {
   return hidden.map((row) =>
@@ -222,7 +235,7 @@ function labelsOf(
 ): LinearBatch["labels"] {
   const values = flat(labels);
   const rows = shape.reduce((product, n) => product * n, 1);
-  const soft = rows > 0 && values.length === rows * classes;
+  const soft = rows > 0 && values.length > rows;
   if (!soft) {
     return labelsOnDevice ? tf.tensor(values, [...shape], "int32") : (labels as LinearBatch["labels"]);
   }

@@ -30,11 +30,13 @@ import {
   positionWeights,
   powerLaw,
   promptWeight,
+  scaleGrad,
   sif,
   stretchedExponential,
   sum,
   temper,
   tlat,
+  unlikelihood,
   zipfMandelbrot,
 } from "lossmith";
 
@@ -96,6 +98,15 @@ positionWeights(0.5);
 
 // error: 'Frequencies'
 logitAdjustment(decayedCounts(fromCounts([3, 2, 1]), { decay: 0.9 }));
+
+// error: "already reduced"
+unlikelihood()(mean(crossEntropy));
+
+// error: "values"
+unlikelihood()(meanSquaredError);
+
+// error: 'gamma'
+scaleGrad({});
 
 // error: "already reduced" | Open
 mean(mean(crossEntropy));

@@ -42,9 +42,12 @@ import {
   powerLaw,
   promptWeight,
   scale,
+  scaleGrad,
   scheduleFromJSON,
+  sequenceUnlikelihood,
   sum,
   temper,
+  unlikelihood,
 } from "lossmith";
 
 const field = freqWeights(fromCounts([3, 2, 1]));
@@ -87,6 +90,12 @@ export const weighedRows: Of<"with a weight field"> = pipe(
   temper(linear({ init: 0, end: 1, steps: 9 })),
   positionWeights(logarithmic),
   idf({ smooth: false }),
+);
+export const penalised: Of<"with a weight field"> = pipe(
+  scaleGrad({ gamma: 0.5 }),
+  unlikelihood({ candidates: "given", weight: linear({ init: 0, end: 1, steps: 9 }) }),
+  field,
+  add(sequenceUnlikelihood({ n: 3 })),
 );
 export const weighedRowsAlone: Of<"without a weight field"> = pipe(crossEntropy, positionWeights(powerLaw(0.5)));
 export const changing: Of<"with a weight field"> = compose(

@@ -146,7 +146,7 @@ function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {
 }
 
 function read({ loss, kernelShape, tileRows }: Linear, plan: Plan, batch: LinearBatch): Reading {
-  const whole = readLinear({ ...plan, look: loss.check }, batch, kernelShape);
+  const whole = readLinear(plan, loss.check, batch, kernelShape);
   const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows);
   return { whole, rowsOfBlock, tiles: tilesOf(whole.rows, rowsOfBlock) };
 }

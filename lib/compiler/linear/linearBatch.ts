@@ -7,6 +7,7 @@ import {
   type Batch,
   type Facts,
   isSoft,
+  type OfSequences,
   type RowEntries,
   type Rows,
   readEntries,
@@ -14,6 +15,9 @@ import {
   readTeacher,
 } from "../batch.ts";
 import { checkTensor, describe } from "../entries.ts";
+import type { Plan } from "../plan.ts";
+import { positions } from "../positions.ts";
+import { candidatesOf, labelFactsOf } from "../state.ts";
 import { classesOf, type Head, type Wanted, widthsOf } from "./head.ts";
 import { isSparse, readSparse, type SparseLabels, type SparseTargets } from "./sparseLabels.ts";
 
@@ -41,6 +45,8 @@ export interface LinearBatch extends LinearLayer, RowEntries {
   readonly labels: Batch["labels"] | SparseLabels;
   /** A teacher's logits [..., V], for a loss that reads them; or its own hidden states and output layer. */
   readonly teacher?: Batch["teacher"] | LinearLayer;
+  /** As for `compile`: ids [..., K] for each row, for a loss that reads them. */
+  readonly candidates?: NonNullable<Batch["candidates"]>;
   /** The parts that get no gradient. A variable that is not trainable is one in any case. */
   readonly frozen?: readonly LinearPart[];
 }
@@ -52,6 +58,8 @@ export interface LinearRows {
   readonly head: Head;
   readonly sparse: SparseTargets | null;
   readonly teacher: Head | null;
+  /** What a block does not show of its rows' sequences. */
+  readonly ofSequences: OfSequences;
 }
 
 /** Whether the kernel is [V, D]. */
@@ -63,17 +71,23 @@ export function hasSoftLinearLabels(batch: LinearBatch, kernelShape: KernelShape
   return isSparse(batch.labels) || isSoft(batch.labels, shape, classes);
 }
 
-export function readLinear(plan: Facts, batch: LinearBatch, kernelShape: KernelShape): LinearRows {
+export function readLinear(plan: Plan, look: boolean, batch: LinearBatch, kernelShape: KernelShape): LinearRows {
   const { shape, classes, head } = readLayer(batch, kernelShape, "");
   checkVocabulary(plan.fields, classes);
   const { teacher, labels } = batch;
   const ofLayer = plan.teacher && isLayer(teacher);
   if (plan.teacher && teacher === undefined) throw missingTeacher();
-  const facts = { ...plan, teacher: plan.teacher && !ofLayer };
+  const facts = { ...plan, look, teacher: plan.teacher && !ofLayer };
+  const rows = isSparse(labels)
+    ? readSparseRows(facts, batch, shape, classes)
+    : readRows(facts, withoutLayer(batch, labels), shape, classes);
   return {
-    rows: isSparse(labels)
-      ? readSparseRows(facts, batch, shape, classes)
-      : readRows(facts, withoutLayer(batch, labels), shape, classes),
+    rows,
+    ofSequences: {
+      positions: positions(rows),
+      candidates: candidatesOf(plan, rows),
+      labelFacts: labelFactsOf(plan, rows),
+    },
     head,
     sparse: isSparse(labels) ? readSparse(labels, shape, classes) : null,
     teacher: ofLayer ? readTeacherLayer(teacher, kernelShape, shape, classes) : null,
@@ -83,7 +97,7 @@ export function readLinear(plan: Facts, batch: LinearBatch, kernelShape: KernelS
 function readSparseRows(plan: Facts, batch: LinearBatch, shape: readonly number[], classes: number): Rows {
   const entries = readEntries(plan, batch, { shape, classes, look: plan.look }, () => null);
   const teacher = plan.teacher ? readTeacher(batch.teacher as Batch["teacher"], shape, classes) : null;
-  return { ...entries, targets: null, teacher: teacher };
+  return { ...entries, targets: null, teacher, candidates: null };
 }
 
 function withoutLayer({ teacher, ...batch }: LinearBatch, labels: Batch["labels"]): Omit<Batch, "logits"> {

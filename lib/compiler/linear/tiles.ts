@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs";
 import type { ValidRows } from "../../kernels/rowStatistics.ts";
 import { LossError } from "../../loss/error.ts";
-import type { Rows } from "../batch.ts";
-import { sequenceLength } from "../positions.ts";
+import type { OfSequences, Rows } from "../batch.ts";
+import { mapEntries } from "../state.ts";
 import { type Head, headLogits } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
 import { dense } from "./sparseLabels.ts";
@@ -59,7 +59,7 @@ export interface Tile {
 
 /** A block's rows, with its soft labels and its teacher's logits as [R, V]; the tensors belong to the surrounding tidy. */
 export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
-  const { rows, head, sparse, teacher } = whole;
+  const { rows, head, sparse, teacher, ofSequences } = whole;
   const ids = block === null ? null : tf.tensor1d(block, "int32");
   const some = <T extends tf.Tensor>(x: T): T => {
     if (ids === null) return x;
@@ -86,7 +86,8 @@ export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
       read: validOf(rows.read, block, some),
       rowWeight: maybe(rows.rowWeight, some),
       validWeight: maybe(rows.validWeight, some),
-      ...(block === null ? {} : { positions: positionsOf(block, sequenceLength(rows)) }),
+      candidates: maybe(rows.candidates, some),
+      ...(block === null ? {} : { ofSequences: ofSequencesOf(ofSequences, some) }),
     },
   };
 }
@@ -108,8 +109,15 @@ function validOf(
   return within.length === 0 ? null : { tensor: some(valid.tensor), invalid: within };
 }
 
-function positionsOf(block: Int32Array, length: number): tf.Tensor1D {
-  return tf.tensor1d(Float32Array.from(block, (row) => row % length));
+function ofSequencesOf(
+  { positions, candidates, labelFacts }: OfSequences,
+  some: <T extends tf.Tensor>(x: T) => T,
+): OfSequences {
+  return {
+    positions: some(positions),
+    candidates: new Map([...candidates].map(([source, ids]) => [source, some(ids)])),
+    labelFacts: mapEntries(labelFacts, (fact) => some(fact)),
+  };
 }
 
 /** What was computed for the blocks' rows, [..., R] each, as one number for each row of the batch; 0 for those left out. */

@@ -6,11 +6,12 @@ import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../../kernels/column.ts";
 import type { RowStatistics } from "../../kernels/rowStatistics.ts";
 import { sumOf } from "../../kernels/sums.ts";
+import { pivotRows } from "../candidates.ts";
 import { bind, type Executable } from "../execute.ts";
 import { directGradient, hasScale, ofModel, reachedByRows, scaleGradient, wideGradient } from "../gradients.ts";
 import type { Plan } from "../plan.ts";
 import { tidied } from "../saved.ts";
-import { forwardState, mapEntries, type State } from "../state.ts";
+import { forwardState, lookUp, mapEntries, type State } from "../state.ts";
 import { narrowRunner, type Reached } from "../values.ts";
 import { addGradients, headLogits, noGradients, type Wanted } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
@@ -38,9 +39,14 @@ export function firstSweep(loss: Executable, plan: Plan, whole: LinearRows, tile
       state: [],
     };
   });
+  const { candidates, labelFacts } = whole.ofSequences;
   return {
     ...first,
     rows: whole.rows,
+    candidates,
+    labelFacts,
+    pivots: joinedPivots(plan, whole, tiles, states, first),
+    candidateSums: joinAll((state) => state.candidateSums) as State["candidateSums"],
     statistics,
     lookups: joinAll((state) => state.lookups) as State["lookups"],
     targetSums: joinAll((state) => state.targetSums) as State["targetSums"],
@@ -50,6 +56,25 @@ export function firstSweep(loss: Executable, plan: Plan, whole: LinearRows, tile
       kept: [],
     })),
   };
+}
+
+/** The candidates of all rows in the views that read their pivot: those of rows that are not read are none. */
+function joinedPivots(
+  plan: Plan,
+  { rows, ofSequences }: LinearRows,
+  tiles: Tiles,
+  states: readonly State[],
+  { views }: State,
+): State["pivots"] {
+  if (rows.count === 0) return new Map();
+  const pivots = [...plan.views].flatMap(([key, { pivotOf }]) => {
+    const ids = pivotOf === undefined ? undefined : ofSequences.candidates.get(pivotOf);
+    if (ids === undefined) return [];
+    const blocks = states.map((state) => lookUp(state.pivots, key).logits);
+    const gathered = joined(tiles, blocks, ids.shape[1]) as tf.Tensor2D;
+    return [[key, pivotRows(ids, lookUp(views, key), gathered, rows)] as const];
+  });
+  return new Map(pivots);
 }
 
 /** The gradients of a layer and of the parameters, given what reaches the terms' numerators. */

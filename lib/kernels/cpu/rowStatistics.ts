@@ -23,6 +23,7 @@ interface Slot {
 export const cpuHost: ModuleHost = {
   name: "cpu",
   empty: (shape) => tf.tensor(new Float32Array(tf.util.sizeFromShape(shape)), shape, "float32"),
+  memoryOf: (tensor) => valuesOf(tf.backend() as unknown as CpuBackend, tensor),
   run: (pass, rows, classes, callOf) => {
     const module = moduleMemory();
     const backend = tf.backend() as unknown as CpuBackend;

@@ -13,7 +13,9 @@ import type {
   WideInput,
 } from "../rowStatistics.ts";
 import { labelsOf } from "../rowStatistics.ts";
+import type { Values } from "../unsortedSegmentSum.ts";
 import type { Address, RowKernelCall, RowKernelDot, RowKernelView, Weighting } from "./block.ts";
+import { addEntries, copyEntries } from "./entries.ts";
 
 /** Where the module finds tensors; null is nowhere. */
 export interface Addresses {
@@ -31,6 +33,8 @@ export interface ModuleHost {
   readonly name: string;
   /** A float32 tensor whose entries are not set. */
   readonly empty: (shape: number[]) => tf.Tensor;
+  /** A tensor's entries themselves, until the next tensor is made. */
+  readonly memoryOf: (tensor: tf.Tensor) => Values;
   readonly run: (
     pass: "forward" | "backward",
     rows: number,
@@ -64,6 +68,17 @@ export function moduleKernel(host: ModuleHost): RowStatisticsKernel {
       const ofModel = views.filter(({ view }) => view.of === "logits");
       if (ofModel.length > 0) runPass(host, "forward", input, ofModel, known[teacher], null);
       return known;
+    },
+    entriesAt: (logits, ids) => {
+      const entries = host.empty(ids.shape) as tf.Tensor2D;
+      const [from, places, to] = [logits, ids, entries].map(host.memoryOf);
+      copyEntries(from as Float32Array, logits.shape[1], places as Int32Array, to as Float32Array, ids.shape[1]);
+      return entries;
+    },
+    addAt: (gradient, ids, values) => {
+      const [into, places, added] = [gradient, ids, values].map(host.memoryOf);
+      addEntries(into as Float32Array, gradient.shape[1], places as Int32Array, added as Float32Array, ids.shape[1]);
+      return gradient;
     },
     backward: (input, statistics, cotangents) => {
       const gradient = host.empty((input.logits as tf.Tensor2D).shape) as tf.Tensor2D;

@@ -11,6 +11,7 @@ export const wasmHost: ModuleHost = {
     const { dataId } = currentBackend().makeOutput(shape, "float32");
     return tf.engine().makeTensorFromDataId(dataId, shape, "float32");
   },
+  memoryOf: (tensor) => currentBackend().typedArrayFromHeap(tensor),
   run: (pass, _rows, classes, callOf) => {
     const backend = currentBackend();
     const scratch = backend.makeOutput([scratchBytes(classes) / 4 + alignment / 4], "float32");

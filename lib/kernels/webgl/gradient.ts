@@ -25,9 +25,11 @@ function gradientByOne(
 ): tf.Tensor2D | null {
   const [rows, classes] = known[views[0].index].source.shape;
   const inputs = new Inputs();
-  const labels =
-    views.map(({ index }) => labelsOf(input, input.views[index])).find((tensor) => tensor !== null) ?? null;
-  if (labels !== null) inputs.tensor("labels", labels);
+  const labels = views.map(({ index }) => labelsOf(input, input.views[index]));
+  const sets = [...new Set(labels)].filter((tensor) => tensor !== null);
+  sets.forEach((tensor, set) => {
+    inputs.tensor(`labels${set}`, tensor);
+  });
   const dotsOf = views.map((view) => dotsWithGradient(input, view).map((k) => input.views[view.index].dots[k]));
   const weights = new WeightSources(input, dotsOf.flat(), known, inputs);
   const coefficients = views.map((view) => coefficientsOf(input, known[view.index], view));
@@ -37,7 +39,7 @@ function gradientByOne(
     return viewSource(viewName(i), input.views[index], source, inputs, anchor);
   });
   const parts = views.map((view, i) => {
-    const labelled = labelsOf(input, input.views[view.index]) !== null;
+    const own = labels[i];
     const hasCrossEntropy = crossEntropiesOf(input, view).length > 0;
     const name = viewName(i);
     const sample = samplerOf(`coefficients${i}`);
@@ -56,7 +58,7 @@ function gradientByOne(
       vec4 sign4 = third.xxzz;
       vec4 x = ${name}Relative(${name}Level(row, column, ${name}Anchor(row)), first.xxzz);
       vec4 part = preciseExp(x) * (first.yyww + second.xxzz * max(x, -88.));
-      ${labelled ? "part = mix(part, second.yyww, isLabel);" : ""}
+      ${own === null ? "" : `part = mix(part, second.yyww, isLabel${sets.indexOf(own)});`}
       ${hasCrossEntropy ? atHighest(sample) : ""}
       ${dots.join("\n")}
       part = mix(part * ${name}Slope(row, column), vec4(NAN), greaterThan(sign4, vec4(1.5)));
@@ -65,12 +67,12 @@ function gradientByOne(
   });
   const source = `${declarations.join("\n")}
     ${weights.declarations}
-    ${labels === null ? "" : labelPositions}
+    ${sets.map((_, set) => labelPositions(`labels${set}`)).join("\n")}
     void main() {
       ivec2 coords = getOutputCoords();
       int row = coords.x;
       int column = coords.y;
-      ${labels === null ? "" : `ivec4 label = labelsOf(row); bvec4 isLabel = ${isAt("column", "label")};`}
+      ${sets.map((_, set) => `bvec4 isLabel${set} = ${isAt("column", `labels${set}Of(row)`)};`).join("\n")}
       ${weights.atTexel("row", "column")}
       vec4 gradient = vec4(0.);
       ${parts.join("\n")}

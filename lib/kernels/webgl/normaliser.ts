@@ -97,7 +97,7 @@ export function normaliserOf(
     `${declared}
     ${merge}
     ${labels === null ? "" : labelEntry(labels, classes, inputs)}
-    ${findsHighest && labels !== null ? labelPositions : ""}
+    ${findsHighest && labels !== null ? labelPositions() : ""}
     ${findsHighest ? highestOfChunk(chunks, classes, labels !== null) : ""}
     void main() {
       ivec2 coords = getOutputCoords();
@@ -174,7 +174,7 @@ function partialNormaliser(
   return inputs.run(
     `${viewSource("view", view, source, inputs, anchor)}
     ${merge}
-    ${labels === null ? "" : labelPositions}
+    ${labels === null ? "" : labelPositions()}
     void main() {
       ivec2 coords = getOutputCoords();
       ${labels === null ? "" : "ivec4 label = labelsOf(coords.x);"}

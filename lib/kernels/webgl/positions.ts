@@ -1,12 +1,14 @@
 /** Entries of two rows that programs know by their columns: the labels', and the highest. */
 import type * as tf from "@tensorflow/tfjs";
-import type { Inputs } from "./program.ts";
+import { type Inputs, samplerOf } from "./program.ts";
 
-/** Declares labelsOf(row), the labels of two rows for the lanes of two columns. */
-export const labelPositions = `
-  ivec4 labelsOf(int row) {
-    return ivec4(getLabels(row).xxyy + .5);
+/** Declares `labels`Of(row), the labels of two rows for the lanes of two columns, from the input of that name. */
+export function labelPositions(labels = "labels"): string {
+  return `
+  ivec4 ${labels}Of(int row) {
+    return ivec4(${samplerOf(labels)}(row).xxyy + .5);
   }`;
+}
 
 /** Whether the lanes at a column are at the positions of their rows. */
 export function isAt(column: string, positions: string): string {

@@ -3,6 +3,7 @@
  * folded; the gradient is written by one program. Nothing is read back.
  */
 import * as tf from "@tensorflow/tfjs";
+import { entriesAt } from "../portable.ts";
 import {
   labelsOf,
   type RowCotangents,
@@ -11,6 +12,7 @@ import {
   type ViewInput,
   type WideInput,
 } from "../rowStatistics.ts";
+import { addAt } from "./addAt.ts";
 import { deviceRefusal, packed } from "./backend.ts";
 import type { ViewGradient } from "./coefficients.ts";
 import { gradientOf } from "./gradient.ts";
@@ -24,6 +26,8 @@ import type { KnownView } from "./weights.ts";
 export const webglRowStatistics: RowStatisticsKernel = {
   name: "webgl",
   refusal: webglRefusal,
+  addAt,
+  entriesAt,
   reads: (views) => views.reduce((sum, view) => sum + readsOf(view), 0),
   forward: (input) => withPackedSources(input, forward),
   backward: (input, statistics, cotangents) =>

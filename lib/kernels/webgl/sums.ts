@@ -86,7 +86,7 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
     `${viewSource("view", view, source, inputs, anchor)}
     ${stateSource}
     ${weights.declarations}
-    ${labels === null ? "" : labelPositions}
+    ${labels === null ? "" : labelPositions()}
     void main() {
       ivec2 coords = getOutputCoords();
       readState(coords.x);

@@ -12,7 +12,7 @@
  */
 import type { StatisticName } from "../rowStatistics.ts";
 import { at, declareEntry, declareScale, entry, logitOf, readLogits, scaleOf } from "./entries.ts";
-import type { DotPlan, RowsPlan, ViewPlan } from "./plan.ts";
+import { type DotPlan, declareLabels, type RowsPlan, type ViewPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 
 export type CotangentName = Exclude<StatisticName, "m">;
@@ -73,7 +73,7 @@ fn main(index : i32) {
   let end = min(first + ${span}, uniforms.classes);
   ${plan.hasValid ? "if (valid[row] == 0) { fill(start, begin, end, 0.0); return; }" : ""}
   let state = row * ${plan.columns.count};
-  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${declareLabels(plan)}
   var isFlawed = false;
   ${through.map((view) => readCotangents(plan, view)).join("\n")}
   if (isFlawed) {
@@ -162,7 +162,7 @@ function declareView(plan: BackwardPlan, view: IndexedView): string {
   let weightOfOthers${v} = ${kept(plan, state.share)};
   let weightOfOwn${v} = ${kept(plan, state.probability)};`;
   const position = state.excluded === null ? "-1" : `i32(${kept(plan, state.excluded)})`;
-  const excluded = view.isLabelled ? "label" : position;
+  const excluded = view.isLabelled ? view.label : position;
   return `
   ${declareScale(view, v)}
   ${origin}

@@ -4,7 +4,7 @@
  */
 import { readLogits } from "./entries.ts";
 import { declareHighest, declareOrigin, findHighest, highestOf } from "./highest.ts";
-import { type IndexedDot, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
+import { declareLabels, type IndexedDot, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
 import { weightAt, writeRow } from "./statistics.ts";
@@ -32,7 +32,7 @@ fn main(index : i32) {
   let first = lane;
   let end = select(0, uniforms.classes, isValid);
   let start = row * uniforms.classes;
-  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${declareLabels(plan)}
 
   var flaws = 0u;
   ${views.map((view) => declareHighest(view)).join("\n")}

@@ -56,10 +56,10 @@ export function height(view: IndexedView, z: string, j: string): { readonly valu
 }
 
 export function findHighest(view: IndexedView): string {
-  const { v, isLabelled } = view;
+  const { v, isLabelled, label } = view;
   const { value, flaw } = height(view, logitOf(view), "j");
-  const found = `top${v} = max(top${v}, select(height, top${v}, j == label));`;
-  const placed = `if (height > top${v}${isLabelled ? " && j != label" : ""}) {
+  const found = `top${v} = max(top${v}, select(height, top${v}, j == ${label}));`;
+  const placed = `if (height > top${v}${isLabelled ? ` && j != ${label}` : ""}) {
         top${v} = height;
         topAt${v} = j;
       }`;
@@ -72,7 +72,7 @@ export function findHighest(view: IndexedView): string {
 
 /** The origin is the highest entry, or where there is none that of the label; what is left out of sums is `excluded`. */
 export function declareOrigin(view: IndexedView): string {
-  const { v, bias, isLabelled } = view;
+  const { v, bias, isLabelled, label } = view;
   const z = (position: string): string => `${view.of}[start + ${position}]`;
   const y = `excluded${v}`;
   const placed = `
@@ -80,8 +80,8 @@ export function declareOrigin(view: IndexedView): string {
   let origin${v} = ${z(`originAt${v}`)};`;
   return `
   let isFound${v} = top${v} > ${lowest};
-  let ${y} = ${isLabelled ? "label" : `topAt${v}`};
-  ${isPlaced(view) ? placed : `let origin${v} = select(${z("label")}, top${v}, isFound${v});`}
+  let ${y} = ${isLabelled ? label : `topAt${v}`};
+  ${isPlaced(view) ? placed : `let origin${v} = select(${z(label)}, top${v}, isFound${v});`}
   ${bias === null ? "" : `let originBias${v} = ${at(bias, `originAt${v}`)};`}
   ${declareEntry(view, v)}
   let ownLogit${v} = ${z(y)};

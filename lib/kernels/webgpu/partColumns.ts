@@ -28,7 +28,7 @@ export interface PartColumns {
   readonly dots: ReadonlyMap<string, PartOfDot>;
   /** Sums and words of bits, by the names of their variables; a word takes two columns. */
   readonly named: ReadonlyMap<string, number>;
-  /** The label's logits and its target, by their names, where a view leaves the label out. */
+  /** The labels' logits and targets, by what they are in WGSL, where a view leaves the label out. */
   readonly own: ReadonlyMap<string, number>;
   readonly count: number;
 }
@@ -41,7 +41,9 @@ export function columnsOf(plan: RowsPlan): PartColumns {
     count += width;
     return count - width;
   };
-  const own = plan.hasLabels ? ["logits", "teacher", "targets"].filter((name) => isRead(views, dots, name)) : [];
+  const own = plan.labels.flatMap((label) =>
+    ["logits", "teacher", "targets"].filter((name) => isRead(views, dots, name)).map((name) => ownName(name, label)),
+  );
   return {
     flaws: column(),
     views: new Map(
@@ -68,6 +70,11 @@ export function columnsOf(plan: RowsPlan): PartColumns {
     own: new Map(own.map((name) => [name, column()])),
     count,
   };
+}
+
+/** A label's number in an input. */
+export function ownName(input: string, label: string): string {
+  return `${input}[start + ${label}]`;
 }
 
 function isRead(views: readonly IndexedView[], dots: readonly IndexedDot[], name: string): boolean {

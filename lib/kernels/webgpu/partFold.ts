@@ -10,9 +10,9 @@
  */
 import { at, declareEntry, entry, lowest } from "./entries.ts";
 import { declareHeight, declareShift } from "./highest.ts";
-import { columnsOf, type PartColumns, type PartOfDot, type PartOfView } from "./partColumns.ts";
+import { columnsOf, ownName, type PartColumns, type PartOfDot, type PartOfView } from "./partColumns.ts";
 import { foldingLanes } from "./parts.ts";
-import { type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
+import { declareLabels, type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
 import { weightAt, writeRow } from "./statistics.ts";
@@ -33,7 +33,7 @@ export function foldSource(plan: RowsPlan, parts: number): string {
   const lost = lostOf(dots);
   const folded: Reduced[] = [...sums.map((name): Reduced => ({ name, by: "precise sum" })), ...lost];
   const partial = (base: string, column: number): string => at(plan.rowData["partials"], `${base} + ${column}`);
-  const atLabel = (name: string): string => partial("ofRow", columns.own.get(name) as number);
+  const atLabel = (name: string): string => partial("ofRow", columns.own.get(ownName(name, "label")) as number);
   return `
 ${prelude(views)}
 ${declareReduction(folding, highest, folded)}
@@ -48,7 +48,7 @@ fn main(index : i32) {
   let end = select(0, uniforms.parts, isValid);
   let firstPart = row * uniforms.parts;
   let ofRow = firstPart * ${columns.count};
-  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${declareLabels(plan)}
 
   var flaws = 0u;
   ${views.map((view) => `var top${view.v} = -3.4e38; var topPart${view.v} = 0; ${declareHeight(view)}`).join("\n")}
@@ -100,9 +100,9 @@ function declareRowOrigin(view: IndexedView, columns: PartColumns, partial: Part
   let isFound${v} = top${v} > ${lowest};
   let top${v}Part = ofRow + topPart${v} * ${columns.count};
   ${topAt}
-  let ${y} = ${isLabelled ? "label" : `topAt${v}`};
+  let ${y} = ${isLabelled ? view.label : `topAt${v}`};
   let topLogit${v} = ${partial(`top${v}Part`, logit)};
-  let ownLogit${v} = ${isLabelled ? partial("ofRow", columns.own.get(of) as number) : `select(-uniforms.INFINITY, topLogit${v}, isFound${v})`};
+  let ownLogit${v} = ${isLabelled ? partial("ofRow", columns.own.get(ownName(of, view.label)) as number) : `select(-uniforms.INFINITY, topLogit${v}, isFound${v})`};
   let origin${v} = select(ownLogit${v}, topLogit${v}, isFound${v});
   ${position === null ? "" : `let originAt${v} = select(${y}, topAt${v}, isFound${v});`}
   ${bias === null ? "" : `let originBias${v} = ${at(bias, `originAt${v}`)};`}

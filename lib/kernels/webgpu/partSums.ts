@@ -5,7 +5,7 @@
 import { at, declareEntry, lowest, readLogits } from "./entries.ts";
 import { declareHighest, findHighest, highestOf, isPlaced } from "./highest.ts";
 import { columnsOf, type PartOfDot, type PartOfView } from "./partColumns.ts";
-import { type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
+import { declareLabels, type IndexedDot, type IndexedView, indexedDots, indexedViews, type RowsPlan } from "./plan.ts";
 import { prelude } from "./prelude.ts";
 import { declareReduction, declareSlot, type Reduced, reduction } from "./reduce.ts";
 import { weightAt } from "./statistics.ts";
@@ -48,7 +48,7 @@ fn main(index : i32) {
   let first = begin + lane;
   let end = select(0, min(begin + uniforms.span, uniforms.classes), isValid);
   let start = row * uniforms.classes;
-  ${plan.hasLabels ? "let label = clamp(labels[row], 0, uniforms.classes - 1);" : ""}
+  ${declareLabels(plan)}
 
   var flaws = 0u;
   ${views.map((view) => declareHighest(view)).join("\n")}
@@ -94,7 +94,7 @@ fn main(index : i32) {
           : write(column, name),
       )
       .join("\n")}
-    ${[...columns.own].map(([name, column]) => write(column, `${name}[start + label]`)).join("\n")}
+    ${[...columns.own].map(([name, column]) => write(column, name)).join("\n")}
   }
 }
 `;
@@ -106,7 +106,7 @@ function declarePartOrigin(view: IndexedView): string {
   const placed = `select(0.0, ${view.of}[start + topAt${v}], isFound${v})`;
   return `
   let isFound${v} = top${v} > ${lowest};
-  let excluded${v} = ${isLabelled ? "label" : `select(-1, topAt${v}, isFound${v})`};
+  let excluded${v} = ${isLabelled ? view.label : `select(-1, topAt${v}, isFound${v})`};
   let origin${v} = ${isPlaced(view) ? placed : `select(0.0, top${v}, isFound${v})`};
   ${bias === null ? "" : `let originBias${v} = select(0.0, ${at(bias, `topAt${v}`)}, isFound${v});`}
   ${declareEntry(view, v)}`;

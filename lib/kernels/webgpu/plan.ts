@@ -27,8 +27,10 @@ export interface ViewPlan {
   /** WGSL: a bias that is one number and so reaches m alone; null for 0. */
   readonly shift: string | null;
   readonly wanted: readonly StatisticName[];
-  /** Whether the label is left out of its sums; otherwise the highest entry is. */
+  /** Whether a label is left out of its sums; otherwise the highest entry is. */
   readonly isLabelled: boolean;
+  /** WGSL: that label, the batch's or the view's own. */
+  readonly label: string;
   /** Null for one that is not read. */
   readonly dots: readonly (DotPlan | null)[];
   /** Whether the view's softmax weighs a dot. */
@@ -37,8 +39,8 @@ export interface ViewPlan {
 
 /** Some of an input, read by the lanes of a row, which fold what they find. */
 export interface RowsPlan extends Folding {
-  /** Whether a view that is read leaves the label out. */
-  readonly hasLabels: boolean;
+  /** The labels that views leave out, as the program calls them, in the order in which they are bound. */
+  readonly labels: readonly string[];
   readonly hasValid: boolean;
   /** Null for one that is not read. */
   readonly views: readonly (ViewPlan | null)[];
@@ -101,7 +103,7 @@ export function planReading(
   subgroups: boolean,
 ): Reading {
   const [rows, classes] = (input.logits ?? (input.teacher as tf.Tensor2D)).shape;
-  const hasLabels = input.views.some((view, v) => uses[v].view && labelsOf(input, view) !== null);
+  const labels = labelsThatAreRead(input, uses);
   const fixed: Input[] = [];
   const bind = (name: string, tensor: tf.Tensor | null | undefined): void => {
     if (tensor) fixed.push({ name, tensor });
@@ -109,7 +111,7 @@ export function planReading(
   const isRead = (view: ViewInput, v: number): boolean => uses[v].view && view.of === "teacher";
   bind("logits", input.logits);
   bind("teacher", input.views.some(isRead) ? input.teacher : null);
-  bind("labels", hasLabels ? input.labels : null);
+  bind("labels", labels.size > 1 ? tf.concat1d([...labels.keys()]) : [...labels.keys()][0]);
   bind("valid", input.valid?.tensor);
   const byTargets = input.views.some(({ dots }, v) => dots.some((d, k) => uses[v].dots[k] && d.weights === "targets"));
   bind("targets", byTargets ? input.targets : null);
@@ -128,7 +130,8 @@ export function planReading(
   const views = input.views.map((view, v): ViewPlan | null => {
     if (!uses[v].view) return null;
     const { of, scale, cap, bias, dots } = view;
-    const isLabelled = labelsOf(input, view) !== null;
+    const own = labelsOf(input, view);
+    const isLabelled = own !== null;
     return {
       of,
       scale: scale === 1 ? null : typeof scale === "number" ? uniform(`scale${v}`, scale) : tables.scalar(scale),
@@ -137,6 +140,7 @@ export function planReading(
       shift: typeof bias !== "number" || bias === 0 ? null : uniform(`shift${v}`, bias),
       wanted: statisticNames.filter((name) => isWanted(view, name, isLabelled)),
       isLabelled,
+      label: own === null ? "" : (labels.get(own) as string),
       dots: dots.map(({ weights, table, times }, k) =>
         uses[v].dots[k] ? { weights, table: table && tables.table(table.tensor), times } : null,
       ),
@@ -147,14 +151,30 @@ export function planReading(
   return {
     plan: {
       // Lanes that are a part of a workgroup need not be whole subgroups.
-      ...{ lanes, subgroups: subgroups && lanes === workgroupSize, hasLabels, hasValid: input.valid !== null, views },
-      ...{ columns: packedColumns(input), rowData: rowData.places },
+      ...{ lanes, subgroups: subgroups && lanes === workgroupSize, hasValid: input.valid !== null, views },
+      ...{ labels: [...labels.values()], columns: packedColumns(input), rowData: rowData.places },
     },
     rows,
     classes,
     inputs: [...fixed, ...rowData.inputs, ...tables.inputs],
     uniforms,
   };
+}
+
+/** The labels that views leave out, each with what a program calls them. */
+function labelsThatAreRead(input: WideInput, uses: readonly Use[]): ReadonlyMap<tf.Tensor1D, string> {
+  const all = input.views.flatMap((view, v) => (uses[v].view ? (labelsOf(input, view) ?? []) : []));
+  return new Map([...new Set(all)].map((labels, i) => [labels, labels === input.labels ? "label" : `label${i}`]));
+}
+
+/** Declares the labels of a row. */
+export function declareLabels({ labels }: RowsPlan): string {
+  return labels
+    .map((label, i) => {
+      const place = i === 0 ? "row" : `uniforms.rows * ${i} + row`;
+      return `let ${label} = clamp(labels[${place}], 0, uniforms.classes - 1);`;
+    })
+    .join("\n");
 }
 
 function lanesOf(classes: number): number {

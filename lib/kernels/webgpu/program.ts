@@ -35,6 +35,8 @@ export interface ComputeProgram {
   readonly uniforms: readonly Uniform[];
   /** Whether the source uses subgroups, which a device may have. */
   readonly subgroups?: boolean;
+  /** The result, where it is one that is there already and is changed. */
+  readonly into?: tf.Tensor;
 }
 
 /** The part of tensorflow.js's webgpu backend that is used here. */
@@ -45,6 +47,7 @@ interface WebGPUBackend extends tf.KernelBackend {
     inputs: tf.TensorInfo[],
     outputDtype: tf.DataType,
     uniforms: { type: string; data: number[] }[],
+    output?: tf.TensorInfo,
   ): tf.TensorInfo;
 }
 
@@ -112,7 +115,9 @@ export function runProgram(program: ComputeProgram): tf.Tensor {
       bound.map(({ tensor }) => tensor),
       "float32",
       program.uniforms.map(({ type, value }) => ({ type: dataTypes[type], data: [value] })),
+      program.into,
     );
   const info = program.subgroups === true ? enablingSubgroups(backend.device, run) : run();
+  if (program.into !== undefined) return program.into;
   return tf.engine().makeTensorFromDataId(info.dataId, info.shape, info.dtype);
 }

@@ -6,7 +6,9 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type Column, tensorOf } from "../column.ts";
+import { entriesAt } from "../portable.ts";
 import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel, WideInput } from "../rowStatistics.ts";
+import { addAt } from "./addAt.ts";
 import { backwardSource, type CotangentsPlan, partsOfRow } from "./backward.ts";
 import { packedColumns, statisticNames } from "./columns.ts";
 import { forwardSource } from "./forward.ts";
@@ -33,6 +35,8 @@ export function webgpuKernel(sharing: Sharing): RowStatisticsKernel {
     reads: () => 1,
     forward: (input) => tidied(() => forward(input, sharing).map(inTensors)),
     backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, inOneTensor(cotangents))),
+    addAt,
+    entriesAt,
     inPlace: {
       forward: (input) => tidied(() => forward(input, sharing)),
       backward: (input, statistics, cotangents) => tf.tidy(() => backward(input, statistics, cotangents)),

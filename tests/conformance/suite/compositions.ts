@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { show } from "lossmith";
 import { agreementOf } from "../../support/agreement.ts";
 import { type Case, cases, extremeCases, perTokenCases } from "../../support/arbitraries.ts";
+import { candidateCases } from "../../support/candidateCases.ts";
 import { type ValuesCase, valuesCases } from "../../support/valuesArbitraries.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
@@ -21,6 +22,7 @@ const drawn: fc.Arbitrary<Case | ValuesCase> = fc.oneof<fc.WeightedArbitrary<Cas
   { weight: 8, arbitrary: cases },
   { weight: 1, arbitrary: perTokenCases },
   { weight: 1, arbitrary: extremeCases },
+  { weight: 1, arbitrary: candidateCases },
   { weight: 2, arbitrary: valuesCases },
 );
 

@@ -68,6 +68,8 @@ const chosen: RowStatisticsKernel = {
   reads: () => 1,
   forward: (input) => kernelFor(input).forward(input),
   backward: (input, statistics, cotangents) => kernelFor(input).backward(input, statistics, cotangents),
+  entriesAt: (logits, ids) => chooseKernel([], logits.shape[1]).kernel.entriesAt(logits, ids),
+  addAt: (gradient, ids, values) => chooseKernel([], gradient.shape[1]).kernel.addAt(gradient, ids, values),
 };
 
 function kernelFor({ views, logits, teacher }: WideInput): RowStatisticsKernel {
