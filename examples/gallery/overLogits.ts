@@ -178,7 +178,7 @@ export function overLogits(): Section {
           ofProbability(
             "Of the row's entropy, and of its loss",
             modified(["eaft()", "mile()", "superLoss()", "superLoss({ lambda: 0.25 })"]),
-            nats(6, -2.5),
+            nats(6, -6.5),
           ),
         ],
       },
