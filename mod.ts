@@ -125,6 +125,7 @@ export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/
 export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
+export { type TokenSelectionOptions, tokenSelection } from "./lib/library/tokenSelection.ts";
 export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {

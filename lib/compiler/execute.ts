@@ -134,11 +134,11 @@ function inputOf(batch: AnyBatch): tf.Tensor {
 }
 
 function refuseParts(plan: Plan, name: string): void {
-  if (plan.coupled) {
+  if (plan.couplings.length > 0) {
     throw new LossError(
       name,
-      "the loss has a mean over the batch, so that its rows do not add up over parts of the batch",
-      "Give the whole batch at once, or leave batchMean out",
+      `the loss has ${plan.couplings.join(" and ")}, so that its rows do not add up over parts of the batch`,
+      "Give the whole batch at once, or leave out what couples its rows",
     );
   }
   if (!plan.perToken) return;

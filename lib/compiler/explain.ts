@@ -214,8 +214,8 @@ function explainPlan(planned: Plan): string {
     "plan",
     ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
     ...(planned.targets === "values" ? explainValues(planned) : explainLogits(planned)),
-    ...(planned.coupled
-      ? ["  rows share: a mean over the batch, so that it has no parts"]
+    ...(planned.couplings.length > 0
+      ? [`  rows share: ${planned.couplings.join(" and ")}, so that it has no parts`]
       : planned.aggregates
         ? ["  rows share: sums over their sequence"]
         : []),

@@ -92,8 +92,8 @@ export interface Plan {
   readonly inputs: readonly string[];
   /** Whether a row's value depends on other rows. */
   readonly aggregates: boolean;
-  /** Whether a row's value depends on all rows of the batch. */
-  readonly coupled: boolean;
+  /** How a row's value depends on all rows of the batch, in words; empty where it does not. */
+  readonly couplings: readonly string[];
 }
 
 /**
@@ -147,7 +147,10 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
     inputs: inputsOf(loss),
     comparesColumns: comparesColumns(loss),
     aggregates: aggregates.some(({ over }) => over !== "row"),
-    coupled: aggregates.some(({ over }) => over === "batch"),
+    couplings: [
+      ...(aggregates.some(({ over }) => over === "batch") ? ["a mean over the batch"] : []),
+      ...(aggregates.some(({ over }) => typeof over === "object") ? ["a choice of the batch's highest rows"] : []),
+    ],
   };
 }
 

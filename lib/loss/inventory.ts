@@ -20,6 +20,7 @@ import type { View } from "./view.ts";
 function atomsWithin(e: ClassExpression): readonly (ClassAtom | ColumnAtom)[] {
   return atomsOf(e).flatMap((a): readonly (ClassAtom | ColumnAtom)[] => {
     if (a.kind === "overColumns") return [a, ...columnAtomsOf(a.body)];
+    if (a.kind === "aggregate" && a.over === "highest") return [a, ...atomsOf(a.share), ...atomsWithin(a.body)];
     if (a.kind === "classSum" || a.kind === "aggregate") return [a, ...atomsWithin(a.body)];
     if (!("view" in a)) return [a];
     const own = a.kind === "wholeRow" && a.of.kind === "entmax" ? atomsOf(a.of.alpha) : [];

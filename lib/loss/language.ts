@@ -4,7 +4,7 @@
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
- *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`.
+ *   over what rows share, `overSequence(body)`, `batchMean(body)` and `highest(share, body)`.
  * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`.
  * - A modulator: `modulate(name, (value) => …)` changes the value of every term; `append(name, value)` adds a term;
  *   `weighRows(name, weight)` weighs the rows.
@@ -31,17 +31,19 @@
  */
 import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
-import { atom, type Expression } from "./expression.ts";
+import { atom, type Expression, stopGradient } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
 import {
   appendTerm,
   type ClassAtom,
   type ClassExpression,
   type ColumnAtom,
+  isOfClass,
   mapValues,
   overAllClasses,
   weighTerms,
 } from "./loss.ts";
+import { lift, type Numeric } from "./schedule.ts";
 
 export { law } from "./combinator.ts";
 export {
@@ -161,6 +163,21 @@ export function overSequence(body: ClassExpression): ClassExpression {
  */
 export function batchMean(body: ClassExpression): ClassExpression {
   return atom({ kind: "aggregate", over: "batch", body });
+}
+
+/**
+ * In a loss: 1 in a share of the batch's valid rows, those in which an expression is the highest, and 0 in the others. One of
+ * the class is summed over the row's targets. As many rows as the share says, to the nearest whole number, and one at
+ * least; of rows that tie for the last places those that come first in the batch, and NaN is the highest. A constant to
+ * gradients, which couples the rows as `batchMean` does.
+ *
+ * @param share a number above 0 and at most 1, or a schedule.
+ * @throws LossError where the share is outside.
+ */
+export function highest(share: Numeric, body: ClassExpression): ClassExpression {
+  const lifted = lift(share, "highest(share)", { lowest: Number.MIN_VALUE, highest: 1 });
+  const ofRow = isOfClass(body) ? overTargets(body) : body;
+  return stopGradient(atom({ kind: "aggregate", over: "highest", share: lifted, body: ofRow }));
 }
 
 /**

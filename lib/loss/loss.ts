@@ -17,10 +17,10 @@
  * - with W a field and its laws: W(a + b) = W(a) + W(b) and W(s · a) = s · W(a).
  */
 import { LossError } from "./error.ts";
-import { atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
+import { add, atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
 import { applyLaw, type Field, type Law } from "./field.ts";
 import type { ParameterAtom } from "./parameter.ts";
-import type { Step } from "./schedule.ts";
+import type { Schedule, Step } from "./schedule.ts";
 import { plainView, type View } from "./view.ts";
 import type { WholeRow } from "./wholeRow.ts";
 
@@ -75,11 +75,24 @@ export type ColumnExpression = Expression<ColumnAtom>;
  * rows of the row's sequence (the last axis of the labels), or the mean over the valid rows of the batch. Sample weights have
  * no part in it.
  */
-export interface AggregateAtom {
+export interface SharedAtom {
   readonly kind: "aggregate";
   readonly over: "row" | "sequence" | "batch";
   readonly body: Expression<ClassAtom>;
 }
+
+/**
+ * Whether `body`, a number of the row, is among the highest of the batch's valid rows: 1 in a share of them, 0 in the others;
+ * ./highest.ts says in which. It stands under stopGradient.
+ */
+export interface HighestAtom {
+  readonly kind: "aggregate";
+  readonly over: "highest";
+  readonly share: Schedule;
+  readonly body: Expression<ClassAtom>;
+}
+
+export type AggregateAtom = SharedAtom | HighestAtom;
 
 /**
  * What an expression may read of the logits. For class c, with p = softmax(z): nll is −log p_c and logOdds is
@@ -215,6 +228,18 @@ export function checkReads<L extends Pick<AnyLoss, "terms">>(loss: L, where: str
   return loss;
 }
 
+const differsByClass: ReadonlySet<ClassAtom["kind"]> = new Set<ClassAtom["kind"]>([
+  "nll",
+  "logOdds",
+  "weight",
+  "target",
+]);
+
+/** Whether an expression has a value for each class of a row, and not one for the row. */
+export function isOfClass(e: ClassExpression): boolean {
+  return atomsOf(e).some(({ kind }) => differsByClass.has(kind));
+}
+
 /** The atoms of a per-class expression, those that aggregates are over too. */
 function atomsWithinRow(e: ClassExpression): readonly ClassAtom[] {
   return atomsOf(e).flatMap((a) =>
@@ -260,12 +285,19 @@ export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpressi
 }
 
 /** Weighs every term: its value, and what a weighted mean of it is divided by. */
-export function weighTerms<L extends Data>(loss: L, w: ClassExpression): L {
+export function weighTerms<L extends Data>(loss: L, w: ClassExpression | ((term: Term) => ClassExpression)): L {
   checkLoss(loss, "loss");
-  return {
-    ...loss,
-    terms: loss.terms.map((term) => ({ ...term, value: weigh(w, term.value), weight: multiply(w, term.weight) })),
+  const weighed = (term: Term): Term => {
+    const weight = typeof w === "function" ? w(term) : w;
+    return { ...term, value: weigh(weight, term.value), weight: multiply(weight, term.weight) };
   };
+  return { ...loss, terms: loss.terms.map(weighed) };
+}
+
+/** The whole value of a row: that of all terms whose classes are added by the same targets as those of `term`. */
+export function rowValueOf({ terms }: Pick<AnyLoss, "terms">, { targets }: Term): ClassExpression {
+  const values = terms.filter((term) => term.targets === targets).map(({ value }) => value);
+  return values.reduce<ClassExpression>((sum, value) => add(sum, value), constant(0));
 }
 
 /** Adds a term that no weight field has reached yet. */

@@ -173,11 +173,18 @@ export function show(loss: AnyLoss): string {
   return [several ? formula : formula.replaceAll("w₁", "w"), ...lines, ...source].join("\n");
 }
 
-const aggregateNames: Readonly<Record<AggregateAtom["over"], string>> = {
-  row: "row",
-  sequence: "Σ_sequence",
-  batch: "mean_batch",
-};
+function aggregateName(a: AggregateAtom): string {
+  switch (a.over) {
+    case "row":
+      return "row";
+    case "sequence":
+      return "Σ_sequence";
+    case "batch":
+      return "mean_batch";
+    case "highest":
+      return `isHighest_${showScalar(a.share)}`;
+  }
+}
 
 function subscript(index: number): string {
   return String(index + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]);
@@ -216,7 +223,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
         case "target":
           return `q(${c})`;
         case "aggregate":
-          return `${aggregateNames[a.over]}(${at(a.body, c)})`;
+          return `${aggregateName(a)}(${at(a.body, c)})`;
         case "vocabularySize":
           return "V";
       }

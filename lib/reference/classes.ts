@@ -4,7 +4,8 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
-import type { AggregateAtom, ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
+import { highestRows } from "../loss/highest.ts";
+import type { ClassAtom, ClassExpression, HighestAtom, SharedAtom, Term } from "../loss/loss.ts";
 import { at, numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import { addColumnsGradient, columnsValue } from "./columns.ts";
@@ -49,6 +50,7 @@ export function classMeaning(
       case "overColumns":
         return columnsValue(a, rows, row);
       case "aggregate": {
+        if (a.over === "highest") return highestOf(a, rows, targets)[row];
         const members = membersOf(a, rows, row);
         return shareOf(a, members) * total(members.map((member) => targetSum(a.body, rows, member, targets)));
       }
@@ -78,15 +80,20 @@ export function total(numbers: readonly number[]): number {
   return numbers.reduce((sum, x) => sum + x, 0);
 }
 
+function highestOf({ share, body }: HighestAtom, rows: PlainRows, targets: TargetsOf): Float32Array {
+  const values = rows.indices.map((row) => entryAt(classMeaning(rows, row, targets)(body), 0));
+  return highestRows(values, (row) => rows.valid[row], at(share, rows.step));
+}
+
 /** The valid rows that an aggregate at `row` is over. */
-function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+function membersOf({ over }: SharedAtom, rows: PlainRows, row: number): readonly number[] {
   if (over === "row") return rows.valid[row] ? [row] : [];
   const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
   return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
 }
 
 /** What each member counts for. */
-function shareOf({ over }: AggregateAtom, members: readonly number[]): number {
+function shareOf({ over }: SharedAtom, members: readonly number[]): number {
   return over === "batch" ? 1 / members.length : 1;
 }
 
@@ -149,6 +156,7 @@ export function addInputGradient(
       continue;
     }
     if (a.kind === "aggregate") {
+      if (a.over === "highest") continue;
       const members = membersOf(a, rows, row);
       const each = shareOf(a, members) * aggregateEntries("sum", g, width);
       for (const member of members) {

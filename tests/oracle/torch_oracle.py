@@ -127,7 +127,13 @@ def keras(p, y):
     return -torch.log(p).gather(1, y[:, None]).squeeze(1)
 
 
-named = {f.__name__: f for f in [gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras]}
+def rho(z, y, reference, count):
+    loss = cross_entropy(z, y, reduction="none")
+    chosen = torch.topk(loss.detach() - torch.tensor(reference, dtype=torch.float64), count).indices
+    return loss[chosen].mean(0, keepdim=True)
+
+
+named = {f.__name__: f for f in [gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras, rho]}
 
 
 def by_name(case):

@@ -58,14 +58,15 @@ import {
   temper,
   temperature,
   tlat,
+  tokenSelection,
   weightedMean,
   zipfMandelbrot,
   zLoss,
 } from "lossmith";
 import { flat } from "./distance.ts";
 
-const { add: plus, batchMean, constant: constantOf, input, modulate, multiply, overSequence } = language;
-const { position, unary } = language;
+const { add: plus, batchMean, constant: constantOf, highest, input, modulate, multiply, overSequence } = language;
+const { overTargets, position, subtract, unary, weigh } = language;
 
 /** A combinator with its static role forgotten. */
 export type Change = (loss: AnyLoss) => AnyLoss;
@@ -206,6 +207,19 @@ export const own: fc.Arbitrary<NamedChange> = fc.oneof(
     within(0.1, 1).map((share) =>
       modulate("batchMean", (loss) => plus(loss, multiply(constantOf(share), batchMean(loss)))),
     ),
+  ),
+  named(
+    "highest",
+    numeric(0.1, 1).map((share) =>
+      // Of values on a grid many would tie, and float32 would break the ties.
+      modulate("highest", (loss) =>
+        weigh(highest(share, subtract(overTargets(loss), multiply(constantOf(Math.PI), input("x")))), loss),
+      ),
+    ),
+  ),
+  named(
+    "tokenSelection",
+    numeric(0.1, 1).map((share) => tokenSelection(share, { reference: "irrational" })),
   ),
 );
 
@@ -362,6 +376,17 @@ export function nest<T>(values: readonly T[], shape: readonly number[]): unknown
   return Array.from({ length: size }, (_, i) => nest(values.slice(i * stride, (i + 1) * stride), inner));
 }
 
+/** What a batch gives for each row: numbers on a grid, and others that are on none. */
+export function inputsOf(x: readonly number[], shape: readonly number[]): Record<string, unknown> {
+  return {
+    x: nest(x, shape),
+    irrational: nest(
+      x.map((each) => Math.fround(Math.PI * each)),
+      shape,
+    ),
+  };
+}
+
 /** A batch of a random shape of rank 1 to 4, with labels, mask and sample weights. */
 export function batches(
   classes: number,
@@ -396,7 +421,7 @@ export function batches(
           labels: soft === null || !options.soft ? nest(labels, shape) : nest(soft, [...shape, classes]),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
-          inputs: { x: nest(x, shape) },
+          inputs: inputsOf(x, shape),
           step,
         } as PlainBatch,
       }));

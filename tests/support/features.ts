@@ -41,6 +41,7 @@ import {
   superLoss,
   symmetricCrossEntropy,
   temperature,
+  tokenSelection,
   zLoss,
 } from "lossmith";
 
@@ -230,6 +231,12 @@ export const features: Readonly<Record<string, () => Feature>> = {
         mixCE(0.5),
         dft,
       ),
+    ),
+
+  "rows that are chosen by what they exceed a reference by": () =>
+    trained(
+      pipe(crossEntropy, labelSmoothing(0.1), tokenSelection(linear({ init: 1, end: 0.5, steps: 500 }))),
+      (t) => ({ inputs: { reference: [1, 2] }, step: t % 500, mask: [true, t % 3 > 0] }),
     ),
 
   "weights and confidences of the batch": () =>

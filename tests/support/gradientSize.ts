@@ -82,6 +82,7 @@ function partsOfSum(
   parts: Parts,
 ): number {
   if (a.kind === "classSum") return parts(a.body, total, rows, row, targets);
+  if (a.over === "highest") return 0;
   const share = a.over === "batch" ? total / rows.indices.length : total;
   // Each row that shares in it, as if all were in one sequence: an upper bound.
   const members = a.over === "row" ? [row] : rows.indices.filter((member) => rows.valid[member]);

@@ -30,6 +30,7 @@ import {
 import {
   type Composition,
   forget,
+  inputsOf,
   type NamedChange,
   named,
   nest,
@@ -177,7 +178,7 @@ function batchesOf({ prediction: p, target: t }: (typeof domains)[Domain]): fc.A
           targets: nest(targets, inputShape),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
-          inputs: { x: nest(x, shape) },
+          inputs: inputsOf(x, shape),
           step,
         } as PlainValuesBatch,
       }));

@@ -37,6 +37,7 @@ import {
   sum,
   superLoss,
   symmetricCrossEntropy,
+  tokenSelection,
 } from "lossmith";
 
 export const anything = (x: unknown): never => x as never;
@@ -79,6 +80,17 @@ export const badParameters: readonly WrongInput[] = [
   ["lambda without its name", () => superLoss(anything(1)), "superLoss", "got 1"],
   ["tau misspelt", () => superLoss({ tau: anything("batchmean") }), "superLoss({ tau })", "batchmean", '"batchMean"'],
   ["tau NaN", () => superLoss({ tau: Number.NaN }), "superLoss({ tau })", "NaN"],
+  ["a share of 0", () => tokenSelection(0), "tokenSelection(share)", "got 0"],
+  ["a share above 1", () => tokenSelection(60), "tokenSelection(share)", "60", "to 1"],
+  [
+    "a reference without its name",
+    () => tokenSelection(0.6, anything("base")),
+    "tokenSelection",
+    "base",
+    "{ reference }",
+  ],
+  ["a reference of no name", () => tokenSelection(0.6, { reference: "" }), "input(name)", '""'],
+  ["the highest none", () => language.highest(0, language.nll), "highest(share)", "got 0"],
   ["no margins", () => ldam(anything({})), "ldam({ counts })", "undefined"],
   ["no options of margins", () => ldam(anything(undefined)), "ldam", "undefined", "{ counts }"],
   ["a margin of a class never seen", () => ldam({ counts: [3, 0] }), "ldam({ counts })", "class 1", "addK(1)"],
@@ -223,6 +235,18 @@ export const badBatches: readonly BadBatch[] = [
     loss: pipe(crossEntropy, labelSmoothing(linear({ init: 0, end: 2, steps: 10 }))),
     batch: { ...good, step: 9 },
     parts: ["labelSmoothing(e)", "1.8", "from 0 to 1"],
+  },
+  {
+    name: "a reference loss that is not there",
+    loss: pipe(crossEntropy, tokenSelection(0.6)),
+    batch: good,
+    parts: ["inputs", '"reference"'],
+  },
+  {
+    name: "a share that a schedule takes out of its bounds",
+    loss: pipe(crossEntropy, tokenSelection(linear({ init: 1, end: -1, steps: 10 }), { reference: null })),
+    batch: { ...good, step: 9 },
+    parts: ["tokenSelection(share)", "-0.8"],
   },
   {
     name: "a law that gives infinite weights",
