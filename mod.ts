@@ -18,9 +18,11 @@ export {
   contrastivePairs,
   contrastiveViews,
 } from "./lib/compiler/contrastive.ts";
+export type { TermValues } from "./lib/compiler/execute.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
+export { type TermNumbers, type WatchedLoss, watchTerms } from "./lib/compiler/watchTerms.ts";
 export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { countContinuations } from "./lib/frequency/countContinuations.ts";
@@ -94,6 +96,7 @@ export { meanSquaredError } from "./lib/library/meanSquaredError.ts";
 export { type MileOptions, mile } from "./lib/library/mile.ts";
 export { mixCE } from "./lib/library/mixCE.ts";
 export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
+export { named } from "./lib/library/named.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export type { OneCycleOptions } from "./lib/library/oneCycle.ts";
 export { override } from "./lib/library/override.ts";

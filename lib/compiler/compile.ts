@@ -3,7 +3,15 @@ import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
 import { type AnyLoss, type Input, inputOf, type Kind, type Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
-import { combineParts, executeDenominators, executeLoss, executeParts, type WithoutInput } from "./execute.ts";
+import {
+  combineParts,
+  executeDenominators,
+  executeLoss,
+  executeParts,
+  executeTerms,
+  type TermValues,
+  type WithoutInput,
+} from "./execute.ts";
 import type { Parts } from "./parts.ts";
 import { type Plan, plan } from "./plan.ts";
 import { Tables } from "./tables.ts";
@@ -25,6 +33,13 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor, I extends Inp
    */
   (batch: Batches[I]): Value;
   readonly plan: Plan;
+  /**
+   * The loss of a batch and the value of each of its terms, which add up to it, by name: the one that `named` gave it, or the
+   * term's formula as `show` prints it. Terms of one name are one value, their sum. It costs what the loss alone does;
+   * nothing is read back. All are differentiable as the loss is, and belong to the surrounding tidy: in
+   * `optimizer.minimize` they are gone after the step. `watchTerms` keeps the numbers of the latest step for logs.
+   */
+  withTerms(batch: Batches[I]): TermValues<Value>;
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
   /**
@@ -106,6 +121,7 @@ export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLo
   return Object.assign(run, {
     plan: integer,
     variables,
+    withTerms: (batch: Batches[Input]) => executeTerms(executable, batch),
     denominators: (batch: WithoutInput[Input]) => executeDenominators(executable, batch),
     parts: (batch: Batches[Input]) => executeParts(executable, batch),
     combine: (parts: Parts) => combineParts(integer, parts),

@@ -212,7 +212,9 @@ function listed(label: string, items: readonly (string | number)[]): readonly st
 function explainPlan(planned: Plan): string {
   return [
     "plan",
-    ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
+    ...planned.terms.map(
+      ({ name, reduction }, i) => `  term ${i + 1}${name === null ? "" : `, ${name}`}: ${reduction}`,
+    ),
     ...(planned.targets === "values" ? explainValues(planned) : explainLogits(planned)),
     ...(planned.couplings.length > 0
       ? [`  rows share: ${planned.couplings.join(" and ")}, so that it has no parts`]

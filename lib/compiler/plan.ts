@@ -8,6 +8,7 @@ import type { Field } from "../loss/field.ts";
 import { comparesColumns, fieldsOf, hasTeacher, inputsOf, isScheduledLoss, parametersOf } from "../loss/inventory.ts";
 import { type AnyLoss, type ClassExpression, checkLoss, finalTerms, inputOf, type Reduction } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
+import { termNames } from "../loss/show.ts";
 import type { View } from "../loss/view.ts";
 import { type ColumnPlan, planColumns } from "./columns.ts";
 import { type By, lower } from "./lower.ts";
@@ -27,6 +28,8 @@ import {
 export type Targets = "integer" | "soft" | "values";
 
 export interface PlannedTerm {
+  /** As its author named it; null for a term without a name. */
+  readonly name: string | null;
   readonly reduction: Reduction;
   readonly by: By;
   /** The row's value, before its weight. */
@@ -53,6 +56,8 @@ export interface Cotangents {
 export interface Plan {
   readonly targets: Targets;
   readonly terms: readonly PlannedTerm[];
+  /** What logs call each term. */
+  readonly termNames: readonly string[];
   /** What each term adds up over the rows. */
   readonly numerators: readonly Narrow[];
   /** What each numerator is divided by, added up over the rows; 0 for a term that is a sum. */
@@ -103,9 +108,9 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
   checkLoss(loss, "compile");
   const targets: Targets = inputOf(loss) === "values" ? "values" : labels;
   const lowered = finalTerms(loss).map((term) => {
-    const { reduction, value, weight } = term;
+    const { name, reduction, value, weight } = term;
     const by: By = typeof term.targets === "object" ? term.targets : targets === "soft" ? "targets" : "label";
-    return { reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
+    return { name, reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
   });
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
@@ -117,6 +122,7 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
   return {
     targets,
     terms: lowered,
+    termNames: termNames(loss),
     numerators: lowered.map(({ value }) => weigh(rowWeight, value)),
     denominators: lowered.map(denominatorOf),
     rowLoss: sum(lowered.map(({ value }) => weigh(rowWeight, value))),

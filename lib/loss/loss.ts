@@ -117,6 +117,8 @@ export type ClassExpression = Expression<ClassAtom>;
 export type Reduction = "sum" | "mean" | "weightedMean" | "perToken";
 
 export interface Term {
+  /** What logs call it; null for a term without a name. Terms of one name are logged as one. */
+  readonly name: string | null;
   /**
    * What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. "values" is a
    * term over values, which has one number a row.
@@ -187,7 +189,7 @@ export function lossOfValues(value: ClassExpression): Loss<"values", "without a 
 }
 
 function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
-  return { targets, value, weight: constant(1), reduction: null };
+  return { name: null, targets, value, weight: constant(1), reduction: null };
 }
 
 export const emptyLoss: Loss<"logits", "without a weight field"> = {
@@ -390,6 +392,12 @@ export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, oth
     ignored: union(loss.ignored, other.ignored),
     probabilities: loss.probabilities || other.probabilities,
   };
+}
+
+/** Names the terms that have no name yet. */
+export function nameTerms<L extends Data>(loss: L, name: string): L {
+  checkLoss(loss, "named");
+  return { ...loss, terms: loss.terms.map((term) => ({ ...term, name: term.name ?? name })) };
 }
 
 /** Rows whose label is `label` are not valid. */

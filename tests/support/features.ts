@@ -30,6 +30,7 @@ import {
   mean,
   mile,
   mixCE,
+  named,
   parameter,
   perToken,
   pipe,
@@ -42,6 +43,7 @@ import {
   symmetricCrossEntropy,
   temperature,
   tokenSelection,
+  watchTerms,
   zLoss,
 } from "lossmith";
 
@@ -180,6 +182,26 @@ export const features: Readonly<Record<string, () => Feature>> = {
       free: () => {
         loss.dispose();
         tf.dispose([z, other.numerators, other.denominators]);
+      },
+    };
+  },
+
+  "the values of the terms, watched by an optimizer": () => {
+    const data = pipe(crossEntropy, named("plain"), zLoss(0.1), add(pipe(crossEntropy, mile(), mean)));
+    const loss = compile(data);
+    const watched = watchTerms(loss);
+    const z = tf.variable(logits());
+    const optimizer = tf.train.sgd(1e-6);
+    return {
+      step: () => {
+        optimizer.minimize(() => watched({ logits: z, labels }));
+        tf.dispose(tf.tidy(() => loss.withTerms({ logits: z, labels })));
+      },
+      free: () => {
+        watched.dispose();
+        loss.dispose();
+        optimizer.dispose();
+        z.dispose();
       },
     };
   },

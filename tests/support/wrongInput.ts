@@ -26,6 +26,7 @@ import {
   mergeCounts,
   mile,
   mixCE,
+  named,
   normalise,
   override,
   type PlainBatch,
@@ -38,6 +39,7 @@ import {
   superLoss,
   symmetricCrossEntropy,
   tokenSelection,
+  watchTerms,
 } from "lossmith";
 
 export const anything = (x: unknown): never => x as never;
@@ -116,6 +118,9 @@ export const badParameters: readonly WrongInput[] = [
   ["id fraction", () => countTokens([0.5], { vocabSize: 4 }), "position 0", "0.5"],
   ["merging different vocabularies", () => mergeCounts(f, fromCounts([1])), "shard 1", "3 entries"],
   ["merging nothing", () => mergeCounts(), "mergeCounts"],
+  ["terms without a name", () => named(""), "named(name)", '""'],
+  ["a watch of no loss", () => watchTerms(anything(crossEntropy)), "watchTerms(loss)", "compile(loss)"],
+  ["a watch of tokens", () => watchTerms(anything(compile(pipe(crossEntropy, perToken)))), "perToken", "withTerms"],
   ["not a loss", () => compile(anything({})), "compile", "crossEntropy"],
 ];
 
