@@ -130,6 +130,7 @@ export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
 export { type TokenSelectionOptions, tokenSelection } from "./lib/library/tokenSelection.ts";
 export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
+export { uncertainty } from "./lib/library/uncertainty.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {
   type DecayShape,
@@ -169,6 +170,7 @@ export {
   subtractSchedules,
 } from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
+export type { UncertaintyOptions } from "./lib/loss/uncertainty.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch, PlainBatches, PlainEntries, PlainValuesBatch } from "./lib/reference/plainBatch.ts";
 export {

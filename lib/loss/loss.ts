@@ -434,6 +434,12 @@ export function finalTerms(loss: Data): readonly ReducedTerm[] {
   return withReduction(closedTerms(loss), "weightedMean");
 }
 
+/** The loss with the weighted mean where no reduction is named. */
+export function reducedLoss<I extends Input>(loss: Loss<I, Kind>): Loss<I, "already reduced"> {
+  const { focus, ignored, probabilities } = loss;
+  return { terms: withReduction(loss.terms, "weightedMean"), focus, ignored, probabilities };
+}
+
 function withReduction(terms: readonly Term[], otherwise: Reduction): readonly ReducedTerm[] {
   const reduced = terms.map((term) => ({ ...term, reduction: term.reduction ?? otherwise }));
   const perToken = reduced.filter((term) => term.reduction === "perToken").length;

@@ -62,10 +62,11 @@ export function classMeaning(
 
 /** A row of values is taken for one class that counts once. */
 const once = Float64Array.of(1);
+const ofValues: TargetsOf = () => once;
 
 /** What the classes of a term's rows are added by: the labels, or the softmax of the teacher's logits. */
 export function targetsOf({ targets }: Term, rows: PlainRows): TargetsOf {
-  if (targets === "values") return () => once;
+  if (targets === "values") return ofValues;
   if (targets === "labels") return rows.targets;
   return (row) => softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
 }
@@ -80,9 +81,24 @@ export function total(numbers: readonly number[]): number {
   return numbers.reduce((sum, x) => sum + x, 0);
 }
 
-function highestOf({ share, body }: HighestAtom, rows: PlainRows, targets: TargetsOf): Float32Array {
-  const values = rows.indices.map((row) => entryAt(classMeaning(rows, row, targets)(body), 0));
-  return highestRows(values, (row) => rows.valid[row], at(share, rows.step));
+/** Of a batch, by the targets that an atom is seen with: found once for all rows. */
+const found = new WeakMap<PlainRows, Map<TargetsOf, Map<HighestAtom, Float32Array>>>();
+
+/** 1 for the rows that are the highest, 0 for the others. */
+function highestOf(a: HighestAtom, rows: PlainRows, targets: TargetsOf): Float32Array {
+  const ofBatch = found.get(rows) ?? new Map<TargetsOf, Map<HighestAtom, Float32Array>>();
+  found.set(rows, ofBatch);
+  const known = ofBatch.get(targets) ?? new Map<HighestAtom, Float32Array>();
+  ofBatch.set(targets, known);
+  const chosen =
+    known.get(a) ??
+    highestRows(
+      rows.indices.map((row) => entryAt(classMeaning(rows, row, targets)(a.body), 0)),
+      (row) => rows.valid[row],
+      at(a.share, rows.step),
+    );
+  known.set(a, chosen);
+  return chosen;
 }
 
 /** The valid rows that an aggregate at `row` is over. */

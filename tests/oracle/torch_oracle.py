@@ -150,7 +150,42 @@ def by_name(case):
     }
 
 
+def squared_errors(case, shared):
+    """One loss a task: its scale times the mean squared error of x @ shared to its targets."""
+    x = torch.tensor(case["x"], dtype=torch.float64)
+    return torch.stack([c * F.mse_loss(x @ shared, torch.tensor(t, dtype=torch.float64)) for c, t in zip(case["scales"], case["targets"])])
+
+
+def several(case):
+    """Some steps of training with several losses: the weights or log variances after each, then the shared weights."""
+    shared = torch.tensor(case["shared"], dtype=torch.float64, requires_grad=True)
+    tasks = len(case["scales"])
+    trained = torch.full((tasks,), float(case.get("init", 1)), requires_grad=True)
+    first, path = None, []
+    for _ in range(case["steps"]):
+        losses = squared_errors(case, shared)
+        first = losses.detach() if first is None else first
+        if case["several"] == "uncertainty":
+            total = (0.5 * torch.exp(-trained) * losses + trained / 2).sum()
+            of_shared, of_trained = torch.autograd.grad(total, [shared, trained])
+        else:
+            of_shared = torch.autograd.grad((trained.detach() * losses).sum(), shared, retain_graph=True)[0]
+            norms = torch.stack([torch.autograd.grad(w * l, shared, create_graph=True)[0].norm() for w, l in zip(trained, losses)])
+            progress = losses.detach() / first
+            target = (norms.mean() * (progress / progress.mean()) ** case["alpha"]).detach()
+            of_trained = torch.autograd.grad((norms - target).abs().sum(), trained)[0]
+        shared = (shared - case["rate"] * of_shared).detach().requires_grad_()
+        trained = (trained - case["weightRate"] * of_trained).detach()
+        if case["several"] == "grad norm":
+            trained = trained * tasks / trained.sum()
+        trained.requires_grad_()
+        path += trained.tolist()
+    return {"value": path, "gradient": shared.flatten().tolist(), "labelsGradient": None}
+
+
 def answer(case):
+    if "several" in case:
+        return several(case)
     if "values" in case:
         return over_values(case)
     if "loss" in case:

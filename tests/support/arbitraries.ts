@@ -59,6 +59,7 @@ import {
   temperature,
   tlat,
   tokenSelection,
+  uncertainty,
   weightedMean,
   zipfMandelbrot,
   zLoss,
@@ -333,6 +334,13 @@ function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.A
     anywhere(classes).map((x) => [x]),
     addition.map((x) => [x]),
   );
+  const learned = named(
+    "uncertainty",
+    fc
+      .tuple(within(-2, 2), fc.constantFrom<"regression" | "classification">("regression", "classification"))
+      .map(([init, form]) => uncertainty(`uncertainty ${init}`, { init, form })),
+  );
+  const end = fc.oneof({ weight: 6, arbitrary: fc.constant(noChange) }, { weight: 1, arbitrary: learned });
   return fc
     .tuple(
       bases(classes, smoothed),
@@ -340,12 +348,12 @@ function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.A
       fc.option(capped),
       fc.array(piece, { maxLength: 4 }),
       fc.option(reductions),
+      end,
       fc.array(anywhere(classes), { maxLength: 2 }),
     )
-    .map(([base, cool, cap, pieces, reduction, after]) => {
-      const changes = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange, ...after].filter(
-        (x) => x !== noChange,
-      );
+    .map(([base, cool, cap, pieces, reduction, last, after]) => {
+      const before = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange];
+      const changes = [...before, last, ...after].filter((x) => x !== noChange);
       const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), base.loss);
       return { steps: [...base.steps, ...changes.map(({ name }) => name)], loss };
     });

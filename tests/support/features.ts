@@ -21,6 +21,7 @@ import {
   huber,
   ignoreIndex,
   klDivergence,
+  type Loss,
   LossError,
   labelSmoothing,
   language,
@@ -43,24 +44,12 @@ import {
   symmetricCrossEntropy,
   temperature,
   tokenSelection,
+  uncertainty,
   watchTerms,
   zLoss,
 } from "lossmith";
 
-const {
-  add: plus,
-  append,
-  batchMean,
-  constant,
-  divide,
-  input,
-  lossOf,
-  multiply,
-  nll,
-  overSequence,
-  subtract,
-  unary,
-} = language;
+const { add: plus, batchMean, divide, input, lossOf, multiply, nll, overSequence } = language;
 
 export interface Feature {
   readonly step: (t: number) => void;
@@ -109,21 +98,14 @@ export const features: Readonly<Record<string, () => Feature>> = {
   },
 
   "a trained temperature and Kendall's log variances, by an optimizer": () => {
-    // exp(−s) · loss + s, with s the log variance of a task.
-    const task = (s: ReturnType<typeof parameter>): typeof crossEntropy =>
-      pipe(
-        crossEntropy,
-        temperature(parameter("temperature", 1.5)),
-        scale(unary("exp", subtract(constant(0), s))),
-        append("log variance", s),
-      );
-    const loss = compile(pipe(task(parameter("first", 0)), add(task(parameter("second", 1)))));
+    const task = (name: string, init: number): Loss<"logits", "already reduced"> =>
+      pipe(crossEntropy, temperature(parameter("temperature", 1.5)), uncertainty(name, { init }));
+    const loss = compile(pipe(task("first", 0), add(task("second", 1))));
     const z = logits();
     const optimizer = tf.train.sgd(1e-6);
     return {
       step: () => {
-        const run = (): tf.Scalar => loss({ logits: z, labels }) as tf.Scalar;
-        optimizer.minimize(run);
+        optimizer.minimize(() => loss({ logits: z, labels }));
       },
       free: () => {
         optimizer.dispose();

@@ -36,6 +36,20 @@ export interface NamedTorchCase {
   readonly soft: boolean;
 }
 
+/** Steps of training with a mean squared error a task over weights that they share. */
+export interface SeveralTorchCase {
+  readonly several: "grad norm" | "uncertainty";
+  readonly x: unknown;
+  readonly shared: unknown;
+  readonly targets: readonly unknown[];
+  readonly scales: readonly number[];
+  readonly steps: number;
+  readonly rate: number;
+  readonly weightRate: number;
+  readonly alpha?: number;
+  readonly init?: number;
+}
+
 export interface TorchAnswer {
   readonly value: readonly number[];
   readonly gradient: readonly number[];
@@ -55,7 +69,9 @@ export function hasTorch(): boolean {
 }
 
 /** PyTorch's answers, in order. */
-export function askTorch(cases: readonly (TorchCase | NamedTorchCase | TorchValuesCase)[]): readonly TorchAnswer[] {
+export function askTorch(
+  cases: readonly (TorchCase | NamedTorchCase | TorchValuesCase | SeveralTorchCase)[],
+): readonly TorchAnswer[] {
   if (torchPython === null) throw new Error("PyTorch is not installed: apt-get install python3-torch");
   const script = fileURLToPath(new URL("../oracle/torch_oracle.py", import.meta.url));
   const { status, stdout, stderr } = spawnSync(torchPython, [script], {

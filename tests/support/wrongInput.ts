@@ -39,6 +39,7 @@ import {
   superLoss,
   symmetricCrossEntropy,
   tokenSelection,
+  uncertainty,
   watchTerms,
 } from "lossmith";
 
@@ -118,6 +119,16 @@ export const badParameters: readonly WrongInput[] = [
   ["id fraction", () => countTokens([0.5], { vocabSize: 4 }), "position 0", "0.5"],
   ["merging different vocabularies", () => mergeCounts(f, fromCounts([1])), "shard 1", "3 entries"],
   ["merging nothing", () => mergeCounts(), "mergeCounts"],
+  ["an uncertainty without a name", () => uncertainty(""), "parameter(name)", '""'],
+  ["an uncertainty from NaN", () => uncertainty("s", { init: Number.NaN }), "init", "NaN"],
+  ["an uncertainty of no form", () => uncertainty("s", { form: anything("mse") }), "form", "mse", '"classification"'],
+  [
+    "an uncertainty's init without its name",
+    () => uncertainty("s", anything(1)),
+    "uncertainty",
+    "got 1",
+    "{ init, form }",
+  ],
   ["terms without a name", () => named(""), "named(name)", '""'],
   ["a watch of no loss", () => watchTerms(anything(crossEntropy)), "watchTerms(loss)", "compile(loss)"],
   ["a watch of tokens", () => watchTerms(anything(compile(pipe(crossEntropy, perToken)))), "perToken", "withTerms"],
@@ -132,6 +143,8 @@ export const illKinded: readonly WrongInput[] = [
   ["perToken of a reduction", () => apply(perToken, mean(crossEntropy)), "already reduced"],
   ["smoothing after a reduction", () => apply(labelSmoothing(0.1), mean(crossEntropy)), "before the reduction"],
   ["a field after a reduction", () => apply(freqWeights(f), mean(crossEntropy)), "before the reduction"],
+  ["the uncertainty of tokens", () => apply(uncertainty("s"), perToken(crossEntropy)), "uncertainty", "perToken"],
+  ["a modulator after an uncertainty", () => apply(mixCE(0.5), uncertainty("s")(crossEntropy)), "already reduced"],
   ["perToken beside a sum", () => pipe(crossEntropy, add(pipe(crossEntropy, sum)), perToken), "one number a token"],
   ["counts that are not there", () => pipe(crossEntropy, classWeights([1, 2]), normalise("tokenMean")), "raw counts"],
   ["override outside", () => pipe(crossEntropy, freqWeights(f), override({ 3: 1 })), "id 3 is outside"],
