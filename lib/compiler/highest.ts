@@ -16,7 +16,10 @@ function onHost(share: number, values: tf.Tensor1D, { validWeight }: Rows): tf.T
   return tf.tensor1d(highestRows(values.dataSync(), (row) => valid === null || valid[row] !== 0, share));
 }
 
-/** By a sort that stays on the device: the value of the last place, and the rows that have it in the order of the batch. */
+/**
+ * By a sort on the device: the value of the last place, and the rows that have it in the order of the batch. On webgpu it stays
+ * there; on webgl tensorflow.js's own topk reads fewer than 100 000 rows back to sort them.
+ */
 function onDevice(share: number, values: tf.Tensor1D, { count, valid }: Rows): tf.Tensor1D {
   return tf.tidy(() => {
     const isValid = valid?.tensor ?? tf.ones<tf.Rank.R1>([count], "bool");
