@@ -172,7 +172,7 @@ export const features: Readonly<Record<string, () => Feature>> = {
     const data = pipe(crossEntropy, named("plain"), zLoss(0.1), add(pipe(crossEntropy, mile(), mean)));
     const loss = compile(data);
     const watched = watchTerms(loss);
-    const z = tf.variable(logits());
+    const z = tf.tidy(() => tf.variable(logits()));
     const optimizer = tf.train.sgd(1e-6);
     return {
       step: () => {
