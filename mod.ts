@@ -18,6 +18,7 @@ export {
   contrastivePairs,
   contrastiveViews,
 } from "./lib/compiler/contrastive.ts";
+export type { TermValues } from "./lib/compiler/execute.ts";
 export { type ExplainOptions, explain } from "./lib/compiler/explain.ts";
 export {
   type CompiledLinearLoss,
@@ -45,6 +46,7 @@ export {
 } from "./lib/compiler/sequenceLogProbabilities.ts";
 export { type TripletBatch, triplets } from "./lib/compiler/triplets.ts";
 export type { ValuesBatch } from "./lib/compiler/valuesBatch.ts";
+export { type TermNumbers, type WatchedLoss, watchTerms } from "./lib/compiler/watchTerms.ts";
 export { type AbsoluteDiscountingOptions, absoluteDiscounting } from "./lib/frequency/absoluteDiscounting.ts";
 export { addK } from "./lib/frequency/addK.ts";
 export { countContinuations } from "./lib/frequency/countContinuations.ts";
@@ -129,6 +131,7 @@ export { meanSquaredError } from "./lib/library/meanSquaredError.ts";
 export { type MileOptions, mile } from "./lib/library/mile.ts";
 export { mixCE } from "./lib/library/mixCE.ts";
 export { type MovingAverage, type MovingAverageOptions, movingAverage } from "./lib/library/movingAverage.ts";
+export { named } from "./lib/library/named.ts";
 export { normalise } from "./lib/library/normalise.ts";
 export type { OneCycleOptions } from "./lib/library/oneCycle.ts";
 export { type OrpoOptions, orpo } from "./lib/library/orpo.ts";
@@ -164,8 +167,10 @@ export { type SymmetricCrossEntropyOptions, symmetricCrossEntropy } from "./lib/
 export { temper } from "./lib/library/temper.ts";
 export { temperature } from "./lib/library/temperature.ts";
 export { type TlatOptions, tlat } from "./lib/library/tlat.ts";
+export { type TokenSelectionOptions, tokenSelection } from "./lib/library/tokenSelection.ts";
 export { type TripletMarginOptions, tripletMargin } from "./lib/library/tripletMargin.ts";
 export { type TverskyOptions, tversky } from "./lib/library/tversky.ts";
+export { uncertainty } from "./lib/library/uncertainty.ts";
 export { type UnlikelihoodOptions, unlikelihood } from "./lib/library/unlikelihood.ts";
 export { type WarmupCosineOptions, warmupCosine } from "./lib/library/warmupCosine.ts";
 export {
@@ -206,6 +211,7 @@ export {
   subtractSchedules,
 } from "./lib/loss/scheduleArithmetic.ts";
 export { show } from "./lib/loss/show.ts";
+export type { UncertaintyOptions } from "./lib/loss/uncertainty.ts";
 export { evaluate, evaluateGradient } from "./lib/reference/evaluate.ts";
 export type { PlainBatch, PlainBatches, PlainEntries, PlainValuesBatch } from "./lib/reference/plainBatch.ts";
 export {

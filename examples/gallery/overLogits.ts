@@ -168,7 +168,7 @@ export function overLogits(): Section {
         heading: "Modulators",
         text:
           "What multiplies a row's loss by a function of the row, beside plain cross entropy. Focal loss and DFT turn from opposite ends: " +
-          "the one from what is known, the other from what is missed. MiLe's weights have a mean of 1 over the rows of the picture.",
+          "the one from what is known, the other from what is missed. MiLe's weights have a mean of 1 over the rows of the picture, and the selection keeps the hardest half of these.",
         panels: [
           ofProbability(
             "Of the target's probability",
@@ -177,7 +177,13 @@ export function overLogits(): Section {
           ),
           ofProbability(
             "Of the row's entropy, and of its loss",
-            modified(["eaft()", "mile()", "superLoss()", "superLoss({ lambda: 0.25 })"]),
+            modified([
+              "eaft()",
+              "mile()",
+              "superLoss()",
+              "superLoss({ lambda: 0.25 })",
+              "tokenSelection(0.5, { reference: null })",
+            ]),
             nats(6, -6.5),
           ),
         ],

@@ -9,6 +9,8 @@ import {
   executeDenominators,
   executeLoss,
   executeParts,
+  executeTerms,
+  type TermValues,
   type WithoutInput,
 } from "./execute.ts";
 import type { Parts } from "./parts.ts";
@@ -32,6 +34,13 @@ export interface CompiledLoss<Value extends tf.Tensor = tf.Tensor, I extends Inp
    */
   (batch: Batches[I]): Value;
   readonly plan: Plan;
+  /**
+   * The loss of a batch and the value of each of its terms, which add up to it, by name: the one that `named` gave it, or the
+   * term's formula as `show` prints it. Terms of one name are one value, their sum. It costs what the loss alone does;
+   * nothing is read back. All are differentiable as the loss is, and belong to the surrounding tidy: in
+   * `optimizer.minimize` they are gone after the step. `watchTerms` keeps the numbers of the latest step for logs.
+   */
+  withTerms(batch: Batches[I]): TermValues<Value>;
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
   /**
@@ -97,6 +106,7 @@ export function compile(loss: AnyLoss, options: CompileOptions = {}): CompiledLo
   return Object.assign(run, {
     plan: integer,
     variables,
+    withTerms: (batch: Batches[Input]) => executeTerms(executable, batch),
     denominators: (batch: WithoutInput[Input]) => executeDenominators(executable, batch),
     parts: (batch: Batches[Input]) => executeParts(executable, batch),
     combine: (parts: Parts) => combineParts(integer, parts),

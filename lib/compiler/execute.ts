@@ -8,6 +8,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../kernels/column.ts";
+import { total } from "../kernels/sums.ts";
 import { type LabelFact, type LabelReading, labelReadingOfAtoms } from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
@@ -55,6 +56,36 @@ export function executeLoss(loss: Executable, batch: AnyBatch): tf.Tensor {
     const plan = planOf(loss, batch);
     return differentiable(loss, plan, batch, plan.perToken ? "perToken" : "loss");
   });
+}
+
+/** A loss and the value of each of its terms, by name: a container of tensors for `tf.tidy` and `tf.dispose`. */
+export type TermValues<Value extends tf.Tensor = tf.Tensor> = {
+  readonly value: Value;
+  readonly terms: Readonly<Record<string, Value>>;
+};
+
+/** The loss of a batch and its terms, all differentiable: the loss is the sum of what the terms are parts of. */
+export function executeTerms(loss: Executable, batch: AnyBatch): TermValues {
+  const result = tf.tidy(() => {
+    const plan = planOf(loss, batch);
+    const { termNames, perToken } = plan;
+    // A loss without a term is still connected to the logits.
+    if (termNames.length === 0) return { value: executeLoss(loss, batch), terms: {} };
+    const values = differentiable(loss, plan, batch, perToken ? "terms per token" : "terms");
+    const [, ...shape] = values.shape;
+    const parts = termNames.map((_, i) => tf.slice(values, [i], [1]).reshape(shape));
+    const named = [...new Set(termNames)].map((name) => {
+      return [name, added(parts.filter((_, i) => termNames[i] === name))] as const;
+    });
+    const value = perToken ? added(parts) : total(values as tf.Tensor1D);
+    return { value, terms: Object.fromEntries(named) };
+  });
+  return result as TermValues;
+}
+
+/** Not by tf.addN, which wants a row on some backends. */
+function added(parts: readonly tf.Tensor[]): tf.Tensor {
+  return parts.reduce((sum, part) => tf.add(sum, part));
 }
 
 /** The parts of a batch; the numerators are differentiable. */
@@ -144,11 +175,11 @@ function inputOf(batch: AnyBatch): tf.Tensor {
 }
 
 export function refuseParts(plan: Plan, name: string): void {
-  if (plan.coupled) {
+  if (plan.couplings.length > 0) {
     throw new LossError(
       name,
-      "the loss has a mean over the batch, so that its rows do not add up over parts of the batch",
-      "Give the whole batch at once, or leave batchMean out",
+      `the loss has ${plan.couplings.join(" and ")}, so that its rows do not add up over parts of the batch`,
+      "Give the whole batch at once, or leave out what couples its rows",
     );
   }
   if (!plan.perToken) return;
@@ -174,7 +205,7 @@ export function bind(loss: Executable, plan: Plan, rows: Rows, parameters: Param
   }
 }
 
-export type Output = "loss" | "perToken" | "numerators";
+export type Output = "loss" | "perToken" | "terms" | "terms per token" | "numerators";
 
 /** What a backward pass needs. */
 export interface Saved {
@@ -238,16 +269,31 @@ export function runForward(
     const [value] = runner.rows(listOf(plan.rowLoss));
     return { value: value.reshape([...rows.shape]), saved: { state, probabilities, shares: ones, numerators: ones } };
   }
+  if (output === "terms per token") {
+    const ones = tf.ones<tf.Rank.R1>([plan.terms.length]);
+    const shape = [plan.terms.length, ...rows.shape];
+    // A stack of no numbers cannot be sliced on cpu.
+    const value = rows.count === 0 ? tf.zeros(shape) : tf.stack([...runner.rows(plan.numerators)]).reshape(shape);
+    return { value, saved: { state, probabilities, shares: ones, numerators: ones } };
+  }
   const numerators = runner.totals(plan.numerators);
   const shares = sharesOf(plan, givenDenominators ?? runner.totals(plan.denominators));
-  const value = output === "loss" ? combineTerms(numerators, shares) : tf.clone(numerators);
-  return { value, saved: { state, probabilities, shares, numerators } };
+  return { value: reduced(output, numerators, shares), saved: { state, probabilities, shares, numerators } };
+}
+
+function reduced(output: Output, numerators: tf.Tensor1D, shares: tf.Tensor1D): tf.Tensor {
+  if (output === "loss") return combineTerms(numerators, shares);
+  return output === "terms" ? tf.mul(numerators, shares) : tf.clone(numerators);
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */
 export function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly RowNumbers[] {
   if (output === "perToken") return plan.terms.map(() => dy.flatten());
-  const within = output === "loss" ? tf.mul(dy, shares) : dy;
+  if (output === "terms per token") {
+    const within = dy.reshape([plan.terms.length, -1]);
+    return plan.terms.map((_, index) => ({ within, as: "row", index }));
+  }
+  const within = output === "numerators" ? dy : tf.mul(dy, shares);
   return plan.terms.map((_, index) => ({ within, as: "entry", index }));
 }
 
@@ -268,7 +314,7 @@ function carryGradient(
   gradient: CarriedGradient,
   readsAll: boolean,
 ): tf.Tensor {
-  const divided = output === "loss" && batch.denominators === undefined;
+  const divided = (output === "loss" || output === "terms") && batch.denominators === undefined;
   return tf.customGrad((...inputs: unknown[]) => {
     const save = inputs.pop() as (tensors: tf.Tensor[]) => void;
     const rows = readRows(loss, plan, batch);

@@ -242,10 +242,12 @@ function listed(label: string, items: readonly (string | number)[]): readonly st
 function explainPlan(planned: Plan): string {
   return [
     "plan",
-    ...planned.terms.map(({ reduction }, i) => `  term ${i + 1}: ${reduction}`),
+    ...planned.terms.map(
+      ({ name, reduction }, i) => `  term ${i + 1}${name === null ? "" : `, ${name}`}: ${reduction}`,
+    ),
     ...(planned.targets === "values" ? explainValues(planned) : explainLogits(planned)),
-    ...(planned.coupled
-      ? ["  rows share: a mean over the batch, so that it has no parts"]
+    ...(planned.couplings.length > 0
+      ? [`  rows share: ${planned.couplings.join(" and ")}, so that it has no parts`]
       : planned.aggregates
         ? ["  rows share: sums over their sequence"]
         : []),

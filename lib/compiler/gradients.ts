@@ -11,7 +11,7 @@ import { type Expression, interpreter, isConstant } from "../loss/expression.ts"
 import type { ClassAtom } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
 import { candidateGradient } from "./candidates.ts";
-import { classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
+import { type ClasswiseContext, classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
 import type { RunExpression } from "./columns.ts";
 import { lowerRowAtom } from "./lower.ts";
@@ -244,11 +244,14 @@ export function labelsGradient(plan: Plan, state: State, reached: Reached): tf.T
   const { rows } = state;
   if (rows.count === 0) return tf.zerosLike(state.logits);
   const runner = narrowRunner(plan, state, reached);
-  const values = classValuesOf(state, runner);
+  const context = classwiseContext(state, "targets");
   const weights = runner.rows(plan.labelsParts.rows);
   const ones = tf.ones([rows.count, rows.classes]);
   const parts = plan.labelsParts.classes.map((classes, i) =>
-    tf.tidy(() => tf.mul(tf.mul(weights[i].expandDims(1), values(classes)), ones) as tf.Tensor2D),
+    tf.tidy(() => {
+      const values = classValuesOf(context, runner)(classes);
+      return tf.mul(tf.mul(weights[i].expandDims(1), values), ones) as tf.Tensor2D;
+    }),
   );
   return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(tf.addN(parts), rows.valid);
 }
@@ -259,8 +262,10 @@ export function sampleWeightGradient(plan: Plan, state: State, reached: Reached)
 }
 
 /** Per-class expressions over rows and classes: a number, or a tensor that broadcasts to [N, V]. */
-function classValuesOf(state: State, runner: NarrowRunner): (e: Expression<ClassAtom>) => tf.Tensor | number {
-  const context = classwiseContext(state, "targets");
+function classValuesOf(
+  context: ClasswiseContext,
+  runner: NarrowRunner,
+): (e: Expression<ClassAtom>) => tf.Tensor | number {
   return interpreter(
     tensorAlgebra((a: ClassAtom): RowValues => {
       if (a.kind === "nll" || a.kind === "logOdds") return logitsAtomValue(a, context) as tf.Tensor as tf.Tensor1D;

@@ -325,7 +325,13 @@ function makeRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
     case "aggregate":
       // Integer labels want no gradient, which is what a row's own number is kept apart for.
       if (a.over === "row" && by === "label") return lower(a.body, by);
-      return atom({ kind: "aggregate", over: a.over, body: weigh(valid, lower(a.body, by)), classes: a.body });
+      return atom({
+        kind: "aggregate",
+        ...(a.over === "highest"
+          ? { over: { share: a.share }, body: weigh(valid, lowerRow(a.body, by)) }
+          : { over: a.over, body: weigh(valid, lower(a.body, by)) }),
+        classes: a.body,
+      });
     case "step":
     case "vocabularySize":
     case "parameter":

@@ -6,7 +6,7 @@ import type { StatisticName } from "../kernels/rowStatistics.ts";
 import type { Candidates, LabelFact } from "../loss/candidates.ts";
 import { atomsOf, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
-import type { AggregateAtom, ClassExpression, ColumnAggregate, ColumnExpression } from "../loss/loss.ts";
+import type { ClassExpression, ColumnAggregate, ColumnExpression, HighestAtom, SharedAtom } from "../loss/loss.ts";
 import { identityOf } from "../loss/normalForm.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
 import type { Step } from "../loss/schedule.ts";
@@ -93,10 +93,13 @@ export type NarrowAtom =
 export const rowWeight: Narrow = { kind: "atom", atom: { kind: "rowWeight" } };
 export const valid: Narrow = { kind: "atom", atom: { kind: "valid" } };
 
-/** The row's own number, a sum over the valid rows of its sequence, or a mean over those of the batch. */
+/**
+ * The row's own number, a sum over the valid rows of its sequence, or a mean over those of the batch; or whether the row's
+ * own number is among the highest of the batch.
+ */
 export interface NarrowAggregate {
   readonly kind: "aggregate";
-  readonly over: AggregateAtom["over"];
+  readonly over: SharedAtom["over"] | Pick<HighestAtom, "share">;
   /** 0 in rows that are not valid. */
   readonly body: Narrow;
   /** The body as a function of the class. */

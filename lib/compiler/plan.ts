@@ -26,6 +26,7 @@ import {
   type Reduction,
 } from "../loss/loss.ts";
 import type { ParameterAtom } from "../loss/parameter.ts";
+import { termNames } from "../loss/show.ts";
 import { type ColumnPlan, planColumns } from "./columns.ts";
 import { type By, lower } from "./lower.ts";
 import {
@@ -47,6 +48,8 @@ import {
 export type Targets = "integer" | "soft" | "values";
 
 export interface PlannedTerm {
+  /** As its author named it; null for a term without a name. */
+  readonly name: string | null;
   readonly reduction: Reduction;
   readonly by: By;
   /** The row's value, before its weight. */
@@ -73,6 +76,8 @@ export interface Cotangents {
 export interface Plan {
   readonly targets: Targets;
   readonly terms: readonly PlannedTerm[];
+  /** What logs call each term. */
+  readonly termNames: readonly string[];
   /** What each term adds up over the rows. */
   readonly numerators: readonly Narrow[];
   /** What each numerator is divided by, added up over the rows; 0 for a term that is a sum. */
@@ -116,8 +121,8 @@ export interface Plan {
   readonly inputs: readonly string[];
   /** Whether a row's value depends on other rows. */
   readonly aggregates: boolean;
-  /** Whether a row's value depends on all rows of the batch. */
-  readonly coupled: boolean;
+  /** How a row's value depends on all rows of the batch, in words; empty where it does not. */
+  readonly couplings: readonly string[];
 }
 
 /**
@@ -129,9 +134,9 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
   const beside = labelReadingOf(loss);
   if (targets === "soft" && readsLabelsOfOthers(beside)) refuseSoftLabels();
   const lowered = finalTerms(loss).map((term) => {
-    const { reduction, value, weight } = term;
+    const { name, reduction, value, weight } = term;
     const by: By = typeof term.targets === "object" ? term.targets : targets === "soft" ? "targets" : "label";
-    return { reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
+    return { name, reduction, value: lower(value, by), weight: lower(weight, by), by, classes: { value, weight } };
   });
   const expressions = lowered.flatMap(({ value, weight }) => [value, weight]);
   const statistics = distinct(expressions, (a) => (a.kind === "statistic" ? a.statistic : null));
@@ -146,6 +151,7 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
   return {
     targets,
     terms: lowered,
+    termNames: termNames(loss),
     numerators: lowered.map(({ value }) => weigh(rowWeight, value)),
     denominators: lowered.map(denominatorOf),
     rowLoss: sum(lowered.map(({ value }) => weigh(rowWeight, value))),
@@ -178,7 +184,10 @@ export function plan(loss: AnyLoss, labels: "integer" | "soft" = "integer"): Pla
     inputs: inputsOf(loss),
     columnNeeds: columnNeeds(loss),
     aggregates: aggregates.some(({ over }) => over !== "row"),
-    coupled: aggregates.some(({ over }) => over === "batch"),
+    couplings: [
+      ...(aggregates.some(({ over }) => over === "batch") ? ["a mean over the batch"] : []),
+      ...(aggregates.some(({ over }) => typeof over === "object") ? ["a choice of the batch's highest rows"] : []),
+    ],
   };
 }
 

@@ -4,12 +4,13 @@ import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { rowSums, total } from "../kernels/sums.ts";
 import { type RowProgram, runRowProgram, runRowTotals } from "../kernels/webgpu/rowProgram.ts";
 import { interpreter } from "../loss/expression.ts";
-import type { AggregateAtom } from "../loss/loss.ts";
-import { stepValue } from "../loss/schedule.ts";
+import type { SharedAtom } from "../loss/loss.ts";
+import { at, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import type { Rows } from "./batch.ts";
 import { hasCandidate } from "./candidates.ts";
 import { isHostBackend } from "./entries.ts";
+import { highestOf } from "./highest.ts";
 import {
   keyOf,
   listOf,
@@ -162,7 +163,9 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
     case "position":
       return positions(state.rows);
     case "aggregate":
-      return aggregateRows(a.over, rows(listOf(a.body))[0], state.rows);
+      return typeof a.over === "object"
+        ? highestOf(at(a.over.share, state.rows.step), rows(listOf(a.body))[0], state.rows)
+        : aggregateRows(a.over, rows(listOf(a.body))[0], state.rows);
     case "rowWeight":
       return state.rows.rowWeight ?? 1;
     case "valid":
@@ -178,7 +181,7 @@ function atomValue(plan: Plan, state: State, reached: Reached, rows: NarrowRunne
  * Each row's own number, the sum of its sequence, or the mean of the batch, for each row, [N]; `values` is 0 in rows that are
  * not valid.
  */
-function aggregateRows(over: AggregateAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
+function aggregateRows(over: SharedAtom["over"], values: tf.Tensor1D, rows: Rows): tf.Tensor1D {
   if (over === "row" || rows.count === 0) return values;
   const ones = tf.ones<tf.Rank.R1>([rows.count]);
   if (over === "batch") {

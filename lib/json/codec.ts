@@ -141,6 +141,14 @@ export function omittable<T>(codec: Codec<T>): Codec<T> {
   return { ...codec, absent: { value: undefined, is: () => false } };
 }
 
+/** The codec of something that contains itself. */
+export function lazily<T>(codec: () => Codec<T>): Codec<T> {
+  return {
+    write: (value, writer, path) => codec().write(value, writer, path),
+    read: (json, reader, path) => codec().read(json, reader, path),
+  };
+}
+
 export function list<T>(codec: Codec<T>): Codec<readonly T[]> {
   return {
     write: (values, writer, path) => values.map((value, i) => codec.write(value, writer, `${path}[${i}]`)),

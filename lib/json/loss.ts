@@ -4,7 +4,7 @@ import { ignoreIndex } from "../library/ignoreIndex.ts";
 import type { Candidates } from "../loss/candidates.ts";
 import { refuseValues } from "../loss/combinator.ts";
 import { LossError } from "../loss/error.ts";
-import type { Expression } from "../loss/expression.ts";
+import { atom, type Expression } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { parametersOf } from "../loss/inventory.ts";
 import { input, inRepeat } from "../loss/language.ts";
@@ -20,13 +20,16 @@ import {
   type ColumnParts,
   checkFocus,
   checkReads,
+  checkTermName,
   emptyLoss,
   finalTerms,
+  highestRows,
   overAllClasses,
   overTheseCandidates,
   type Reduction,
   type Term,
 } from "../loss/loss.ts";
+import type { Schedule } from "../loss/schedule.ts";
 import { overColumns, partOf } from "../loss/values.ts";
 import { checkWholeRow, type WholeRow } from "../loss/wholeRow.ts";
 import {
@@ -34,12 +37,15 @@ import {
   type Codec,
   checked,
   flag,
+  lazily,
   list,
   nullable,
   number,
   object,
+  omittable,
   oneOf,
   optional,
+  type Properties,
   shared,
   tagged,
   text,
@@ -57,7 +63,30 @@ const wholeRow: Codec<WholeRow> = checked(
 );
 
 const columnAggregate = oneOf<ColumnAggregate>({ sum: true, mean: true, max: true });
-const overRows = oneOf<AggregateAtom["over"]>({ row: true, sequence: true, batch: true });
+/** Of both kinds of aggregates: a share is of the highest rows alone. */
+const aggregate = {
+  over: oneOf<AggregateAtom["over"]>({ row: true, sequence: true, batch: true, highest: true }),
+  share: omittable(schedule),
+  body: lazily(() => classExpression),
+} satisfies Properties<Required<SharedOrHighest>>;
+
+/** An aggregate as it stands in a document. */
+interface SharedOrHighest {
+  readonly kind: "aggregate";
+  readonly over: AggregateAtom["over"];
+  readonly share?: Schedule;
+  readonly body: ClassExpression;
+}
+
+function aggregateOf({ over, share, body }: SharedOrHighest): ClassExpression {
+  if (over === "highest" && share !== undefined) return highestRows(share, body);
+  if (over !== "highest" && share === undefined) return atom({ kind: "aggregate", over, body });
+  throw new LossError(
+    "aggregate",
+    share === undefined ? "the highest rows have no share" : `rows over ${over} have a share`,
+    'Give a share beside "highest", and there alone',
+  );
+}
 
 const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
   () => ({
@@ -78,7 +107,7 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
     input: { name: text },
     position: {},
     overColumns: { aggregate: columnAggregate, body: columnExpression },
-    aggregate: { over: overRows, body: classExpression },
+    aggregate: aggregate as unknown as Properties<AggregateAtom>,
   }),
   {
     ...parameterMakers,
@@ -86,6 +115,7 @@ const classExpression: Codec<ClassExpression> = expressions<ClassAtom>(
     classSum: ({ body }) => overAllClasses(body, "classSum"),
     candidateSum: ({ body, candidates }) => overTheseCandidates(body, candidates, "candidateSum"),
     inRepeat: ({ length }) => inRepeat(length),
+    aggregate: (read) => aggregateOf(read as SharedOrHighest),
     overColumns: ({ aggregate, body }) => overColumns(aggregate, body) as Expression<ClassAtom>,
   },
 );
@@ -137,9 +167,15 @@ const targets: Codec<Term["targets"]> = {
     typeof json === "string" ? given.read(json, reader, path) : teacher.read(json, reader, path),
 };
 
+const termName = checked(text, (name) => {
+  checkTermName(name, "name");
+  return name;
+});
+
 const reduction = oneOf<Reduction>({ sum: true, mean: true, weightedMean: true, perToken: true });
 
 const term: Codec<Term> = object<Term>({
+  name: optional<string | null>(nullable(termName), null),
   targets,
   value: classExpression,
   weight: classExpression,

@@ -106,7 +106,8 @@ export const scheduleRing: Ring<Schedule> = {
 };
 
 /**
- * Losses by their normal form: the order of terms, of summands and of factors does not matter, nor do names.
+ * Losses by their normal form: the order of terms, of summands and of factors does not matter, nor do the names of fields
+ * and schedules; those that `named` gives to terms do.
  *
  * @example
  * ```ts

@@ -27,6 +27,7 @@ function collect(e: Expression<Atom>, found: Set<Atom>): void {
     if (found.has(a)) continue;
     found.add(a);
     if (a.kind === "overColumns" || hasClassBody(a)) collect(a.body, found);
+    if (a.kind === "aggregate" && a.over === "highest") collect(a.share, found);
     if (!("view" in a)) continue;
     if (a.kind === "wholeRow" && a.of.kind === "entmax") collect(a.of.alpha, found);
     collectOfView(a.view, found);

@@ -4,7 +4,7 @@
  *
  * - A loss: `lossOf(value)` with a value over `nll`, `probability`, `complement`, `logOdds`, `logsumexp`, `entropy`; over
  *   `position`, `input(name)` and the weight of the class among the `target`s; over the row's own loss, `overTargets(body)`; and
- *   over numbers that rows share, `overSequence(body)` and `batchMean(body)`; over ids that stand beside the label,
+ *   over what rows share, `overSequence(body)`, `batchMean(body)` and `highest(share, body)`; over ids that stand beside the label,
  *   `overCandidates(body)`, `isCandidate()` and `inRepeat(length)`.
  * - A loss over values: `lossOfValues(value)` with a value over `overColumns(…)` of `prediction` and `target`; where columns
  *   differ, over `namedColumns(…)` and `equalParts(…)`.
@@ -34,18 +34,22 @@
 import { type Candidates, checkCandidateSource } from "./candidates.ts";
 import { type KeepRows, keepRows } from "./combinator.ts";
 import { LossError } from "./error.ts";
-import { atom, type Expression } from "./expression.ts";
+import { atom, type Expression, stopGradient } from "./expression.ts";
 import type { VocabularyAtom } from "./field.ts";
 import {
   appendTerm,
   type ClassAtom,
   type ClassExpression,
   type ColumnAtom,
+  highestRows,
+  isOfClass,
   mapValues,
   overAllClasses,
   overTheseCandidates,
+  shareBounds,
   weighTerms,
 } from "./loss.ts";
+import { lift, type Numeric } from "./schedule.ts";
 
 export type { Candidates } from "./candidates.ts";
 export { law } from "./combinator.ts";
@@ -197,6 +201,21 @@ export function inRepeat(length: number): ClassExpression {
     throw new LossError("inRepeat(length)", `got ${String(length)}`, "Give a whole number of at least 1");
   }
   return atom({ kind: "inRepeat", length });
+}
+
+/**
+ * In a loss: 1 in a share of the batch's valid rows, those in which an expression is the highest, and 0 in the others. One of
+ * the class is summed over the row's targets. As many rows as the share says, to the nearest whole number, and one at
+ * least; of rows that tie for the last places those that come first in the batch, and NaN is the highest. A constant to
+ * gradients, which couples the rows as `batchMean` does.
+ *
+ * @param share a number above 0 and at most 1, or a schedule.
+ * @throws LossError where the share is outside.
+ */
+export function highest(share: Numeric, body: ClassExpression): ClassExpression {
+  const lifted = lift(share, "highest(share)", shareBounds);
+  const ofRow = isOfClass(body) ? overTargets(body) : body;
+  return stopGradient(highestRows(lifted, ofRow));
 }
 
 /**

@@ -19,10 +19,10 @@
 
 import type { CandidateSumAtom, Candidates, LabelFact } from "./candidates.ts";
 import { LossError } from "./error.ts";
-import { atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
+import { add, atom, atomsOf, constant, type Expression, multiply, substitute, weigh } from "./expression.ts";
 import { applyLaw, type Field, type Law } from "./field.ts";
 import type { ParameterAtom } from "./parameter.ts";
-import type { Step } from "./schedule.ts";
+import { finite, type Schedule, type Step } from "./schedule.ts";
 import { plainView, type View } from "./view.ts";
 import type { WholeRow } from "./wholeRow.ts";
 
@@ -87,11 +87,24 @@ export type ColumnExpression = Expression<ColumnAtom>;
  * rows of the row's sequence (the last axis of the labels), or the mean over the valid rows of the batch. Sample weights have
  * no part in it.
  */
-export interface AggregateAtom {
+export interface SharedAtom {
   readonly kind: "aggregate";
   readonly over: "row" | "sequence" | "batch";
   readonly body: Expression<ClassAtom>;
 }
+
+/**
+ * Whether `body`, a number of the row, is among the highest of the batch's valid rows: 1 in a share of them, 0 in the others;
+ * ./highest.ts says in which. It stands under stopGradient.
+ */
+export interface HighestAtom {
+  readonly kind: "aggregate";
+  readonly over: "highest";
+  readonly share: Schedule;
+  readonly body: Expression<ClassAtom>;
+}
+
+export type AggregateAtom = SharedAtom | HighestAtom;
 
 /**
  * What an expression may read of the logits. For class c, with p = softmax(z): nll is −log p_c and logOdds is
@@ -116,6 +129,8 @@ export type ClassExpression = Expression<ClassAtom>;
 export type Reduction = "sum" | "mean" | "weightedMean" | "perToken";
 
 export interface Term {
+  /** What logs call it; null for a term without a name. Terms of one name are logged as one. */
+  readonly name: string | null;
   /**
    * What the classes of a row are added by: the labels, or the softmax of a view of the teacher's logits. "values" is a
    * term over values, which has one number a row.
@@ -186,7 +201,7 @@ export function lossOfValues(value: ClassExpression): Loss<"values", "without a 
 }
 
 function termOf(value: ClassExpression, targets: Term["targets"] = "labels"): Term {
-  return { targets, value, weight: constant(1), reduction: null };
+  return { name: null, targets, value, weight: constant(1), reduction: null };
 }
 
 export const emptyLoss: Loss<"logits", "without a weight field"> = {
@@ -237,6 +252,18 @@ export function checkFocus<L extends Data>(loss: L, where: string): L {
     }
   }
   return loss;
+}
+
+const differsByClass: ReadonlySet<ClassAtom["kind"]> = new Set<ClassAtom["kind"]>([
+  "nll",
+  "logOdds",
+  "weight",
+  "target",
+]);
+
+/** Whether an expression has a value for each class of a row, and not one for the row. */
+export function isOfClass(e: ClassExpression): boolean {
+  return atomsOf(e).some(({ kind }) => differsByClass.has(kind));
 }
 
 /** The atoms of a per-class expression, those that aggregates are over too, each once. */
@@ -298,12 +325,19 @@ export function mapLabelValues<L extends Data>(loss: L, f: (value: ClassExpressi
 }
 
 /** Weighs every term: its value, and what a weighted mean of it is divided by. */
-export function weighTerms<L extends Data>(loss: L, w: ClassExpression): L {
+export function weighTerms<L extends Data>(loss: L, w: ClassExpression | ((term: Term) => ClassExpression)): L {
   checkLoss(loss, "loss");
-  return {
-    ...loss,
-    terms: loss.terms.map((term) => ({ ...term, value: weigh(w, term.value), weight: multiply(w, term.weight) })),
+  const weighed = (term: Term): Term => {
+    const weight = typeof w === "function" ? w(term) : w;
+    return { ...term, value: weigh(weight, term.value), weight: multiply(weight, term.weight) };
   };
+  return { ...loss, terms: loss.terms.map(weighed) };
+}
+
+/** The whole value of a row: that of all terms whose classes are added by the same targets as those of `term`. */
+export function rowValueOf({ terms }: Pick<AnyLoss, "terms">, { targets }: Term): ClassExpression {
+  const values = terms.filter((term) => term.targets === targets).map(({ value }) => value);
+  return values.reduce<ClassExpression>((sum, value) => add(sum, value), constant(0));
 }
 
 /** Adds a term that no weight field has reached yet. */
@@ -344,6 +378,21 @@ export function overAllClasses(body: ClassExpression, where: string): ClassExpre
   }
   return atom({ kind: "classSum", body });
 }
+
+/** Throws where a name for terms is none. */
+export function checkTermName(name: unknown, where: string): void {
+  if (typeof name === "string" && name !== "") return;
+  throw new LossError(where, `got ${JSON.stringify(name)}`, "Give the terms a name");
+}
+
+/** 1 in a share of the batch's valid rows, those in which an expression is the highest; the share is checked where it is a number. */
+export function highestRows(share: Schedule, body: ClassExpression): ClassExpression {
+  if (share.kind === "constant") finite(share.value, "highest(share)", shareBounds);
+  return atom({ kind: "aggregate", over: "highest", share, body });
+}
+
+/** What a share of rows is within. */
+export const shareBounds: { readonly lowest: number; readonly highest: number } = { lowest: Number.MIN_VALUE, highest: 1 };
 
 /** The sum of an expression over the candidates of a row but its label; `where` is for the error message. */
 export function overTheseCandidates(body: ClassExpression, candidates: Candidates, where: string): ClassExpression {
@@ -422,6 +471,12 @@ export function addLosses<I extends Input, K extends Kind>(loss: Loss<I, K>, oth
   };
 }
 
+/** Names the terms that have no name yet. */
+export function nameTerms<L extends Data>(loss: L, name: string): L {
+  checkLoss(loss, "named");
+  return { ...loss, terms: loss.terms.map((term) => ({ ...term, name: term.name ?? name })) };
+}
+
 /** Rows whose label is `label` are not valid. */
 export function ignoreLabel<L extends Data>(loss: L, label: number): L {
   checkLoss(loss, "ignoreIndex");
@@ -454,6 +509,12 @@ export function reduceTerms(loss: Data, reduction: Reduction): readonly ReducedT
 /** The terms as an interpreter needs them: fields in their holes, and the weighted mean where no reduction is named. */
 export function finalTerms(loss: Data): readonly ReducedTerm[] {
   return withReduction(closedTerms(loss), "weightedMean");
+}
+
+/** The loss with the weighted mean where no reduction is named. */
+export function reducedLoss<I extends Input>(loss: Loss<I, Kind>): Loss<I, "already reduced"> {
+  const { focus, ignored, probabilities } = loss;
+  return { terms: withReduction(loss.terms, "weightedMean"), focus, ignored, probabilities };
 }
 
 function withReduction(terms: readonly Term[], otherwise: Reduction): readonly ReducedTerm[] {

@@ -1,6 +1,7 @@
 /**
- * The normal form of a loss: a text that is the same for losses that differ only in names, in the order of terms, and in
- * the order and grouping of summands and factors. A term without a reduction is a weighted mean.
+ * The normal form of a loss: a text that is the same for losses that differ only in the names of their parts, in the order
+ * of terms, and in the order and grouping of summands and factors. A term without a reduction is a weighted mean. Terms'
+ * own names are in it: a compiled loss gives each term's value under its name.
  */
 import type { Expression } from "./expression.ts";
 import type { Field } from "./field.ts";
@@ -8,7 +9,8 @@ import { type AnyLoss, finalTerms } from "./loss.ts";
 
 export function normalForm(loss: AnyLoss): string {
   const terms = finalTerms(loss).map(
-    (t) => `${t.reduction} ${normal(t.value)} over ${normal(t.weight)} by ${normalAtom(t.targets)}`,
+    ({ name, reduction, value, weight, targets }) =>
+      `${name === null ? "" : `${JSON.stringify(name)} = `}${reduction} ${normal(value)} over ${normal(weight)} by ${normalAtom(targets)}`,
   );
   const of = loss.probabilities ? "probabilities" : "logits";
   return `${terms.sort().join(" + ")} of ${of} without ${loss.ignored.join()}`;

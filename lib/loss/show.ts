@@ -145,7 +145,7 @@ function showLaw(law: Law, before: string): string {
 }
 
 /**
- * A loss as formulas, one a line: the loss itself, then each of its weight fields.
+ * A loss as formulas, one a line: the loss itself, the terms that have a name, then each of its weight fields.
  *
  * @example
  * ```ts
@@ -158,29 +158,56 @@ function showLaw(law: Law, before: string): string {
  * ```
  */
 export function show(loss: AnyLoss): string {
-  const terms = closedTerms(loss);
+  const { formulas, fields } = showTerms(loss);
+  const names = loss.terms.map(({ name }) => name);
+  const summands = names.flatMap((name, i) =>
+    name === null ? [formulas[i]] : names.indexOf(name) === i ? [name] : [],
+  );
+  const rows = loss.ignored.length > 0 ? `, rows with y ∉ {${loss.ignored.join(", ")}}` : "";
+  const definitions = [...new Set(names)].flatMap((name) =>
+    name === null ? [] : [`${name} = ${formulas.filter((_, i) => names[i] === name).join(" + ")}`],
+  );
+  const lines = fields.map(
+    (field, i) => `w${fields.length > 1 ? subscript(i) : ""}(c) = ${showWeight(field)}, with f = ${field.source.name}`,
+  );
+  const source = loss.probabilities
+    ? [`z = log max(p, ${showNumber(leastProbability)}), with p the batch's logits`]
+    : [];
+  return [`loss = ${summands.join(" + ") || "0"}${rows}`, ...definitions, ...lines, ...source].join("\n");
+}
+
+/**
+ * What logs call each term: the name that `named` gave it, else its formula, as `show` prints it. Terms of one name are
+ * logged as their sum.
+ */
+export function termNames(loss: AnyLoss): readonly string[] {
+  const { formulas } = showTerms(loss);
+  return loss.terms.map(({ name }, i) => name ?? formulas[i]);
+}
+
+/** Each term's formula, and the weight fields in the order in which the formulas name them. */
+function showTerms(loss: AnyLoss): { readonly formulas: readonly string[]; readonly fields: readonly Field[] } {
   const fields: Field[] = [];
   const nameOf = (field: Field): string => {
     const known = fields.indexOf(field);
     return `w${subscript(known >= 0 ? known : fields.push(field) - 1)}`;
   };
-  const shown = terms.map((term) => showTerm(term, nameOf));
-  const several = fields.length > 1;
-  const formula = `loss = ${shown.join(" + ") || "0"}${loss.ignored.length > 0 ? `, rows with y ∉ {${loss.ignored.join(", ")}}` : ""}`;
-  const lines = fields.map(
-    (field, i) => `w${several ? subscript(i) : ""}(c) = ${showWeight(field)}, with f = ${field.source.name}`,
-  );
-  const source = loss.probabilities
-    ? [`z = log max(p, ${showNumber(leastProbability)}), with p the batch's logits`]
-    : [];
-  return [several ? formula : formula.replaceAll("w₁", "w"), ...lines, ...source].join("\n");
+  const shown = closedTerms(loss).map((term) => showTerm(term, nameOf));
+  return { formulas: fields.length > 1 ? shown : shown.map((formula) => formula.replaceAll("w₁", "w")), fields };
 }
 
-const aggregateNames: Readonly<Record<AggregateAtom["over"], string>> = {
-  row: "row",
-  sequence: "Σ_sequence",
-  batch: "mean_batch",
-};
+function aggregateName(a: AggregateAtom): string {
+  switch (a.over) {
+    case "row":
+      return "row";
+    case "sequence":
+      return "Σ_sequence";
+    case "batch":
+      return "mean_batch";
+    case "highest":
+      return `isHighest_${showScalar(a.share)}`;
+  }
+}
 
 function showCandidates(candidates: Candidates): string {
   return candidates === "given" ? "candidates" : "earlier labels";
@@ -229,7 +256,7 @@ function showTerm(term: Term, nameOf: (field: Field) => string): string {
         case "target":
           return `q(${c})`;
         case "aggregate":
-          return `${aggregateNames[a.over]}(${at(a.body, c)})`;
+          return `${aggregateName(a)}(${at(a.body, c)})`;
         case "vocabularySize":
           return "V";
       }

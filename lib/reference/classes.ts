@@ -4,7 +4,8 @@
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, binaryNumber, interpreter } from "../loss/expression.ts";
 import { aggregateEntries, type Entries, entriesAlgebra, type Field } from "../loss/field.ts";
-import type { AggregateAtom, ClassAtom, ClassExpression, Term } from "../loss/loss.ts";
+import { highestRows } from "../loss/highest.ts";
+import type { ClassAtom, ClassExpression, HighestAtom, SharedAtom, Term } from "../loss/loss.ts";
 import { at, numberAlgebra, stepValue } from "../loss/schedule.ts";
 import type { View } from "../loss/view.ts";
 import { addColumnsGradient, columnsValue } from "./columns.ts";
@@ -54,6 +55,7 @@ export function classMeaning(
       case "overColumns":
         return columnsValue(a, rows, row);
       case "aggregate": {
+        if (a.over === "highest") return highestOf(a, rows, targets)[row];
         const members = membersOf(a, rows, row);
         return shareOf(a, members) * total(members.map((member) => targetSum(a.body, rows, member, targets)));
       }
@@ -65,10 +67,11 @@ export function classMeaning(
 
 /** A row of values is taken for one class that counts once. */
 const once = Float64Array.of(1);
+const ofValues: TargetsOf = () => once;
 
 /** What the classes of a term's rows are added by: the labels, or the softmax of the teacher's logits. */
 export function targetsOf({ targets }: Term, rows: PlainRows): TargetsOf {
-  if (targets === "values") return () => once;
+  if (targets === "values") return ofValues;
   if (targets === "labels") return rows.targets;
   return (row) => softmaxOf(viewedLogits(targets, rows, row)).nll.map((x) => Math.exp(-x));
 }
@@ -83,15 +86,35 @@ export function total(numbers: readonly number[]): number {
   return numbers.reduce((sum, x) => sum + x, 0);
 }
 
+/** Of a batch, by the targets that an atom is seen with: found once for all rows. */
+const found = new WeakMap<PlainRows, Map<TargetsOf, Map<HighestAtom, Float32Array>>>();
+
+/** 1 for the rows that are the highest, 0 for the others. */
+function highestOf(a: HighestAtom, rows: PlainRows, targets: TargetsOf): Float32Array {
+  const ofBatch = found.get(rows) ?? new Map<TargetsOf, Map<HighestAtom, Float32Array>>();
+  found.set(rows, ofBatch);
+  const known = ofBatch.get(targets) ?? new Map<HighestAtom, Float32Array>();
+  ofBatch.set(targets, known);
+  const chosen =
+    known.get(a) ??
+    highestRows(
+      rows.indices.map((row) => entryAt(classMeaning(rows, row, targets)(a.body), 0)),
+      (row) => rows.valid[row],
+      at(a.share, rows.step),
+    );
+  known.set(a, chosen);
+  return chosen;
+}
+
 /** The valid rows that an aggregate at `row` is over. */
-function membersOf({ over }: AggregateAtom, rows: PlainRows, row: number): readonly number[] {
+function membersOf({ over }: SharedAtom, rows: PlainRows, row: number): readonly number[] {
   if (over === "row") return rows.valid[row] ? [row] : [];
   const sequence = (index: number): number => Math.floor(index / sequenceLength(rows));
   return rows.indices.filter((i) => rows.valid[i] && (over === "batch" || sequence(i) === sequence(row)));
 }
 
 /** What each member counts for. */
-function shareOf({ over }: AggregateAtom, members: readonly number[]): number {
+function shareOf({ over }: SharedAtom, members: readonly number[]): number {
   return over === "batch" ? 1 / members.length : 1;
 }
 
@@ -161,6 +184,7 @@ export function addInputGradient(
       continue;
     }
     if (a.kind === "aggregate") {
+      if (a.over === "highest") continue;
       const members = membersOf(a, rows, row);
       const each = shareOf(a, members) * aggregateEntries("sum", g, width);
       for (const member of members) {

@@ -323,7 +323,9 @@ function swapped(loss: Loss<"values", "without a weight field">): typeof loss {
       if (a.kind === "overColumns") return atom({ ...a, body: substitute(a.body, turn) });
       return atom(a.kind === "aggregate" ? { ...a, body: inClasses(a.body) } : a);
     });
-  return { ...loss, terms: loss.terms.map((term) => ({ ...term, value: inClasses(term.value) })) };
+  // A choice of rows by their loss is in the weights too.
+  const turned = loss.terms.map((term) => ({ ...term, value: inClasses(term.value), weight: inClasses(term.weight) }));
+  return { ...loss, terms: turned };
 }
 
 describe("the loop over the columns", () => {

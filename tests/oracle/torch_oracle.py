@@ -127,20 +127,14 @@ def keras(p, y):
     return -torch.log(p).gather(1, y[:, None]).squeeze(1)
 
 
-def previous_targets(y):
-    """[N, N]: the targets before each, as the authors of unlikelihood training form them, with -1 for none."""
-    return torch.where(torch.ones(len(y), len(y), dtype=torch.bool).tril(-1), y[None, :], torch.tensor(-1))
-
-
-def negative_targets(y, candidates, classes):
-    """[N, V]: 1 at the candidates of each row but its target; -1 goes to a class of its own, which is left out."""
-    others = candidates.masked_fill(candidates == y[:, None], -1)
-    others = others.masked_fill(others == -1, classes)
-    return torch.zeros(len(y), classes + 1).scatter_(1, others, 1)[:, :classes]
+def earlier(labels, classes):
+    """[N, V]: whether a class is the label of an earlier row of the sequence."""
+    hot = F.one_hot(labels, classes)
+    return hot.cumsum(0) - hot > 0
 
 
 def in_sequences(z, y, each):
-    """One number a row, from those of each sequence; rows with a target of -100 are left out, and get 0."""
+    """One number a row, from those of each sequence; rows with a label of -100 are left out, and get 0."""
     values = []
     for logits, labels in zip(z.reshape(-1, *z.shape[-2:]), y.reshape(-1, y.shape[-1])):
         kept = labels != -100
@@ -148,61 +142,61 @@ def in_sequences(z, y, each):
     return torch.stack(values)
 
 
+def penalty(logits, labels, candidates, clamp):
+    """The sum of -log(1 - p) over the candidates [N, V] but the label."""
+    others = candidates & ~F.one_hot(labels, logits.shape[1]).bool()
+    surprise = -(1 - softmax(logits, -1)).clamp(min=clamp).log()
+    return surprise.masked_fill(~others, 0).sum(-1)
+
+
 def unlikelihood(z, y, alpha, clamp):
     def each(logits, labels):
-        lprobs = log_softmax(logits, -1)
-        mle_loss = F.nll_loss(lprobs, labels, reduction="none")
-        targets = negative_targets(labels, previous_targets(labels), logits.shape[1])
-        one_minus_probs = torch.clamp(1.0 - lprobs.exp(), min=clamp)
-        return mle_loss + alpha * (-torch.log(one_minus_probs) * targets).sum(-1)
+        candidates = earlier(labels, logits.shape[1])
+        return cross_entropy(logits, labels, reduction="none") + alpha * penalty(logits, labels, candidates, clamp)
 
     return in_sequences(z, y, each)
 
 
 def given_unlikelihood(z, y, candidates, alpha, clamp):
-    lprobs = log_softmax(z, -1)
-    targets = negative_targets(y, torch.tensor(candidates), z.shape[1])
-    penalty = (-torch.log(torch.clamp(1.0 - lprobs.exp(), min=clamp)) * targets).sum(-1)
-    return F.nll_loss(lprobs, y, reduction="none") + alpha * penalty
+    # -1, for no candidate, is a class of its own before the others.
+    given = F.one_hot(torch.tensor(candidates) + 1, z.shape[1] + 1).any(1)[:, 1:]
+    return cross_entropy(z, y, reduction="none") + alpha * penalty(z, y, given, clamp)
 
 
-def ngram_repeat_mask(xs, n):
-    mask = torch.zeros_like(xs)
-    for i, x in enumerate(xs):
-        seen = set()
-        xl = x.tolist()
-        for j in range(len(x) - n):
-            ng = tuple(xl[j : j + n])
-            if ng in seen:
-                mask[i, j : j + n] = 1
-            seen.add(ng)
-    return mask
+def in_repeat(labels, n):
+    """[B, L]: whether a token is part of n tokens that stood in this order before in its sequence."""
+    windows = labels.unfold(-1, n, 1)
+    count = windows.shape[1]
+    again = (windows[:, :, None] == windows[:, None]).all(-1).tril(-1).any(-1)
+    covered = torch.zeros(labels.shape, dtype=torch.bool)
+    for offset in range(n):
+        covered[:, offset : offset + count] |= again
+    return covered
 
 
 def sequence_unlikelihood(z, y, n, clamp):
-    # The authors' range leaves the last n-gram out: with one more token it is in it.
-    longer = torch.cat([y, torch.full((len(y), 1), -1)], 1)
-    mask = ngram_repeat_mask(longer, n)[:, :-1]
-    pred_lprobs = log_softmax(z, -1).gather(2, y[:, :, None]).squeeze(2)
-    return -torch.log(torch.clamp(1.0 - pred_lprobs.exp(), min=clamp)) * mask
+    own = softmax(z, -1).gather(2, y[:, :, None]).squeeze(2)
+    return -(1 - own).clamp(min=clamp).log() * (in_repeat(y, n) if y.shape[1] >= n else 0)
 
 
 def scale_grad(z, y, gamma):
     def each(logits, labels):
-        # As the authors': 1 for tokens that are not among those before.
-        seen = torch.zeros(len(labels), logits.shape[1] + 1)
-        before = previous_targets(labels)
-        seen.scatter_(1, before.masked_fill(before == -1, logits.shape[1]), 1)
-        novel = 1 - seen[:, :-1]
-        probs = softmax(logits, -1)
-        scaled = F.normalize(probs * novel * gamma + probs * (1 - novel), p=1, dim=-1)
-        return F.nll_loss(torch.log(scaled), labels, reduction="none")
+        scale = torch.where(earlier(labels, logits.shape[1]), 1.0, gamma)
+        scaled = softmax(logits, -1) * scale
+        return -(scaled / scaled.sum(-1, keepdim=True)).gather(1, labels[:, None]).squeeze(1).log()
 
     return in_sequences(z, y, each)
 
 
+def rho(z, y, reference, count):
+    loss = cross_entropy(z, y, reduction="none")
+    chosen = torch.topk(loss.detach() - torch.tensor(reference, dtype=torch.float64), count).indices
+    return loss[chosen].mean(0, keepdim=True)
+
+
 of_candidates = [unlikelihood, given_unlikelihood, sequence_unlikelihood, scale_grad]
-named = {f.__name__: f for f in [*of_candidates, gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras]}
+others = [gce, sce, mixce, mile, super_loss, ldam, balanced, t5x, kl, keras, rho]
+named = {f.__name__: f for f in [*of_candidates, *others]}
 
 
 def by_name(case):
@@ -280,7 +274,42 @@ def triplet(case):
     return {"value": value.tolist(), "gradient": given.grad.flatten().tolist(), "labelsGradient": None}
 
 
+def squared_errors(case, shared):
+    """One loss a task: its scale times the mean squared error of x @ shared to its targets."""
+    x = torch.tensor(case["x"], dtype=torch.float64)
+    return torch.stack([c * F.mse_loss(x @ shared, torch.tensor(t, dtype=torch.float64)) for c, t in zip(case["scales"], case["targets"])])
+
+
+def several(case):
+    """Some steps of training with several losses: the weights or log variances after each, then the shared weights."""
+    shared = torch.tensor(case["shared"], dtype=torch.float64, requires_grad=True)
+    tasks = len(case["scales"])
+    trained = torch.full((tasks,), float(case.get("init", 1)), requires_grad=True)
+    first, path = None, []
+    for _ in range(case["steps"]):
+        losses = squared_errors(case, shared)
+        first = losses.detach() if first is None else first
+        if case["several"] == "uncertainty":
+            total = (0.5 * torch.exp(-trained) * losses + trained / 2).sum()
+            of_shared, of_trained = torch.autograd.grad(total, [shared, trained])
+        else:
+            of_shared = torch.autograd.grad((trained.detach() * losses).sum(), shared, retain_graph=True)[0]
+            norms = torch.stack([torch.autograd.grad(w * l, shared, create_graph=True)[0].norm() for w, l in zip(trained, losses)])
+            progress = losses.detach() / first
+            target = (norms.mean() * (progress / progress.mean()) ** case["alpha"]).detach()
+            of_trained = torch.autograd.grad((norms - target).abs().sum(), trained)[0]
+        shared = (shared - case["rate"] * of_shared).detach().requires_grad_()
+        trained = (trained - case["weightRate"] * of_trained).detach()
+        if case["several"] == "grad norm":
+            trained = trained * tasks / trained.sum()
+        trained.requires_grad_()
+        path += trained.tolist()
+    return {"value": path, "gradient": shared.flatten().tolist(), "labelsGradient": None}
+
+
 def answer(case):
+    if "several" in case:
+        return several(case)
     if "triplets" in case:
         return triplet(case)
     if "preference" in case:

@@ -58,14 +58,16 @@ import {
   temper,
   temperature,
   tlat,
+  tokenSelection,
+  uncertainty,
   weightedMean,
   zipfMandelbrot,
   zLoss,
 } from "lossmith";
 import { flat } from "./distance.ts";
 
-const { add: plus, batchMean, constant: constantOf, input, modulate, multiply, overSequence } = language;
-const { position, unary } = language;
+const { add: plus, batchMean, constant: constantOf, highest, input, modulate, multiply, overSequence } = language;
+const { overTargets, position, subtract, unary, weigh } = language;
 
 /** A combinator with its static role forgotten. */
 export type Change = (loss: AnyLoss) => AnyLoss;
@@ -207,6 +209,19 @@ export const own: fc.Arbitrary<NamedChange> = fc.oneof(
       modulate("batchMean", (loss) => plus(loss, multiply(constantOf(share), batchMean(loss)))),
     ),
   ),
+  named(
+    "highest",
+    numeric(0.1, 1).map((share) =>
+      // Of values on a grid many would tie, and float32 would break the ties.
+      modulate("highest", (loss) =>
+        weigh(highest(share, subtract(overTargets(loss), multiply(constantOf(Math.PI), input("x")))), loss),
+      ),
+    ),
+  ),
+  named(
+    "tokenSelection",
+    numeric(0.1, 1).map((share) => tokenSelection(share, { reference: "irrational" })),
+  ),
 );
 
 function decay(rate: number): language.ClassExpression {
@@ -319,6 +334,13 @@ function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.A
     anywhere(classes).map((x) => [x]),
     addition.map((x) => [x]),
   );
+  const learned = named(
+    "uncertainty",
+    fc
+      .tuple(within(-2, 2), fc.constantFrom<"regression" | "classification">("regression", "classification"))
+      .map(([init, form]) => uncertainty(`uncertainty ${init}`, { init, form })),
+  );
+  const end = fc.oneof({ weight: 6, arbitrary: fc.constant(noChange) }, { weight: 1, arbitrary: learned });
   return fc
     .tuple(
       bases(classes, smoothed),
@@ -326,12 +348,12 @@ function compositionsOf(classes: number, depth: number, smoothed: boolean): fc.A
       fc.option(capped),
       fc.array(piece, { maxLength: 4 }),
       fc.option(reductions),
+      end,
       fc.array(anywhere(classes), { maxLength: 2 }),
     )
-    .map(([base, cool, cap, pieces, reduction, after]) => {
-      const changes = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange, ...after].filter(
-        (x) => x !== noChange,
-      );
+    .map(([base, cool, cap, pieces, reduction, last, after]) => {
+      const before = [cool ?? noChange, cap ?? noChange, ...pieces.flat(), reduction ?? noChange];
+      const changes = [...before, last, ...after].filter((x) => x !== noChange);
       const loss = changes.reduce<AnyLoss>((inner, { change }) => change(inner), base.loss);
       return { steps: [...base.steps, ...changes.map(({ name }) => name)], loss };
     });
@@ -360,6 +382,17 @@ export function nest<T>(values: readonly T[], shape: readonly number[]): unknown
   const [size, ...inner] = shape;
   const stride = inner.reduce((product, n) => product * n, 1);
   return Array.from({ length: size }, (_, i) => nest(values.slice(i * stride, (i + 1) * stride), inner));
+}
+
+/** What a batch gives for each row: numbers on a grid, and others that are on none. */
+export function inputsOf(x: readonly number[], shape: readonly number[]): Record<string, unknown> {
+  return {
+    x: nest(x, shape),
+    irrational: nest(
+      x.map((each) => Math.fround(Math.PI * each)),
+      shape,
+    ),
+  };
 }
 
 /** A batch of a random shape of rank 1 to 4, with labels, mask and sample weights. */
@@ -396,7 +429,7 @@ export function batches(
           labels: soft === null || !options.soft ? nest(labels, shape) : nest(soft, [...shape, classes]),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
-          inputs: { x: nest(x, shape) },
+          inputs: inputsOf(x, shape),
           step,
         } as PlainBatch,
       }));

@@ -24,6 +24,7 @@ import {
   ignoreIndex,
   klDivergence,
   kto,
+  type Loss,
   LossError,
   labelSmoothing,
   language,
@@ -33,6 +34,7 @@ import {
   mean,
   mile,
   mixCE,
+  named,
   orpo,
   parameter,
   perToken,
@@ -49,27 +51,17 @@ import {
   superLoss,
   symmetricCrossEntropy,
   temperature,
+  tokenSelection,
   tripletMargin,
   triplets,
+  uncertainty,
   unlikelihood,
   unpairedPreferences,
+  watchTerms,
   zLoss,
 } from "lossmith";
 
-const {
-  add: plus,
-  append,
-  batchMean,
-  constant,
-  divide,
-  input,
-  lossOf,
-  multiply,
-  nll,
-  overSequence,
-  subtract,
-  unary,
-} = language;
+const { add: plus, batchMean, divide, input, lossOf, multiply, nll, overSequence } = language;
 
 export interface Feature {
   readonly step: (t: number) => void;
@@ -118,21 +110,14 @@ export const features: Readonly<Record<string, () => Feature>> = {
   },
 
   "a trained temperature and Kendall's log variances, by an optimizer": () => {
-    // exp(−s) · loss + s, with s the log variance of a task.
-    const task = (s: ReturnType<typeof parameter>): typeof crossEntropy =>
-      pipe(
-        crossEntropy,
-        temperature(parameter("temperature", 1.5)),
-        scale(unary("exp", subtract(constant(0), s))),
-        append("log variance", s),
-      );
-    const loss = compile(pipe(task(parameter("first", 0)), add(task(parameter("second", 1)))));
+    const task = (name: string, init: number): Loss<"logits", "already reduced"> =>
+      pipe(crossEntropy, temperature(parameter("temperature", 1.5)), uncertainty(name, { init }));
+    const loss = compile(pipe(task("first", 0), add(task("second", 1))));
     const z = logits();
     const optimizer = tf.train.sgd(1e-6);
     return {
       step: () => {
-        const run = (): tf.Scalar => loss({ logits: z, labels }) as tf.Scalar;
-        optimizer.minimize(run);
+        optimizer.minimize(() => loss({ logits: z, labels }));
       },
       free: () => {
         optimizer.dispose();
@@ -195,6 +180,26 @@ export const features: Readonly<Record<string, () => Feature>> = {
     };
   },
 
+  "the values of the terms, watched by an optimizer": () => {
+    const data = pipe(crossEntropy, named("plain"), zLoss(0.1), add(pipe(crossEntropy, mile(), mean)));
+    const loss = compile(data);
+    const watched = watchTerms(loss);
+    const z = tf.tidy(() => tf.variable(logits()));
+    const optimizer = tf.train.sgd(1e-6);
+    return {
+      step: () => {
+        optimizer.minimize(() => watched({ logits: z, labels }));
+        tf.dispose(tf.tidy(() => loss.withTerms({ logits: z, labels })));
+      },
+      free: () => {
+        watched.dispose();
+        loss.dispose();
+        optimizer.dispose();
+        z.dispose();
+      },
+    };
+  },
+
   "denominators summed over micro-batches": () => {
     const loss = compile(pipe(crossEntropy, classWeights([1, 2, 3])));
     const z = logits();
@@ -242,6 +247,12 @@ export const features: Readonly<Record<string, () => Feature>> = {
         mixCE(0.5),
         dft,
       ),
+    ),
+
+  "rows that are chosen by what they exceed a reference by": () =>
+    trained(
+      pipe(crossEntropy, labelSmoothing(0.1), tokenSelection(linear({ init: 1, end: 0.5, steps: 500 }))),
+      (t) => ({ inputs: { reference: [1, 2] }, step: t % 500, mask: [true, t % 3 > 0] }),
     ),
 
   "weights and confidences of the batch": () =>

@@ -87,6 +87,7 @@ function partsOfSum(
     for (const c of rows.candidates(a.candidates, row)) seeds[c] = total;
     return parts(a.body, seeds, rows, row, targets);
   }
+  if (a.over === "highest") return 0;
   const share = a.over === "batch" ? total / rows.indices.length : total;
   // Each row that shares in it, as if all were in one sequence: an upper bound.
   const members = a.over === "row" ? [row] : rows.indices.filter((member) => rows.valid[member]);

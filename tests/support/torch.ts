@@ -57,8 +57,27 @@ export interface TorchTripletCase {
   readonly swap: boolean;
 }
 
-type AnyTorchCase = TorchCase | NamedTorchCase | TorchValuesCase | TorchPreferenceCase | TorchTripletCase;
+/** Steps of training with a mean squared error a task over weights that they share. */
+export interface SeveralTorchCase {
+  readonly several: "grad norm" | "uncertainty";
+  readonly x: unknown;
+  readonly shared: unknown;
+  readonly targets: readonly unknown[];
+  readonly scales: readonly number[];
+  readonly steps: number;
+  readonly rate: number;
+  readonly weightRate: number;
+  readonly alpha?: number;
+  readonly init?: number;
+}
 
+type AnyTorchCase =
+  | TorchCase
+  | NamedTorchCase
+  | TorchValuesCase
+  | TorchPreferenceCase
+  | TorchTripletCase
+  | SeveralTorchCase;
 export interface TorchAnswer {
   readonly value: readonly number[];
   readonly gradient: readonly number[];

@@ -36,6 +36,7 @@ import {
 import {
   type Composition,
   forget,
+  inputsOf,
   type NamedChange,
   named,
   nest,
@@ -245,7 +246,7 @@ function batchesOf(
           targets: nest(targets, inputShape),
           ...(mask === null ? {} : { mask: nest(mask, shape) }),
           ...(sampleWeight === null ? {} : { sampleWeight: nest(sampleWeight, shape) }),
-          inputs: { x: nest(x, shape), desirable: nest(desirable, shape) },
+          inputs: { ...inputsOf(x, shape), desirable: nest(desirable, shape) },
           step,
         } as PlainValuesBatch,
       }));

@@ -36,7 +36,10 @@ import {
   sum,
   temper,
   tlat,
+  tokenSelection,
+  uncertainty,
   unlikelihood,
+  watchTerms,
   zipfMandelbrot,
 } from "lossmith";
 
@@ -53,6 +56,18 @@ pipe(crossEntropy, stretchedExponential({ tau: 10, beta: 0.5 }));
 
 // error: LawCombinator | "without a weight field"
 pipe(crossEntropy, logarithmic);
+
+// error: "already reduced" | 'Open'
+pipe(crossEntropy, uncertainty("s"), labelSmoothing(0.1));
+
+// error: "already reduced per token"
+pipe(crossEntropy, perToken, uncertainty("s"));
+
+// error: already reduced
+compose(tokenSelection(0.6), uncertainty("s"));
+
+// error: CompiledLoss<Scalar | not assignable to type 'Scalar'
+watchTerms(compile(pipe(crossEntropy, perToken)));
 
 // error: LawCombinator | "without a weight field"
 pipe(crossEntropy, inverseFrequency(0.4));

@@ -36,6 +36,7 @@ import {
   meanSquaredError,
   movingAverage,
   type Nested,
+  named,
   perToken,
   pipe,
   positionWeights,
@@ -47,7 +48,10 @@ import {
   sequenceUnlikelihood,
   sum,
   temper,
+  tokenSelection,
+  uncertainty,
   unlikelihood,
+  watchTerms,
 } from "lossmith";
 
 const field = freqWeights(fromCounts([3, 2, 1]));
@@ -104,6 +108,24 @@ export const changing: Of<"with a weight field"> = compose(
   classWeights(movingAverage([1, 1, 1], { decay: 0.9 })),
 )(crossEntropy);
 export const smoothed: Frequencies = pipe(fromCounts([3, 2, 1, 0]), goodTuring(), jelinekMercer(0.9), floor(0.5));
+
+export const learned: Of<"already reduced"> = pipe(
+  weighted,
+  uncertainty("words"),
+  add(pipe(crossEntropy, mean, uncertainty("plain"))),
+);
+export const learnedInOrder: Of<"already reduced"> = compose(uncertainty("words"), powerLaw(0.5), field)(crossEntropy);
+export const chosen: Of<"with a weight field"> = pipe(weighted, tokenSelection(0.6), powerLaw(0.5), named("words"));
+export const chosenValues: Loss<"values", "without a weight field"> = tokenSelection(
+  linear({ init: 1, end: 0.6, steps: 9 }),
+)(meanSquaredError);
+export const terms = (
+  logits: tf.Tensor,
+): { readonly value: tf.Scalar; readonly terms: Readonly<Record<string, tf.Scalar>> } =>
+  compile(learned).withTerms({ logits, labels: [0] });
+export const container = (logits: tf.Tensor): tf.TensorContainer => compile(learned).withTerms({ logits, labels: [0] });
+export const watched = (predictions: tf.Tensor, targets: tf.Tensor): tf.Scalar =>
+  watchTerms(compile(chosenValues))({ predictions, targets, step: 0 });
 
 export const value: number = evaluate(reduced, batch);
 export const values: unknown = evaluate(rows, batch);
