@@ -13,6 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kernels: ["loss"],
   compiler: ["loss", "frequency", "kernels"],
   runtime: ["loss", "kernels"],
+  training: ["loss", "library", "frequency", "compiler", "runtime"],
 };
 
 function sources(folder: string): readonly string[] {
