@@ -84,7 +84,7 @@ function gradientsOfOne(
       const seen: (() => tf.Tensor1D)[] = [];
       let penalties: tf.Tensor = tf.scalar(0);
       const { value, grads } = tf.variableGrads(
-        () => {
+        freeingTape(() => {
           const { outputs, penalty } = forward();
           const values = heads.map((head, i) => {
             const batch = headBatch(head, entries[i], outputs[i], step);
@@ -105,7 +105,7 @@ function gradientsOfOne(
           if (penalty === null || !isFirst) return loss as tf.Scalar;
           penalties = keep(penalty);
           return tf.add(loss, penalty) as tf.Scalar;
-        },
+        }),
         variables === null ? undefined : [...variables],
       );
       const read = seen.map((readings) => readings());
@@ -135,4 +135,16 @@ function isLost(sum: StepGradients): (tensor: tf.Tensor) => boolean {
 function checkSoftLabels(batch: Batches[Input]): void {
   if (!("labels" in batch) || batch.labels instanceof tf.Tensor || !hasSoftLabels(batch)) return;
   throw new LossError("labels", "the soft labels of micro-batches are arrays", "Give them as float32 tensors");
+}
+
+/** `f`, which frees what its tape has saved for the way back where it throws; TensorFlow.js does not. */
+function freeingTape<T>(f: () => T): () => T {
+  return () => {
+    try {
+      return f();
+    } catch (error) {
+      for (const { saved } of tf.engine().state.activeTape ?? []) tf.dispose(saved);
+      throw error;
+    }
+  };
 }

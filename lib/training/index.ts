@@ -1,5 +1,5 @@
 /**
- * Training with composed losses: steps for loops by hand.
+ * Training with composed losses: LayersModel's `fit` and its kin, and steps for loops by hand.
  *
  * @module
  */
@@ -9,6 +9,29 @@ export {
   type AccumulateOptions,
   accumulateGradients,
 } from "./accumulateGradients.ts";
+export {
+  type Checkpoint,
+  type CheckpointNotes,
+  type CheckpointOptions,
+  checkpoint,
+  type LoadedCheckpoint,
+} from "./checkpoint/checkpoint.ts";
+export type { BatchDataset, BatchIterator, DatasetElement } from "./layers/batches.ts";
+export type { Callbacks, YieldEvery } from "./layers/callbacks.ts";
+export type { ClassWeight, RowData } from "./layers/feed.ts";
+export { advanceClock, type LayersLoss, type LossForOptions, lossFor } from "./layers/lossFor.ts";
+export type { PerName } from "./layers/perOutput.ts";
+export {
+  type EvaluateArgs,
+  type EvaluateDatasetArgs,
+  type FitArgs,
+  type FitDatasetArgs,
+  type FitOptions,
+  type Logs,
+  type ModelWithLoss,
+  type WithLossOptions,
+  withLoss,
+} from "./layers/withLoss.ts";
 export type { Measure, Metric } from "./metric.ts";
 export { effectiveTokens } from "./metrics/effectiveTokens.ts";
 export { perplexity } from "./metrics/perplexity.ts";

@@ -60,9 +60,10 @@ export function makeStepper(
   const places: tf.Variable[] = [];
   let skips = 0;
 
-  const apply = (gradients: Readonly<Record<string, tf.Tensor>>): void => {
+  const apply = (gradients: Readonly<Record<string, tf.Tensor>>, given: readonly tf.Variable[] | null): void => {
     const known = new Set(places.map(({ name }) => name));
-    for (const name of Object.keys(gradients)) {
+    const names = given === null ? Object.keys(gradients) : given.map(({ name }) => name);
+    for (const name of names) {
       if (!known.has(name)) places.push(tf.engine().registeredVariables[name]);
     }
     const list = places.map(({ name }) => ({ name, tensor: gradients[name] ?? null }));
@@ -92,7 +93,9 @@ export function makeStepper(
           const limit = clipNorm === undefined ? Number.POSITIVE_INFINITY : at(clipNorm, step);
           if (!(limit > 0))
             throw new LossError(`${where}, clipNorm`, `it is ${limit} at step ${step}`, "Give a number above 0");
-          tf.tidy(() => apply(gradientNorm > limit ? clipByGlobalNorm(gradients, gradientNorm, limit) : gradients));
+          tf.tidy(() =>
+            apply(gradientNorm > limit ? clipByGlobalNorm(gradients, gradientNorm, limit) : gradients, all),
+          );
         } else {
           skips++;
           onSkip?.(step, skipped);

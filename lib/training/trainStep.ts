@@ -96,7 +96,7 @@ export interface TrainStep<X, I extends Input = "logits"> {
  * for (let i = 0; i < 20; i++) last = await step([{ x, labels: [0, 1] }, { x, labels: [0, 1] }]);
  * expect(last.loss).toBeLessThan(first.loss);
  * expect(last.logs["accuracy"]).toBe(1);
- * expect(last.logs["focal(gamma)"]).toBeCloseTo(0.4, 6);
+ * expect(last.logs["focal({ gamma })"]).toBeCloseTo(0.4, 6);
  * ```
  */
 export function trainStep<X, I extends Input = "logits">(options: TrainStepOptions<X, I>): TrainStep<X, I> {

@@ -11,7 +11,6 @@ import {
   ignoreIndex,
   LossError,
   linear,
-  mean,
   meanSquaredError,
   parameter,
   perToken,
