@@ -21,6 +21,7 @@ export type { Callbacks, YieldEvery } from "./layers/callbacks.ts";
 export type { ClassWeight, RowData } from "./layers/feed.ts";
 export { advanceClock, type LayersLoss, type LossForOptions, lossFor } from "./layers/lossFor.ts";
 export type { PerName } from "./layers/perOutput.ts";
+export { type LoadOptions, loadWithLoss, type SaveOptions, saveWithLoss } from "./layers/save.ts";
 export {
   type EvaluateArgs,
   type EvaluateDatasetArgs,
