@@ -9,6 +9,10 @@ export {
   type AccumulateOptions,
   accumulateGradients,
 } from "./accumulateGradients.ts";
+export { type JSONLinesOptions, jsonLines } from "./callbacks/jsonLines.ts";
+export { drawLosses, type Losses, type LossPlotOptions, lossPlot } from "./callbacks/lossPlot.ts";
+export { type ProgressBarOptions, type ProgressStream, progressBar } from "./callbacks/progressBar.ts";
+export type { TrainingCallback } from "./callbacks/trainingCallback.ts";
 export {
   type Checkpoint,
   type CheckpointNotes,

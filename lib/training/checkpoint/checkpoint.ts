@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
+import { read, writeAtomically } from "../file.ts";
 import type { StepClock } from "../stepClock.ts";
-import { read, writeAtomically } from "./file.ts";
 import { decode, encode, type Stored, type StoredTensor } from "./format.ts";
 import { type OptimizerState, restoreState, stateOf } from "./optimizerState.ts";
 import { storedOf, tensorOf } from "./tensors.ts";

@@ -1,5 +1,5 @@
 /** Files that are there as a whole, or as they were before. */
-import { LossError } from "../../loss/error.ts";
+import { LossError } from "../loss/error.ts";
 
 type FileSystem = typeof import("node:fs/promises");
 
@@ -57,4 +57,15 @@ export async function read(path: string, where: string): Promise<Uint8Array> {
     if (code !== "ENOENT") throw error;
     throw new LossError(where, `there is no file ${path}`, "Give the path of a checkpoint");
   }
+}
+
+/** Appends texts to a file, beginning on a new line where the file ends in the middle of one. */
+export function appender(path: string, where: string): (text: string) => Promise<void> {
+  let begun = false;
+  return async (text) => {
+    const { appendFile, readFile } = await fileSystem(where);
+    const before = begun ? "" : await readFile(path, "utf8").catch(() => "");
+    begun = true;
+    await appendFile(path, before === "" || before.endsWith("\n") ? text : `\n${text}`);
+  };
 }
