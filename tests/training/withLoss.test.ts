@@ -3,13 +3,16 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import {
   type AnyLoss,
+  add,
   classWeights,
   crossEntropy,
+  distillation,
   evaluate,
   focal,
   fromProbabilities,
   ignoreIndex,
   LossError,
+  language,
   linear,
   mean,
   meanSquaredError,
@@ -379,7 +382,7 @@ for (const backend of backends) {
       expect(await trained([[0, 2]])).not.toEqual(whole);
     });
 
-    test("regularizers are in the loss and named; teachers and inputs of rows are given by name", async () => {
+    test("regularizers are in the loss, and named", async () => {
       const l2 = 0.1;
       const layer = tf.layers.dense({ units: 3, inputShape: [2], kernelRegularizer: tf.regularizers.l2({ l2 }) });
       const model = tf.sequential({ layers: [layer] });
@@ -392,6 +395,23 @@ for (const backend of backends) {
         expect(logs["loss"]).toBeCloseTo(exact, 5);
         expect(logs["regularization"]).toBeCloseTo(penalty, 5);
       }
+      training.dispose();
+    });
+
+    test("a teacher and inputs of rows are given beside y, and cut with it", async () => {
+      const model = dense();
+      const { input, lossOf, multiply, nll } = language;
+      const loss = pipe(lossOf(multiply(nll, input("difficulty"))), add(distillation({ temperature: 2 })));
+      const training = withLoss(model, loss, { optimizer: still() });
+      const y = tf.tensor1d(labels, "int32");
+      const [teacher, difficulty] = [random([7, 3], 5), tf.abs(random([7], 6))];
+      const inputs = { difficulty: nested(difficulty) as number[] };
+      const expected = evaluate(loss, { logits: logitsOf(model), labels, teacher: nested(teacher), inputs });
+      const rows = { teacher, inputs: { difficulty } };
+      const { history } = await training.fit(x, y, { ...rows, batchSize: 3, accumulate: 2 });
+      expect(history["loss"]?.[0]).toBeCloseTo(expected, 4);
+      expect((await training.evaluate(x, y, { ...rows, batchSize: 2 }))["loss"]).toBeCloseTo(expected, 4);
+      await expect(training.evaluate(x, y)).rejects.toThrow("difficulty");
       training.dispose();
     });
 
