@@ -1,7 +1,21 @@
 /** Files that are there as a whole, or as they were before. */
 import { LossError } from "../loss/error.ts";
 
-type FileSystem = typeof import("node:fs/promises");
+/** The part of node:fs/promises that is used: Bun's and Deno's as well. */
+interface FileSystem {
+  open(path: string, flags: "wx" | "r"): Promise<FileHandle>;
+  rename(from: string, to: string): Promise<void>;
+  rm(path: string, options: { readonly force: boolean }): Promise<void>;
+  readFile(path: string): Promise<Uint8Array>;
+  readFile(path: string, encoding: "utf8"): Promise<string>;
+  appendFile(path: string, text: string): Promise<void>;
+}
+
+interface FileHandle {
+  writeFile(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
 
 async function fileSystem(where: string): Promise<FileSystem> {
   try {
