@@ -24,19 +24,17 @@ export type { BatchDataset, BatchIterator, DatasetElement } from "./layers/batch
 export type { Callbacks, YieldEvery } from "./layers/callbacks.ts";
 export type { ClassWeight, RowData } from "./layers/feed.ts";
 export { advanceClock, type LayersLoss, type LossForOptions, lossFor } from "./layers/lossFor.ts";
+export type {
+  EvaluateArgs,
+  EvaluateDatasetArgs,
+  FitArgs,
+  FitDatasetArgs,
+  FitOptions,
+  WithLossOptions,
+} from "./layers/options.ts";
 export type { PerName } from "./layers/perOutput.ts";
 export { type LoadOptions, loadWithLoss, type SaveOptions, saveWithLoss } from "./layers/save.ts";
-export {
-  type EvaluateArgs,
-  type EvaluateDatasetArgs,
-  type FitArgs,
-  type FitDatasetArgs,
-  type FitOptions,
-  type Logs,
-  type ModelWithLoss,
-  type WithLossOptions,
-  withLoss,
-} from "./layers/withLoss.ts";
+export { type Logs, type ModelWithLoss, withLoss } from "./layers/withLoss.ts";
 export type { Measure, Metric } from "./metric.ts";
 export { effectiveTokens } from "./metrics/effectiveTokens.ts";
 export { perplexity } from "./metrics/perplexity.ts";

@@ -156,7 +156,7 @@ describe("files", () => {
   });
 
   test("a training that is killed at random goes on to the losses of one that is not", async () => {
-    const steps = 60;
+    const steps = 40;
     const script = fileURLToPath(new URL("./programs/resuming.ts", import.meta.url));
     const flags = "Deno" in globalThis ? ["run", "--allow-all", "--no-check"] : [];
     /** Runs the program, killed some time after its first line. */
@@ -196,7 +196,7 @@ describe("files", () => {
     const seen = new Map<number, number>();
     let kills = 0;
     for (let round = 0; ; round++) {
-      const { lines, killed } = await run(join(place, "killed"), 2, round < 4 ? 40 * Math.random() : null);
+      const { lines, killed } = await run(join(place, "killed"), 2, round < 3 ? 40 * Math.random() : null);
       for (const line of lines) {
         const { step, loss } = JSON.parse(line) as { step: number; loss: number };
         // A step whose checkpoint was lost is taken again, to the same loss.

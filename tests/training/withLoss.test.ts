@@ -19,6 +19,7 @@ import {
   parameter,
   perToken,
   pipe,
+  scale,
   sum,
   temperature,
   zLoss,
@@ -257,6 +258,29 @@ for (const backend of backends) {
       expect(t[1]).toBeCloseTo((await (training.parameters.get("t") as tf.Variable).data())[0], 6);
       await training.trainOnBatch(x, y);
       expect(training.clock.step).toBe(9);
+      training.dispose();
+    });
+
+    test("Kendall's log variances learn the losses of two outputs: s = log L is where exp(−s) L + s is least", async () => {
+      const input = tf.input({ shape: [2] });
+      const outputs = ["a", "b"].map((name, i) =>
+        tf.layers.dense({ units: 2 + i, name, kernelInitializer: kernelInitializer(), trainable: false }).apply(input),
+      ) as tf.SymbolicTensor[];
+      const model = tf.model({ inputs: input, outputs });
+      const { append, unary, subtract, constant } = language;
+      const task = (name: string): typeof crossEntropy => {
+        const s = parameter(name, 0);
+        return pipe(crossEntropy, scale(unary("exp", subtract(constant(0), s))), append("log variance", s));
+      };
+      const losses = { a: task("first"), b: task("second") };
+      const training = withLoss(model, losses, { optimizer: tf.train.adam(0.05) });
+      const y = [tf.tensor1d([0, 1, 1, 1, 0, 1, 1], "int32"), tf.tensor1d(labels, "int32")];
+      const { history } = await training.fit(x, y, { epochs: 200, batchSize: 7, yieldEvery: "never" });
+      const logits = (model.predict(x) as tf.Tensor[]).map(nested);
+      for (const [i, name] of ["a_first", "b_second"].entries()) {
+        const exact = evaluate(crossEntropy, { logits: logits[i], labels: y[i].arraySync() as number[] });
+        expect(history[name]?.at(-1)).toBeCloseTo(Math.log(exact), 2);
+      }
       training.dispose();
     });
 

@@ -1,13 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
-import { type AnyLoss, type Input, inputOf, type Kind, type Loss } from "../../loss/loss.ts";
-import type { Numeric } from "../../loss/schedule.ts";
+import type { AnyLoss } from "../../loss/loss.ts";
 import type { MicroBatch } from "../gradients.ts";
-import type { Metric } from "../metric.ts";
-import { disposeHead, type Head, headBatch, headValueOf, makeHead, readingsOf, takeApart } from "../objective.ts";
+import { disposeHead, type Head, headBatch, headValueOf, readingsOf, takeApart } from "../objective.ts";
 import type { StepClock } from "../stepClock.ts";
 import { parameterValues, stepLogs } from "../stepLogs.ts";
-import { makeStepper, type StepOptions, type Taken } from "../stepper.ts";
+import { makeStepper, type Taken } from "../stepper.ts";
 import { type Tally, tallyOf } from "../tally.ts";
 import {
   type BatchDataset,
@@ -17,85 +15,20 @@ import {
   type StepFeed,
   shuffled,
 } from "./batches.ts";
-import { type Callbacks, callbacksOf, type YieldEvery } from "./callbacks.ts";
+import { callbacksOf } from "./callbacks.ts";
 import { prepare } from "./entries.ts";
 import { type ClassWeight, type Feed, feedOf, mapFeed, type RowData, sizeOf, tensorsOf } from "./feed.ts";
-import { checkActivation } from "./lastActivation.ts";
+import { headsOf, type ReducedLoss } from "./heads.ts";
 import { masksOf } from "./masks.ts";
-import { buildIfNeeded, inOrder, type PerName } from "./perOutput.ts";
-
-type ReducedLoss = Loss<Input, Exclude<Kind, "already reduced per token">>;
-
-/** How a model is trained with a loss. With several outputs, what is of an output is given by its name, or in an array. */
-export interface WithLossOptions extends StepOptions {
-  /** What the loss of each output is multiplied by in the total; 1 by default. Numbers or schedules. */
-  readonly lossWeights?: PerName<Numeric>;
-  /** What is measured beside the loss; for each output, or the same for all. */
-  readonly metrics?: readonly Metric[] | Readonly<Record<string, readonly Metric[]>>;
-  /** Names for the terms of a loss, in the order in which they were added; each then has its value in logs and history. */
-  readonly terms?: readonly string[] | Readonly<Record<string, readonly string[]>>;
-}
-
-/** What `fit` and `fitDataset` have in common; as in TensorFlow.js where it has them. */
-export interface FitOptions {
-  /** The epoch before which training ends, 1 by default. */
-  readonly epochs?: number;
-  /** The first epoch, 0 by default: what to give when training goes on. */
-  readonly initialEpoch?: number;
-  /** Callbacks of TensorFlow.js, such as `tf.callbacks.earlyStopping()`, or objects of functions. */
-  readonly callbacks?: Callbacks;
-  /** How often the loop waits for the next frame: "auto" by default. */
-  readonly yieldEvery?: YieldEvery;
-  /** Weights of classes while training, by class; with several outputs by output first. As sample weights, which they multiply. */
-  readonly classWeight?: ClassWeight | Readonly<Record<string, ClassWeight>>;
-  /**
-   * Of how many micro-batches a step is made, 1 by default: `fit` cuts each batch into as many, `fitDataset` reads as many batches a
-   * step. The gradient is that of the whole batch.
-   */
-  readonly accumulate?: number;
-}
-
-/** Options of `fit`. */
-export interface FitArgs extends FitOptions, RowData {
-  /** Examples in a step, 32 by default. */
-  readonly batchSize?: number;
-  /** The share of the examples, the last ones, that are kept for validation: above 0, below 1. */
-  readonly validationSplit?: number;
-  /** x, y and, if there are, sample weights. */
-  readonly validationData?:
-    | readonly [PerName<tf.Tensor>, PerName<tf.Tensor>]
-    | readonly [PerName<tf.Tensor>, PerName<tf.Tensor>, PerName<tf.Tensor>];
-  /** Whether each epoch has an order of its own; true by default. */
-  readonly shuffle?: boolean;
-  /** A seed for the orders of the epochs, so that training that goes on sees the same batches; Math.random by default. */
-  readonly seed?: number;
-  /** At most so many steps an epoch. */
-  readonly stepsPerEpoch?: number;
-}
-
-/** Options of `fitDataset`. */
-export interface FitDatasetArgs extends FitOptions {
-  /** Batches an epoch; the next one goes on where it ended. By default an epoch is the whole dataset. */
-  readonly batchesPerEpoch?: number;
-  /** A dataset, or [x, y] or [x, y, sampleWeight]. */
-  readonly validationData?: BatchDataset | NonNullable<FitArgs["validationData"]>;
-  readonly validationBatchSize?: number;
-  readonly validationBatches?: number;
-}
-
-/** Options of `evaluate`. */
-export interface EvaluateArgs extends RowData {
-  /** Examples that are worked on at once, 32 by default. The result does not depend on it. */
-  readonly batchSize?: number;
-  readonly classWeight?: FitOptions["classWeight"];
-}
-
-/** Options of `evaluateDataset`. */
-export interface EvaluateDatasetArgs {
-  /** At most so many batches. */
-  readonly batches?: number;
-  readonly classWeight?: FitOptions["classWeight"];
-}
+import type {
+  EvaluateArgs,
+  EvaluateDatasetArgs,
+  FitArgs,
+  FitDatasetArgs,
+  FitOptions,
+  WithLossOptions,
+} from "./options.ts";
+import { inOrder, type PerName } from "./perOutput.ts";
 
 /** The loss, the loss of each output, named terms and metrics, by name. */
 export type Logs = Record<string, number>;
@@ -519,62 +452,6 @@ function tallyNames(heads: readonly Head[]): Logs {
   return Object.fromEntries(
     ["loss", ...heads.flatMap(({ measures }) => measures.map(({ name }) => name))].map((n) => [n, 0]),
   );
-}
-
-function headsOf(
-  model: tf.LayersModel,
-  loss: ReducedLoss | readonly ReducedLoss[] | Readonly<Record<string, ReducedLoss>>,
-  options: WithLossOptions,
-  where: string,
-): readonly Head[] {
-  if (!(model instanceof tf.LayersModel)) {
-    throw new LossError(where, "the model is no tf.LayersModel", "Give one, or use trainStep for other models");
-  }
-  if (typeof options !== "object" || options === null) {
-    throw new LossError(where, `got ${String(options)} for options`, "Give { optimizer }");
-  }
-  buildIfNeeded(model);
-  const names = model.outputNames;
-  const losses = inOrder<AnyLoss>(loss as PerName<AnyLoss>, names, isLoss, `${where}, loss`) as readonly AnyLoss[];
-  const { lossWeights, metrics = [], terms = [] } = options;
-  const isNumeric = (weight: unknown): boolean =>
-    typeof weight === "number" || (typeof weight === "object" && weight !== null && "kind" in weight);
-  const weights =
-    lossWeights === undefined
-      ? names.map(() => 1)
-      : inOrder(lossWeights, names, isNumeric, `${where}, lossWeights`, true);
-  const heads: Head[] = [];
-  try {
-    names.forEach((name, i) => {
-      checkActivation(losses[i], model.outputs[i], name, where);
-      const own = ofOutput<Metric>(metrics, name, names, `${where}, metrics`);
-      const ownTerms = ofOutput<string>(terms, name, names, `${where}, terms`);
-      const weight = weights[i] ?? 1;
-      heads.push(makeHead(name, losses[i], where, { weight, metrics: own, terms: ownTerms }));
-    });
-  } catch (error) {
-    heads.forEach(disposeHead);
-    throw error;
-  }
-  return heads;
-}
-
-function isLoss(loss: unknown): boolean {
-  return typeof loss === "object" && loss !== null && "terms" in loss && inputOf(loss as AnyLoss) !== undefined;
-}
-
-/** A list that is the same for all outputs, or one by the output's name. */
-function ofOutput<T>(
-  given: readonly T[] | Readonly<Record<string, readonly T[]>>,
-  name: string,
-  names: readonly string[],
-  where: string,
-): readonly T[] {
-  if (Array.isArray(given)) return given as readonly T[];
-  const record = given as Readonly<Record<string, readonly T[]>>;
-  const unknown = Object.keys(record).find((key) => !names.includes(key));
-  if (unknown === undefined) return record[name] ?? [];
-  throw new LossError(where, `there is no output of the name ${unknown}`, `The names are ${names.join(", ")}`);
 }
 
 function checkDataset(dataset: unknown, where: string): BatchDataset {
