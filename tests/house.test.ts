@@ -14,7 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kernels: ["loss"],
   compiler: ["loss", "frequency", "kernels"],
   runtime: ["loss", "kernels"],
-  training: ["loss", "frequency", "library", "compiler"],
+  training: ["loss", "library", "frequency", "json", "compiler", "runtime"],
 };
 
 function sources(folder: string): readonly string[] {

@@ -392,7 +392,10 @@ export function highestRows(share: Schedule, body: ClassExpression): ClassExpres
 }
 
 /** What a share of rows is within. */
-export const shareBounds: { readonly lowest: number; readonly highest: number } = { lowest: Number.MIN_VALUE, highest: 1 };
+export const shareBounds: { readonly lowest: number; readonly highest: number } = {
+  lowest: Number.MIN_VALUE,
+  highest: 1,
+};
 
 /** The sum of an expression over the candidates of a row but its label; `where` is for the error message. */
 export function overTheseCandidates(body: ClassExpression, candidates: Candidates, where: string): ClassExpression {

@@ -292,6 +292,17 @@ for (const backend of backends) {
       }
     });
 
+    test("a one-hot that was cast to float32, which cpu leaves in an array of integers", async () => {
+      const logits = tf.tensor2d([1, 2, 3, 0, 1, 0], [2, 3]);
+      const value = tf.tidy(() => {
+        const labels = tf.oneHot(tf.tensor1d([0, 2], "int32"), 3).toFloat();
+        return compile(crossEntropy)({ logits, labels });
+      });
+      const expected = evaluate(crossEntropy, { logits: logits.arraySync(), labels: [0, 2] });
+      expect((await value.data())[0]).toBeCloseTo(expected, 5);
+      tf.dispose([logits, value]);
+    });
+
     test("a logit of +infinity makes its row NaN, in the reference too", async () => {
       const batch = { logits: [[Number.POSITIVE_INFINITY, 0]], labels: [0] };
       expect(evaluate(crossEntropy, batch)).toBeNaN();

@@ -1,5 +1,8 @@
 /** The build under Node: what a user of the npm package gets. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import * as tf from "@tensorflow/tfjs";
 import {
@@ -16,6 +19,7 @@ import {
   powerLaw,
   useBackend,
 } from "lossmith";
+import { checkpoint, drawLosses, tokenAccuracy, withLoss } from "lossmith/training";
 
 const logits = [
   [2, 1, 0.1],
@@ -64,4 +68,22 @@ test("an embedding trains on wasm", async () => {
 
 test("explain speaks", () => {
   assert.match(explain(pdl), /w\(c\) = \(f\(c\) \+ 1e−7\)\^−0\.5/);
+});
+
+test("lossmith/training trains, saves and loads", async () => {
+  await useBackend("cpu");
+  const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [3] })] });
+  const optimizer = tf.train.adam(0.1);
+  const training = withLoss(model, pdl, { optimizer, metrics: [tokenAccuracy()] });
+  const [x, y] = [tf.eye(3), tf.tensor1d(labels, "int32")];
+  const { history } = await training.fit(x, y, { epochs: 40 });
+  assert.equal(history.accuracy.at(-1), 1);
+  const folder = await mkdtemp(join(tmpdir(), "smoke-"));
+  const saved = checkpoint({ variables: model, optimizer, clock: training.clock });
+  await saved.save(join(folder, "a.checkpoint"));
+  const next = await training.trainOnBatch(x, y);
+  await saved.load(join(folder, "a.checkpoint"));
+  assert.deepEqual(await training.trainOnBatch(x, y), next);
+  await rm(folder, { recursive: true });
+  assert.match(await drawLosses({ steps: history.loss }), /^<svg/);
 });

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import { compile, compileLinear, crossEntropy, focal, LossError, pipe } from "lossmith";
-import { linearHead } from "../../lib/training/linearHead.ts";
+import { linearHead } from "lossmith/training";
 import { backends, startBackend } from "../support/backends.ts";
 
 const vocabulary = 11;

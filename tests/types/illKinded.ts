@@ -42,8 +42,13 @@ import {
   watchTerms,
   zipfMandelbrot,
 } from "lossmith";
+import { lossFor, type TrainStep, withLoss } from "lossmith/training";
 
 const field = freqWeights(fromCounts([3, 2, 1]));
+declare const step: TrainStep<number>;
+declare const stepOfValues: TrainStep<number, "values">;
+declare const model: Parameters<typeof withLoss>[0];
+declare const options: Parameters<typeof withLoss>[2];
 
 // error: "without a weight field" | "with a weight field"
 powerLaw(0.5)(crossEntropy);
@@ -224,3 +229,15 @@ pipe(lossFromJSON({}, { input: "logits" }), labelSmoothing(0.1));
 
 // error: "values"
 pipe(lossFromJSON({}, { input: "values", kind: "without a weight field" }), labelSmoothing(0.1));
+
+// error: "already reduced per token"
+lossFor(pipe(crossEntropy, perToken));
+
+// error: labels
+step({ x: 0 });
+
+// error: 'labels' does not exist | "values"
+stepOfValues({ x: 0, labels: [0] });
+
+// error: "already reduced per token"
+withLoss(model, pipe(crossEntropy, perToken), options);

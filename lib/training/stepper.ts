@@ -1,0 +1,162 @@
+/**
+ * One step of an optimizer, the same in every loop here: value and gradient in one pass, one read of the device, a guard
+ * against what is not finite, clipping, the update, and the clock.
+ */
+import * as tf from "@tensorflow/tfjs";
+import { LossError } from "../loss/error.ts";
+import { at, lift, type Numeric } from "../loss/schedule.ts";
+import { clipByGlobalNorm, globalNorm } from "./globalNorm.ts";
+import { gradientsOf, type MicroBatch } from "./gradients.ts";
+import { type Head, type HeadReadings, parametersOfHeads, takeApart } from "./objective.ts";
+import { type StepClock, stepClock } from "./stepClock.ts";
+
+/** How steps are taken, in every kind of loop. */
+export interface StepOptions {
+  /** The optimizer; one of tf.train, or another tf.Optimizer. It stays the caller's. */
+  readonly optimizer: tf.Optimizer;
+  /** The learning rate at each step, in place of the optimizer's own. */
+  readonly learningRate?: Numeric;
+  /** The largest norm of all gradients together, above 0; longer ones are scaled down to it. None by default. */
+  readonly clipNorm?: Numeric;
+  /**
+   * How many steps in a row may be skipped because the loss or a gradient is not finite; the next one is a LossError. 10 by
+   * default, and 0 makes the first an error. A skipped step changes neither weights nor optimizer.
+   */
+  readonly maxSkips?: number;
+  /** Called with each step that is skipped, and why. */
+  readonly onSkip?: (step: number, reason: string) => void;
+  /** The clock that scheduled parameters read; one of its own by default. */
+  readonly clock?: StepClock;
+}
+
+/** What one step did. */
+export interface Taken {
+  readonly step: number;
+  readonly loss: number;
+  readonly penalty: number;
+  readonly gradientNorm: number;
+  /** Why the step was skipped; null where it was taken. */
+  readonly skipped: string | null;
+  readonly heads: readonly HeadReadings[];
+}
+
+/** Takes steps. */
+export interface Stepper {
+  readonly clock: StepClock;
+  take(micro: readonly MicroBatch[]): Promise<Taken>;
+}
+
+/** `variables` gives the model's variables, or null for all that are trainable. The losses' own are trained in any case. */
+export function makeStepper(
+  heads: readonly Head[],
+  variables: () => readonly tf.Variable[] | null,
+  options: StepOptions,
+  where: string,
+): Stepper {
+  const { optimizer, learningRate, clipNorm, maxSkips = 10, onSkip, clock = stepClock() } = options;
+  checkOptions(options, where);
+  const parameters = parametersOfHeads(heads);
+  // Optimizers keep what they know of a variable by its place in the list of gradients, which must not change.
+  const places: tf.Variable[] = [];
+  let skips = 0;
+
+  const apply = (gradients: Readonly<Record<string, tf.Tensor>>, given: readonly tf.Variable[] | null): void => {
+    const known = new Set(places.map(({ name }) => name));
+    const names = given === null ? Object.keys(gradients) : given.map(({ name }) => name);
+    for (const name of names) {
+      if (!known.has(name)) places.push(tf.engine().registeredVariables[name]);
+    }
+    const list = places.map(({ name }) => ({ name, tensor: gradients[name] ?? null }));
+    optimizer.applyGradients(list as Parameters<tf.Optimizer["applyGradients"]>[0]);
+  };
+
+  return {
+    clock,
+    take: async (micro) => {
+      const { step } = clock;
+      if (learningRate !== undefined) setLearningRate(optimizer, at(learningRate, step));
+      const given = variables();
+      const all = given === null ? null : [...new Set([...given, ...parameters])];
+      const { gradients, readings } = gradientsOf(heads, micro, all, step);
+      try {
+        const packed = tf.tidy(() => tf.concat([readings, globalNorm(Object.values(gradients)).reshape([1])]));
+        let read: Float32Array;
+        try {
+          read = (await packed.data()) as Float32Array;
+        } finally {
+          packed.dispose();
+        }
+        const [penalty, loss, gradientNorm] = read.subarray(read.length - 3);
+        const skipped = reasonToSkip(loss, gradientNorm);
+        if (skipped === null) {
+          skips = 0;
+          const limit = clipNorm === undefined ? Number.POSITIVE_INFINITY : at(clipNorm, step);
+          if (!(limit > 0))
+            throw new LossError(`${where}, clipNorm`, `it is ${limit} at step ${step}`, "Give a number above 0");
+          tf.tidy(() =>
+            apply(gradientNorm > limit ? clipByGlobalNorm(gradients, gradientNorm, limit) : gradients, all),
+          );
+        } else {
+          skips++;
+          onSkip?.(step, skipped);
+          if (skips > maxSkips) {
+            throw new LossError(
+              where,
+              `${skipped} at step ${step}${skips > 1 ? `, the last of ${skips} such steps in a row` : ""}`,
+              "Lower the learning rate, give { clipNorm }, or look at the batch",
+            );
+          }
+        }
+        clock.advance();
+        return { step, loss, penalty, gradientNorm, skipped, heads: takeApart(heads, read) };
+      } finally {
+        tf.dispose([readings, ...Object.values(gradients)]);
+      }
+    },
+  };
+}
+
+function reasonToSkip(loss: number, gradientNorm: number): string | null {
+  if (!Number.isFinite(loss)) return `the loss is ${loss}`;
+  if (!Number.isFinite(gradientNorm)) return `the norm of the gradient is ${gradientNorm}`;
+  return null;
+}
+
+function checkOptions(
+  { optimizer, learningRate, clipNorm, maxSkips = 0, onSkip, clock }: StepOptions,
+  where: string,
+): void {
+  if (!(optimizer instanceof tf.Optimizer)) {
+    throw new LossError(
+      `${where}, optimizer`,
+      `got ${String(optimizer)}`,
+      "Give one of tf.train, such as tf.train.adam(1e-3)",
+    );
+  }
+  if (learningRate !== undefined) lift(learningRate, `${where}, learningRate`);
+  if (clipNorm !== undefined) {
+    lift(clipNorm, `${where}, clipNorm`);
+    if (typeof clipNorm === "number" && clipNorm <= 0) {
+      throw new LossError(`${where}, clipNorm`, `got ${clipNorm}`, "Give a number above 0");
+    }
+  }
+  if (!(maxSkips === Number.POSITIVE_INFINITY || (Number.isInteger(maxSkips) && maxSkips >= 0))) {
+    throw new LossError(
+      `${where}, maxSkips`,
+      `got ${String(maxSkips)}`,
+      "Give a whole number of at least 0, or Infinity",
+    );
+  }
+  if (onSkip !== undefined && typeof onSkip !== "function") {
+    throw new LossError(`${where}, onSkip`, `got ${String(onSkip)}`, "Give a function of the step and the reason");
+  }
+  if (clock !== undefined && typeof clock.advance !== "function") {
+    throw new LossError(`${where}, clock`, `got ${String(clock)}`, "Give one from stepClock()");
+  }
+}
+
+function setLearningRate(optimizer: tf.Optimizer, rate: number): void {
+  // tf.train.sgd and momentum keep the rate in a tensor, the others in a field that every step reads.
+  if ("setLearningRate" in optimizer) (optimizer as tf.SGDOptimizer).setLearningRate(rate);
+  else Object.assign(optimizer, { learningRate: rate });
+}
