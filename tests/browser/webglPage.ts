@@ -79,13 +79,8 @@ export async function confidentGradients({ tolerance }: { tolerance: number }): 
   for (const classes of [3, 600]) {
     for (const gap of gaps) {
       for (const confident of confidentCases(classes, gap)) {
-        const { views } = confident.given;
-        // A cap rounds the entries as the random cases allow, which is more than this allows.
-        if (views.some(({ cap }) => cap !== null)) continue;
         const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
-        // A scale rounds the gap, whose exponential the probabilities of the others are multiples of.
-        const isPlain = views.every(({ scale }) => scale === 1);
-        const fault = gradientFault(confident, outcome, isPlain ? tolerance : 2 * tolerance);
+        const fault = gradientFault(confident, outcome, tolerance);
         if (fault !== null) faults.push(fault);
       }
     }
