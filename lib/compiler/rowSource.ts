@@ -1,8 +1,8 @@
-/** Some narrow expressions as one WGSL program over the rows. */
+/** Some narrow expressions as one program over the rows, in the language of a device. */
 import * as tf from "@tensorflow/tfjs";
 import type { RowNumbers } from "../kernels/column.ts";
 import { expm1Terms, seriesBound } from "../kernels/expm1.ts";
-import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
+import type { RowLanguage, RowProgram } from "../kernels/rowProgram.ts";
 import {
   type Algebra,
   atomsOf,
@@ -14,9 +14,9 @@ import {
 import type { Narrow, NarrowAtom } from "./narrow.ts";
 import { hoistScalars, type LoopAtom, scalarValue } from "./rowLoop.ts";
 
-const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
+const unary: Readonly<Record<UnaryOperator, ((x: string, language: RowLanguage) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
-  expm1: (x) => `select(rowExp(${x}) - 1.0, ${expm1Series(x)}, abs(${x}) < ${literal(seriesBound)})`,
+  expm1: (x, { select }) => select(`abs(${x}) < ${literal(seriesBound)}`, expm1Series(x), `rowExp(${x}) - 1.0`),
   log: (x) => `rowLog(${x})`,
   log1p: (x) => `rowLog1p(${x})`,
   softplus: (x) => `rowSoftplus(${x})`,
@@ -44,15 +44,16 @@ const binary: Readonly<Record<BinaryOperator, (x: string, y: string) => string>>
 interface Source {
   readonly atoms: readonly LoopAtom[];
   /** The text, given what each atom is called. */
-  readonly write: (names: readonly string[]) => Pick<RowProgram, "statements" | "outputs">;
+  readonly write: (names: readonly string[], language: RowLanguage) => Pick<RowProgram, "statements" | "outputs">;
 }
 
 const sources = new WeakMap<readonly Narrow[], Source | null>();
 
-/** The program of some expressions, given the meaning of the atoms; null where one has no WGSL form. */
+/** The program of some expressions, given the meaning of the atoms; null where one has no such form. */
 export function rowProgram(
   expressions: readonly Narrow[],
   meaningOf: (a: NarrowAtom) => number | RowNumbers,
+  language: RowLanguage,
 ): RowProgram | null {
   let source = sources.get(expressions);
   if (source === undefined) {
@@ -70,7 +71,7 @@ export function rowProgram(
   const names = source.atoms.map((a) =>
     nameOf(a.kind === "scalar" ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
   );
-  return { given, numbers, ...source.write(names) };
+  return { given, numbers, ...source.write(names, language) };
 }
 
 function areSame(a: RowNumbers, b: RowNumbers): boolean {
@@ -82,7 +83,7 @@ function sourceOf(expressions: readonly Narrow[]): Source | null {
   const hoisted = hoistScalars(expressions, isKnownToHost);
   if (hoisted.some(usesLambertW)) return null;
   const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
-  return { atoms, write: (names) => write(hoisted, atoms, names) };
+  return { atoms, write: (names, language) => write(hoisted, atoms, names, language) };
 }
 
 /** Parameters are on the device. */
@@ -110,19 +111,20 @@ function write(
   expressions: readonly Expression<LoopAtom>[],
   atoms: readonly LoopAtom[],
   names: readonly string[],
+  language: RowLanguage,
 ): Pick<RowProgram, "statements" | "outputs"> {
   const statements: string[] = [];
   const define = (value: string): string => {
     const name = `v${statements.length}`;
-    statements.push(`let ${name} = ${value};`);
+    statements.push(language.define(name, value));
     return name;
   };
   const algebra: Algebra<LoopAtom, string> = {
     constant: literal,
     atom: (a) => names[atoms.indexOf(a)],
-    unary: (operator, x) => define(unary[operator]?.(x) ?? ""),
+    unary: (operator, x) => define(unary[operator]?.(x, language) ?? ""),
     binary: (operator, x, y) => define(binary[operator](x, y)),
-    select: (left, right, whenLess, otherwise) => define(`select(${otherwise}, ${whenLess}, ${left} < ${right})`),
+    select: (left, right, whenLess, otherwise) => define(language.select(`${left} < ${right}`, whenLess, otherwise)),
   };
   const meaning = interpreter(algebra);
   const outputs = expressions.map((e) => meaning(e));
