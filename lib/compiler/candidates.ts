@@ -11,7 +11,6 @@ import { chooseKernel } from "../kernels/choose.ts";
 import { entriesAt } from "../kernels/portable.ts";
 import { rowSums } from "../kernels/sums.ts";
 import { applyView, throughView, type WideView } from "../kernels/views.ts";
-import { runRowProgram } from "../kernels/webgpu/rowProgram.ts";
 import { atom, constant, type Expression, interpreter, select } from "../loss/expression.ts";
 import type { Field } from "../loss/field.ts";
 import { stepValue } from "../loss/schedule.ts";
@@ -19,7 +18,7 @@ import type { Rows } from "./batch.ts";
 import { entriesOnHost, HostCandidates, type HostReading, sumsOnHost } from "./candidatesOnHost.ts";
 import { isHostBackend } from "./entries.ts";
 import type { CandidateAtom, CandidateExpression } from "./narrow.ts";
-import { rowProgram, runsPrograms } from "./rowSource.ts";
+import { rowDevice, rowProgram } from "./rowSource.ts";
 import { tensorAlgebra } from "./tensorAlgebra.ts";
 
 /** The candidates of rows in a view. */
@@ -157,8 +156,9 @@ function candidateEntries(body: CandidateExpression, reading: CandidateReading):
     }
   };
   const e = whereSummed(body);
-  const program = runsPrograms(rows.classes) ? rowProgram(e, meaning) : null;
-  if (program !== null) return runRowProgram(program, ids.size).reshape(ids.shape);
+  const device = rowDevice(rows.classes);
+  const program = device === null ? null : rowProgram(e, meaning, device.language);
+  if (device !== null && program !== null) return device.rows(program, ids.size).reshape(ids.shape);
   const value = interpreter(tensorAlgebra(meaning))(e[0]);
   return typeof value === "number" ? tf.fill(ids.shape, value) : value.reshape(ids.shape);
 }

@@ -1,9 +1,11 @@
-/** Some narrow expressions as one WGSL program over the rows. */
+/** Some narrow expressions as one program over the rows, in the language of a device. */
 import * as tf from "@tensorflow/tfjs";
 import { chooseKernel } from "../kernels/choose.ts";
 import type { RowNumbers } from "../kernels/column.ts";
 import { expm1Terms, seriesBound } from "../kernels/expm1.ts";
-import type { RowProgram } from "../kernels/webgpu/rowProgram.ts";
+import type { RowDevice, RowLanguage, RowProgram } from "../kernels/rowProgram.ts";
+import { webglRows, webglRowsWork } from "../kernels/webgl/rowProgram.ts";
+import { webgpuRows } from "../kernels/webgpu/rowProgram.ts";
 import {
   type Algebra,
   atomsOf,
@@ -14,9 +16,9 @@ import {
 } from "../loss/expression.ts";
 import { hoistScalars, type LoopAtom, type Scalar, scalarValue } from "./rowLoop.ts";
 
-const unary: Readonly<Record<UnaryOperator, ((x: string) => string) | null>> = {
+const unary: Readonly<Record<UnaryOperator, ((x: string, language: RowLanguage) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
-  expm1: (x) => `select(rowExp(${x}) - 1.0, ${expm1Series(x)}, abs(${x}) < ${literal(seriesBound)})`,
+  expm1: (x, { select }) => select(`abs(${x}) < ${literal(seriesBound)}`, expm1Series(x), `rowExp(${x}) - 1.0`),
   log: (x) => `rowLog(${x})`,
   log1p: (x) => `rowLog1p(${x})`,
   softplus: (x) => `rowSoftplus(${x})`,
@@ -44,20 +46,25 @@ const binary: Readonly<Record<BinaryOperator, (x: string, y: string) => string>>
 interface Source<A> {
   readonly atoms: readonly LoopAtom<A>[];
   /** The text, given what each atom is called. */
-  readonly write: (names: readonly string[]) => Pick<RowProgram, "statements" | "outputs">;
+  readonly write: (names: readonly string[], language: RowLanguage) => Pick<RowProgram, "statements" | "outputs">;
 }
 
 const sources = new WeakMap<object, unknown>();
 
-/** Whether narrow arithmetic runs as programs of ours: where the kernel of rows of so many classes does. */
-export function runsPrograms(classes: number): boolean {
-  return tf.getBackend() === "webgpu" && chooseKernel([], classes).because === null;
+/** What runs narrow arithmetic as programs of ours: where the kernel of rows of so many classes does, and they do. */
+export function rowDevice(classes: number): RowDevice | null {
+  const name = tf.getBackend();
+  if (name !== "webgpu" && name !== "webgl") return null;
+  if (chooseKernel([], classes).because !== null) return null;
+  if (name === "webgpu") return webgpuRows;
+  return webglRowsWork() ? webglRows : null;
 }
 
-/** The program of some expressions, given the meaning of the atoms; null where one has no WGSL form. */
+/** The program of some expressions, given the meaning of the atoms; null where one has no such form. */
 export function rowProgram<A extends { readonly kind: string }>(
   expressions: readonly Expression<A>[],
   meaningOf: (a: A) => number | RowNumbers,
+  language: RowLanguage,
 ): RowProgram | null {
   let source = sources.get(expressions) as Source<A> | null | undefined;
   if (source === undefined) {
@@ -75,7 +82,7 @@ export function rowProgram<A extends { readonly kind: string }>(
   const names = source.atoms.map((a) =>
     nameOf(isHoisted(a) ? scalarValue(a.e, (b) => meaningOf(b) as number) : meaningOf(a)),
   );
-  return { given, numbers, ...source.write(names) };
+  return { given, numbers, ...source.write(names, language) };
 }
 
 function areSame(a: RowNumbers, b: RowNumbers): boolean {
@@ -91,7 +98,7 @@ function sourceOf<A extends { readonly kind: string }>(expressions: readonly Exp
   const hoisted = hoistScalars(expressions, isKnownToHost);
   if (hoisted.some(usesLambertW)) return null;
   const atoms = [...new Set(hoisted.flatMap((e) => atomsOf(e)))];
-  return { atoms, write: (names) => write(hoisted, atoms, names) };
+  return { atoms, write: (names, language) => write(hoisted, atoms, names, language) };
 }
 
 /** Parameters are on the device. */
@@ -119,19 +126,20 @@ function write<A>(
   expressions: readonly Expression<A>[],
   atoms: readonly A[],
   names: readonly string[],
+  language: RowLanguage,
 ): Pick<RowProgram, "statements" | "outputs"> {
   const statements: string[] = [];
   const define = (value: string): string => {
     const name = `v${statements.length}`;
-    statements.push(`let ${name} = ${value};`);
+    statements.push(language.define(name, value));
     return name;
   };
   const algebra: Algebra<A, string> = {
     constant: literal,
     atom: (a) => names[atoms.indexOf(a)],
-    unary: (operator, x) => define(unary[operator]?.(x) ?? ""),
+    unary: (operator, x) => define(unary[operator]?.(x, language) ?? ""),
     binary: (operator, x, y) => define(binary[operator](x, y)),
-    select: (left, right, whenLess, otherwise) => define(`select(${otherwise}, ${whenLess}, ${left} < ${right})`),
+    select: (left, right, whenLess, otherwise) => define(language.select(`${left} < ${right}`, whenLess, otherwise)),
   };
   const meaning = interpreter(algebra);
   const outputs = expressions.map((e) => meaning(e));

@@ -1,8 +1,9 @@
 /** Narrow arithmetic: from the statistics of the rows to numerators, denominators and values. */
 import * as tf from "@tensorflow/tfjs";
 import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
+import type { RowDevice, RowLanguage, RowProgram } from "../kernels/rowProgram.ts";
 import { rowSums, total } from "../kernels/sums.ts";
-import { type RowProgram, runRowProgram, runRowTotals } from "../kernels/webgpu/rowProgram.ts";
+import { webglRows } from "../kernels/webgl/rowProgram.ts";
 import { interpreter } from "../loss/expression.ts";
 import type { SharedAtom } from "../loss/loss.ts";
 import { at, stepValue } from "../loss/schedule.ts";
@@ -24,7 +25,7 @@ import {
 import type { Plan } from "./plan.ts";
 import { positions, sequenceLength } from "./positions.ts";
 import { type RowInput, type RowLoop, rowLoop, scalarValue } from "./rowLoop.ts";
-import { rowProgram, runsPrograms } from "./rowSource.ts";
+import { rowDevice, rowProgram } from "./rowSource.ts";
 import { dotsOf, lookUp, type State, sumOverCandidates } from "./state.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
@@ -49,19 +50,20 @@ const nothingReached: Reached = { numerators: [], denominators: [] };
 export function narrowRunner(plan: Plan, state: State, reached: Reached = nothingReached): NarrowRunner {
   if (isHostBackend()) return loopRunner(plan, state, reached);
   const ops = opsRunner(plan, state, reached);
-  return runsPrograms(state.rows.classes) ? programRunner(plan, state, reached, ops) : ops;
+  const device = rowDevice(state.rows.classes);
+  return device === null ? ops : programRunner(device, plan, state, reached, ops);
 }
 
-/** As one program on webgpu for the expressions that are asked for together. */
-function programRunner(plan: Plan, state: State, reached: Reached, ops: NarrowRunner): NarrowRunner {
+/** As one program for the expressions that are asked for together. */
+function programRunner(device: RowDevice, plan: Plan, state: State, reached: Reached, ops: NarrowRunner): NarrowRunner {
   const { count } = state.rows;
   const programOf = (expressions: readonly Narrow[]): RowProgram | null =>
     count === 0 || expressions.length === 0
       ? null
-      : rowProgram(expressions, (a) => atomValue(plan, state, reached, rows, a));
+      : rowProgram(expressions, (a) => atomValue(plan, state, reached, rows, a), device.language);
   const packed = (expressions: readonly Narrow[]): tf.Tensor2D | null => {
     const program = programOf(expressions);
-    return program === null ? null : runRowProgram(program, count);
+    return program === null ? null : device.rows(program, count);
   };
   const columns = (expressions: readonly Narrow[]): readonly Column[] => {
     const within = packed(expressions) ?? (tf.stack([...ops.rows(expressions)]) as tf.Tensor2D);
@@ -74,9 +76,10 @@ function programRunner(plan: Plan, state: State, reached: Reached, ops: NarrowRu
   };
   const totals: NarrowRunner["totals"] = (expressions) => {
     const program = programOf(expressions);
-    return program === null ? ops.totals(expressions) : runRowTotals(program, count);
+    return program === null ? ops.totals(expressions) : device.totals(program, count);
   };
-  return { rows, totals, columns };
+  // The kernel of webgl reads lists.
+  return { rows, totals, columns: device === webglRows ? null : columns };
 }
 
 /** With ordinary tensorflow.js ops: nothing waits for the device. */
@@ -229,8 +232,10 @@ function choose(condition: tf.Tensor, whenTrue: tf.Tensor, otherwise: tf.Tensor)
 /** One over each denominator, [terms]: 1 for sums, and 0 where a denominator is 0. */
 export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
   const isSum = plan.terms.map(({ reduction }) => reduction === "sum");
-  if (runsPrograms(Number.POSITIVE_INFINITY))
-    return runRowProgram(sharesProgram(isSum, denominators), isSum.length).flatten();
+  const device = rowDevice(Number.POSITIVE_INFINITY);
+  if (device !== null) {
+    return device.rows(sharesProgram(isSum, denominators, device.language), isSum.length).flatten();
+  }
   const isZero = tf.equal(denominators, 0);
   const one = tf.onesLike(denominators);
   const inverse = choose(isZero, tf.zerosLike(one), tf.div(one, choose(isZero, one, denominators)));
@@ -238,12 +243,16 @@ export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
 }
 
 /** The same as a program whose rows are the terms. */
-function sharesProgram(isSum: readonly boolean[], denominators: tf.Tensor1D): RowProgram {
+function sharesProgram(
+  isSum: readonly boolean[],
+  denominators: tf.Tensor1D,
+  { define, defineCondition, select }: RowLanguage,
+): RowProgram {
   const sums = isSum.flatMap((is, i) => (is ? [`row == ${i}`] : [])).join(" || ") || "false";
   const statements = [
-    "let isZeroed = isZero(x0);",
-    "let inverse = select(1.0 / select(x0, 1.0, isZeroed), 0.0, isZeroed);",
-    `let share = select(inverse, 1.0, ${sums});`,
+    defineCondition("isZeroed", "isZero(x0)"),
+    define("inverse", select("isZeroed", "0.0", `1.0 / ${select("isZeroed", "1.0", "x0")}`)),
+    define("share", select(sums, "1.0", "inverse")),
   ];
   return { given: [denominators], numbers: [], statements, outputs: ["share"] };
 }

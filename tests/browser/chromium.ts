@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Browser, type Page as BrowserPage, chromium } from "playwright-core";
+import { keepsFreedMemory } from "../support/allocator.ts";
 
 /** What of a page can be run: asynchronous functions from JSON to JSON, by name. */
 export type PageFunctions = Readonly<Record<string, (argument: never) => Promise<unknown>>>;
@@ -33,6 +34,15 @@ export interface PageOptions {
  * compiled once, which takes a fifth off the time of many programs on a software driver.
  */
 export const compileOnce = "--disable-angle-features=warmUpPipelineCacheAtLink,supportsGraphicsPipelineLibrary";
+
+/**
+ * WebGPU on any driver. A software driver compiles the clearing of workgroup memory one instruction a word, which takes
+ * most of its time, unless Dawn writes a loop.
+ */
+export const withWebGPU: readonly string[] = [
+  "--enable-unsafe-webgpu",
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
+];
 
 const candidates = [
   process.env.CHROMIUM_PATH,
@@ -96,7 +106,7 @@ export async function openPage<F extends PageFunctions>(options: PageOptions): P
 }
 
 function launch(executablePath: string, more: readonly string[]): Promise<Browser> {
-  const environment = { ...process.env };
+  const environment = { ...keepsFreedMemory, ...process.env };
   // Chromium finds its own software driver.
   delete environment.VK_DRIVER_FILES;
   const env = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined));

@@ -1,13 +1,13 @@
 /** The suite in headless Chromium. */
 import type { BackendName } from "lossmith";
-import { compileOnce, findChromium, openPage } from "../browser/chromium.ts";
+import { compileOnce, findChromium, openPage, withWebGPU } from "../browser/chromium.ts";
 import type * as page from "./page.ts";
 import type { CellResult } from "./runCell.ts";
 import type { SuiteOptions, Watch } from "./suite/suite.ts";
 
 const flags: Partial<Record<BackendName, readonly string[]>> = {
   webgl: [compileOnce],
-  webgpu: ["--enable-unsafe-webgpu"],
+  webgpu: withWebGPU,
 };
 
 /** The result; or what is missing, and what to install. */

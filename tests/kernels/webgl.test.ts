@@ -59,6 +59,22 @@ const tolerance = 2e-6;
     expect(columns).toBeLessThan(1e-6);
   }, 100_000);
 
+  test("the functions of narrow programs are exact, at the edges too", async () => {
+    const { worst, wrong } = await page.run("rowFunctions", null);
+    expect(wrong).toEqual([]);
+    expect(worst).toBeLessThan(1e-5);
+  }, 100_000);
+
+  test("narrow arithmetic is a program a pass; ordinary ops where a device computes such programs wrong", async () => {
+    const own = await page.run("narrow", { isBroken: false });
+    expect(own.forward).toBeLessThan(35);
+    expect(own.both).toBeLessThan(50);
+    expect(own.error).toBeLessThan(1e-6);
+    const ordinary = await page.run("narrow", { isBroken: true });
+    expect(ordinary.both).toBeGreaterThan(3 * own.both);
+    expect(ordinary.error).toBeLessThan(1e-6);
+  }, 100_000);
+
   test("a step of cross entropy is the reference's", async () => {
     const { value, gradient, step } = await page.run("crossEntropyStep", null);
     expect(value).toBeLessThan(2e-6);

@@ -1,7 +1,7 @@
 /** The WebGPU row kernels in Chromium, whose devices have subgroups, with them and without, against float64. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Report } from "../browser/checkKernel.ts";
-import { hasChromium, openPage, type Page } from "../browser/chromium.ts";
+import { hasChromium, openPage, type Page, withWebGPU } from "../browser/chromium.ts";
 import type * as functions from "../browser/webgpuPage.ts";
 
 // The page is the same whichever runtime drives the browser.
@@ -10,7 +10,7 @@ import type * as functions from "../browser/webgpuPage.ts";
 
   beforeAll(async () => {
     const module = new URL("../browser/webgpuPage.ts", import.meta.url);
-    page = await openPage({ module, flags: ["--enable-unsafe-webgpu"], timeout: 110_000 });
+    page = await openPage({ module, flags: withWebGPU, timeout: 110_000 });
   }, 60_000);
 
   afterAll(async () => {

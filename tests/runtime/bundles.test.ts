@@ -5,7 +5,7 @@ import { copyFileSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { hasChromium, openPage, type Page } from "../browser/chromium.ts";
+import { hasChromium, openPage, type Page, withWebGPU } from "../browser/chromium.ts";
 import { type Installation, install } from "../support/install.ts";
 import { programs, resultsOf } from "../support/runtimes.ts";
 import type * as app from "./programs/app.mjs";
@@ -59,7 +59,7 @@ const isBun = "Bun" in globalThis;
       beforeAll(async () => {
         bundle(installed.folder);
         const module = pathToFileURL(`${join(installed.folder, name === "Vite" ? "vite" : name)}/`);
-        page = await openPage({ module, flags: ["--enable-unsafe-webgpu"] });
+        page = await openPage({ module, flags: withWebGPU });
       }, 60_000);
       afterAll(async () => {
         await page?.close();

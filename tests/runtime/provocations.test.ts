@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BackendReport } from "lossmith/runtime";
-import { hasChromium, openPage } from "../browser/chromium.ts";
+import { hasChromium, openPage, withWebGPU } from "../browser/chromium.ts";
 import { build, type Installation, install } from "../support/install.ts";
 import { findDriver, programs, type Runtime, resultsOf, run } from "../support/runtimes.ts";
 import type * as provocations from "./programs/provocations.mjs";
@@ -43,7 +43,7 @@ if ("Bun" in globalThis) {
   (hasChromium() ? describe : describe.skip)("webgpu in Chromium", () => {
     provokedBy(async () => {
       const module = new URL("programs/provocations.mjs", import.meta.url);
-      const page = await openPage<typeof provocations>({ module, flags: ["--enable-unsafe-webgpu"] });
+      const page = await openPage<typeof provocations>({ module, flags: withWebGPU });
       try {
         return {
           start: await page.run("start", null),

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { keepsFreedMemory } from "./allocator.ts";
 import { denoAPIs } from "./denoAPIs.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -46,7 +47,7 @@ export function run(program: Program): Promise<Ended> {
   const { runtime, path, arguments: more = [], driver, timeout = 60_000, watch } = program;
   const [command, ...first] = commands[runtime];
   // Vulkan's loader warns of a missing XDG_RUNTIME_DIR.
-  const shared = { XDG_RUNTIME_DIR: runtimeFolder, ...denoAPIs, ...process.env };
+  const shared = { XDG_RUNTIME_DIR: runtimeFolder, ...denoAPIs, ...keepsFreedMemory, ...process.env };
   const environment: NodeJS.ProcessEnv = { ...shared, ...program.environment };
   if (driver) environment.VK_DRIVER_FILES = driver;
   const child = spawn(command, [...first, path, ...more], { cwd: root, env: environment, timeout });

@@ -74,4 +74,79 @@ vec2 log1p(vec2 x) {
 vec2 preciseExp(vec2 x) {
   return preciseExp(x.xxyy).xz;
 }
+
+vec2 preciseExpm1(vec2 x) {
+  return preciseExpm1(x.xxyy).xz;
+}
+`;
+
+/**
+ * Numbers as unevaluated sums x + y of two float32, y far smaller, with about 45 bits (Dekker, Knuth). `zero` is 0, which no
+ * compiler knows: an error term a − ((a + b) − b) would otherwise become 0.
+ */
+export const twoFloats = `
+struct Two {
+  vec4 x;
+  vec4 y;
+};
+
+vec4 kept(vec4 x) {
+  return intBitsToFloat(floatBitsToInt(x) ^ floatBitsToInt(zero));
+}
+
+Two sumOf(vec4 a, vec4 b) {
+  vec4 s = kept(a + b);
+  vec4 t = kept(s - a);
+  return Two(s, kept(a - kept(s - t)) + kept(b - t));
+}
+
+/** The first 12 bits, so that a product of two such numbers is exact. */
+vec4 firstHalf(vec4 x) {
+  return uintBitsToFloat(floatBitsToUint(x) & uvec4(0xfffff000u));
+}
+
+Two productOf(vec4 a, vec4 b) {
+  vec4 p = kept(a * b);
+  vec4 a1 = firstHalf(a);
+  vec4 b1 = firstHalf(b);
+  vec4 a2 = a - a1;
+  vec4 b2 = b - b1;
+  return Two(p, kept(kept(kept(kept(a1 * b1) - p) + kept(a1 * b2)) + kept(a2 * b1)) + a2 * b2);
+}
+
+Two normal2(vec4 a, vec4 b) {
+  vec4 s = kept(a + b);
+  return Two(s, b - kept(s - a));
+}
+
+Two negative2(Two a) {
+  return Two(-a.x, -a.y);
+}
+
+Two add2(Two a, Two b) {
+  Two s = sumOf(a.x, b.x);
+  return normal2(s.x, s.y + (a.y + b.y));
+}
+
+Two multiply2(Two a, Two b) {
+  Two p = productOf(a.x, b.x);
+  return normal2(p.x, p.y + (a.x * b.y + a.y * b.x));
+}
+
+Two divide2(Two a, Two b) {
+  vec4 q = kept(a.x / b.x);
+  Two rest = add2(a, negative2(multiply2(Two(q, vec4(0.)), b)));
+  return normal2(q, rest.x / b.x);
+}
+
+/** e^x for −87 < x < 87: 1 + r + r² / 2 in two floats, and the rest of the series, which is small, in one. */
+Two exponential2(Two x) {
+  vec4 k = floor(x.x * 1.44269504 + .5);
+  Two r = add2(Two(kept(x.x - kept(k * .693359375)), x.y), productOf(k, vec4(2.12194440e-4)));
+  vec4 p = ((((r.x * 2.48015873e-5 + 1.98412698e-4) * r.x + .00138888889) * r.x + .00833333333) * r.x + .0416666667) * r.x + .166666667;
+  Two square = multiply2(r, r);
+  Two sum = add2(add2(Two(vec4(1.), vec4(0.)), r), add2(Two(.5 * square.x, .5 * square.y), Two(p * r.x * r.x * r.x, vec4(0.))));
+  vec4 power = intBitsToFloat((ivec4(k) + 127) << 23);
+  return Two(sum.x * power, sum.y * power);
+}
 `;

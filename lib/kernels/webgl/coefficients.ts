@@ -85,7 +85,7 @@ export function coefficientsOf(input: WideInput, known: KnownView, view: ViewGra
   ];
   for (let i = 0; i < dots.length; i += 2) pairs.push([dotNames[i], dotNames[i + 1] ?? "vec2(0.)"]);
   const coefficients = inputs.run(
-    `${stateSource}
+    `${stateSource(input.views[view.index])}
     /** What a row without weight adds, whatever it is weighed by, is 0. */
     vec2 reached(vec2 g, vec2 x) {
       return mix(g * x, vec2(0.), equal(g, vec2(0.)));

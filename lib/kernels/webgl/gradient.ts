@@ -56,8 +56,10 @@ function gradientByOne(
       vec4 second = ${sample}(row, 2);
       vec4 third = ${sample}(row, 4);
       vec4 sign4 = third.xxzz;
-      vec4 x = ${name}Relative(${name}Level(row, column, ${name}Anchor(row)), first.xxzz);
-      vec4 part = preciseExp(x) * (first.yyww + second.xxzz * max(x, -88.));
+      vec4 anchor = ${name}Anchor(row);
+      vec4 level = ${name}Level(row, column, anchor);
+      vec4 x = ${name}Relative(level, first.xxzz);
+      vec4 part = ${name}Power(level, first.xxzz, ${name}LevelRest(row, column, anchor)) * (first.yyww + second.xxzz * max(x, -88.));
       ${own === null ? "" : `part = mix(part, second.yyww, isLabel${sets.indexOf(own)});`}
       ${hasCrossEntropy ? atHighest(sample) : ""}
       ${dots.join("\n")}

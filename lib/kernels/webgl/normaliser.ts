@@ -143,7 +143,10 @@ const withLabel = `
   entry = mix(entry, vec4(LOWEST), lessThanEqual(label, vec4(LOWEST)));
   vec2 a = mix(entry, vec4(0.), isNone).xz;
   vec2 sum = mix(o + 1., vec4(0.), isNone).xz;
-  vec2 rest = mix(o.xz + preciseExp(min(a, 0.)), sum * preciseExp(-max(a, 0.)), greaterThanEqual(a, vec2(0.)));
+  vec4 ofLabel = viewRelativeRest(label, h) + labelRest(coords.x).xxyy;
+  vec2 fall = preciseExp(-max(a, 0.));
+  fall -= mix(fall * ofLabel.xz, vec2(0.), greaterThan(abs(a), vec2(87.)));
+  vec2 rest = mix(o.xz + preciseExp(min(a, 0.)), sum * fall, greaterThanEqual(a, vec2(0.)));
   h = mix(h, label, isNone);
   isBad.x = isBad.x || label.x > UPPER || h.x <= LOWEST;
   isBad.y = isBad.y || label.z > UPPER || h.z <= LOWEST;`;
@@ -156,7 +159,7 @@ const merge = `
     vec4 low = min(h, h2);
     vec4 ofHigh = mix(o, o2, isHigher);
     vec4 ofLow = mix(o2, o, isHigher);
-    o = ofHigh + preciseExp(viewRelative(low, high)) * (1. + ofLow);
+    o = ofHigh + viewPower(low, high, vec4(0.)) * (1. + ofLow);
     h = high;
   }`;
 
@@ -194,8 +197,9 @@ function partialNormaliser(
         for (int texel = blockStart; texel < blockEnd; texel++) {
           ${othersAt(classes, labels !== null)}
           bvec4 isTop = equal(level, blockH);
-          top += vec4(isTop);
-          sum += mix(preciseExp(viewRelative(level, blockH)), vec4(0.), isTop);
+          vec4 levelRest = viewLevelRest(coords.x, 2 * texel, anchor);
+          top += mix(vec4(0.), 1. + levelRest, isTop);
+          sum += mix(viewPower(level, blockH, levelRest), vec4(0.), isTop);
         }
         sum = mix(sum + top, vec4(-1.), lessThanEqual(blockH, vec4(LOWEST)));
         merge(h, o, blockH, sum);`,

@@ -26,15 +26,25 @@ export function entriesAt(name: string, of: string): string {
   }`;
 }
 
-/** Declares labelLevel(row) for the view `view`, the levels of the labels' entries of two rows. */
+/** Declares labelLevel(row) and labelRest(row) for the view `view`: the levels of the labels' entries of two rows, and their rests. */
 export function labelEntry(labels: tf.Tensor1D, classes: number, inputs: Inputs): string {
   inputs.tensor("labels", labels);
   return `
   vec4 levelAt(int row, int column) {
     return viewLevel(row, column, viewAnchor(row));
   }
+  vec4 restAt(int row, int column) {
+    return viewLevelRest(row, column, viewAnchor(row));
+  }
   ${entriesAt("levelsAt", "levelAt")}
+  ${entriesAt("restsAt", "restAt")}
+  ivec2 labelColumns(int row) {
+    return clamp(ivec2(getLabels(row).xy + .5), 0, ${classes - 1});
+  }
   vec2 labelLevel(int row) {
-    return levelsAt(row, clamp(ivec2(getLabels(row).xy + .5), 0, ${classes - 1}));
+    return levelsAt(row, labelColumns(row));
+  }
+  vec2 labelRest(int row) {
+    return restsAt(row, labelColumns(row));
   }`;
 }

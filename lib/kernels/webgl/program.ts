@@ -1,6 +1,6 @@
 /** Fragment programs: source text, and the tensors and numbers that it reads. */
 import * as tf from "@tensorflow/tfjs";
-import { arithmetic } from "./arithmetic.ts";
+import { arithmetic, twoFloats } from "./arithmetic.ts";
 import { currentBackend } from "./backend.ts";
 
 /** The tensors and numbers that a program reads, by name. tensorflow.js declares getName(…) for a tensor `name`. */
@@ -16,6 +16,11 @@ export class Inputs {
     this.#numbers.set(name, value);
   }
 
+  /** Has the program know the arithmetic of two float32. */
+  withTwoFloats(): void {
+    this.number("zero", 0);
+  }
+
   /** Whether a program on this device reads so many tensors. */
   get fits(): boolean {
     return this.#tensors.size <= tf.env().getNumber("WEBGL_MAX_TEXTURES_IN_SHADER");
@@ -26,7 +31,7 @@ export class Inputs {
     const program = {
       variableNames: [...this.#tensors.keys()],
       outputShape,
-      userCode: `${arithmetic}\n${source}`,
+      userCode: [arithmetic, this.#numbers.has("zero") ? twoFloats : "", source].join("\n"),
       packedInputs: true as const,
       packedOutput: true as const,
       customUniforms: [...this.#numbers.keys()].map((name) => ({ name, type: "float" as const })),

@@ -79,7 +79,7 @@ function statisticsOf(input: WideInput, view: ViewInput, index: number, known: r
   const { wanted } = view;
   const valid = input.valid?.tensor ?? null;
   const of = (name: "s" | "n" | "t" | "r"): tf.Tensor1D | null =>
-    wanted.has(name) ? statistic(name, state, valid) : null;
+    wanted.has(name) ? statistic(name, view, state, valid) : null;
   const { e, dots, weights } = rowSumsOf(input, index, known);
   return {
     m: wanted.has("m") ? maximum(view, known[index], labelsOf(input, view), valid) : null,

@@ -4,15 +4,25 @@ import type { StatisticName } from "../rowStatistics.ts";
 import type { WideView } from "../views.ts";
 import { labelEntry } from "./positions.ts";
 import { Inputs } from "./program.ts";
-import { viewSource } from "./view.ts";
+import { keepsRests, viewSource } from "./view.ts";
 import type { KnownView } from "./weights.ts";
 
 /**
- * Declares readState(row), which leaves the numbers of two rows in variables. With m′ the maximum relative to h:
+ * What the exponentials of the others fall by where the label is above them, from s = log(1 + S exp(−m′)), which knows of m′
+ * what is rounded off.
+ */
+const fallBySum = `
+    bvec2 isAbove = greaterThan(a, vec2(0.));
+    others = mix(others, preciseExpm1(s), isAbove);
+    fall = mix(fall, others / max(sum, 1e-30), isAbove);`;
+
+/**
+ * Declares readState(row) for the state of a view, which leaves the numbers of two rows in variables. With m′ the maximum relative to h:
  * - t = a − m′, at most 0
  * - others = S exp(−m′) and own = exp(t), whose sum is exp(s)
  */
-export const stateSource = `
+export function stateSource(view: WideView): string {
+  return `
   vec2 h, sum, a, top, t, s, fall, others, own;
   bvec2 isBad;
   void readState(int row) {
@@ -29,7 +39,9 @@ export const stateSource = `
     fall = preciseExp(-top);
     others = sum * fall;
     own = preciseExp(t);
+    ${keepsRests(view) ? fallBySum : ""}
   }`;
+}
 
 const formulas: Readonly<Record<Exclude<StatisticName, "e" | "m">, string>> = {
   s: "s",
@@ -49,13 +61,18 @@ export function writeRows(value: string, rows: number, valid: tf.Tensor1D | null
     setOutput(vec4(value.x, row + 1 < ${rows} ? value.y : 0., 0., 0.));`;
 }
 
-export function statistic(name: keyof typeof formulas, state: tf.Tensor2D, valid: tf.Tensor1D | null): tf.Tensor1D {
+export function statistic(
+  name: keyof typeof formulas,
+  view: WideView,
+  state: tf.Tensor2D,
+  valid: tf.Tensor1D | null,
+): tf.Tensor1D {
   const [rows] = state.shape;
   const inputs = new Inputs();
   inputs.tensor("state", state);
   const write = writeRows(formulas[name], rows, valid, inputs);
   return inputs.run(
-    `${stateSource}
+    `${stateSource(view)}
     void main() {
       int row = getOutputCoords();
       readState(row);
@@ -79,7 +96,7 @@ export function maximum(
   const label = labels === null ? "" : labelEntry(labels, classes, inputs);
   const write = writeRows("viewOrigin(highest.xxyy, viewAnchor(row)).xz", rows, valid, inputs);
   return inputs.run(
-    `${stateSource}
+    `${stateSource(view)}
     ${declared}
     ${label}
     void main() {

@@ -84,7 +84,7 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
   const each = (code: (i: number) => string): string => sums.map((_, i) => code(i)).join("\n");
   return inputs.run(
     `${viewSource("view", view, source, inputs, anchor)}
-    ${stateSource}
+    ${stateSource(view)}
     ${weights.declarations}
     ${labels === null ? "" : labelPositions()}
     void main() {
@@ -105,6 +105,7 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
           vec4 level = viewLevel(coords.x, column, anchor);
           bvec4 isNone = lessThanEqual(level, vec4(LOWEST));
           vec4 x = viewRelative(level, reference);
+          ${sums.some(({ kind }) => kind === "entropy") ? "vec4 power = viewPower(level, reference, viewLevelRest(coords.x, column, anchor));" : ""}
           vec4 nll = logsumexp - x;
           ${labels === null ? "" : `bvec4 isLabel = ${isAt("column", "label")}; nll = mix(nll, nllOfLabel, isLabel);`}
           ${weights.atTexel("coords.x", "column")}
@@ -122,7 +123,7 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
 function termOf(sum: RowSum, weights: WeightSources, labelled: boolean): string {
   if (sum.kind === "entropy") {
     const excluded = labelled ? "term = mix(term, vec4(0.), isLabel);" : "";
-    return `vec4 term = preciseExp(x) * min(nll, ${far}); ${excluded}`;
+    return `vec4 term = power * min(nll, ${far}); ${excluded}`;
   }
   const weight = `vec4 weight = ${weights.of(sum.dot) ?? "vec4(1.)"};`;
   if (sum.kind === "others") return `${weight} vec4 term = mix(weight, vec4(0.), ${isAt("column", "highest")});`;
@@ -173,7 +174,7 @@ function total(reading: Reading, finish: string): tf.Tensor1D {
   const inputs = declareInputs(reading);
   const write = writeRows("finished", rows, reading.input.valid?.tensor ?? null, inputs);
   return inputs.run(
-    `${stateSource}
+    `${stateSource(reading.input.views[reading.index])}
     void main() {
       int row = getOutputCoords();
       readState(row);

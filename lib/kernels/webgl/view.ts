@@ -8,6 +8,9 @@
  *   entry that is highest in the view or nearly so
  *
  * A bias that is one number moves no difference.
+ *
+ * Of a gap of 30 float32 rounds 1e-6 off, which is a relative error of its exponential. Scaling, capping and adding a bias
+ * round as often more; so what they round off is kept, as a second float32, and goes into the exponential.
  */
 import type * as tf from "@tensorflow/tfjs";
 import type { WideView } from "../views.ts";
@@ -15,6 +18,11 @@ import { type Inputs, samplerOf } from "./program.ts";
 
 /** |scale z / cap| at and above which tanh is taken as ±1, from which it differs by 8e-11. */
 const saturation = 12;
+
+/** Whether what is rounded off in the view's differences is kept. */
+export function keepsRests({ scale, cap, bias }: WideView): boolean {
+  return scale !== 1 || cap !== null || typeof bias !== "number";
+}
 
 export function hasAnchor({ bias }: WideView): boolean {
   return typeof bias !== "number";
@@ -24,6 +32,8 @@ export function hasAnchor({ bias }: WideView): boolean {
  * Declares, for a view called V:
  * - VLevel(row, column, anchor), the levels of two rows and two columns
  * - VRelative(levels, references), z'_j − z'_h
+ * - VLevelRest(row, column, anchor) and VRelativeRest(levels, references), what each of these rounded off
+ * - VPower(levels, references, rests of the levels), exp(z'_j − z'_h) where that is at most 1
  * - VSlope(row, column), ∂z'_j/∂z_j
  * - VAnchor(row), and VOrigin(reference, anchor), the z' that entries are relative to
  */
@@ -42,16 +52,19 @@ export function viewSource(
   if (typeof bias === "number") inputs.number(`${name}BiasNumber`, bias);
   else inputs.tensor(`${name}Bias`, bias);
   if (anchor !== null) inputs.tensor(`${name}AnchorInput`, anchor);
+  const rests = keepsRests(view);
+  if (rests) inputs.withTwoFloats();
 
   const z = `withoutInfinities(${samplerOf(of)}(row, column))`;
-  const difference = cap === null ? `${name}Scale() * (z - h)` : `${name}Capped(z, h)`;
   const isLow = cap === null ? "lessThanEqual(z, vec4(LOWEST))" : "bvec4(false)";
   const level =
     typeof bias === "number"
       ? "return z;"
       : `
     vec4 bias = withoutInfinities(${samplerOf(`${name}Bias`)}(column).xyxy);
-    vec4 level = max(bias + ${name}Difference(z, anchor), vec4(LOWEST));
+    Two difference = ${name}Difference2(z, anchor);
+    vec4 level = max(add2(difference, Two(bias, vec4(0.))).x, LOWEST);
+    level = mix(level, vec4(LOWEST), lessThan(difference.x, vec4(LOWEST)));
     level = mix(level, vec4(LOWEST), ${isLow});
     level = mix(level, vec4(LOWEST), lessThanEqual(bias, vec4(LOWEST)));
     level = mix(level, vec4(UNDEFINED), greaterThan(z, vec4(UPPER)));
@@ -61,14 +74,24 @@ export function viewSource(
     typeof bias !== "number"
       ? "return z - h;"
       : `return mix(${name}Difference(z, h), vec4(LOWEST), lessThanEqual(z, vec4(LOWEST)));`;
+  const relativeRest =
+    typeof bias !== "number"
+      ? "sumOf(z, -h).y"
+      : `mix(${name}Difference2(z, h).y, vec4(0.), lessThanEqual(z, vec4(LOWEST)))`;
+  // Of what stands for an infinity nothing is kept.
+  const levelRest = `
+    vec4 z = ${cap === null ? z : `${name}Bounded(${z})`};
+    vec4 bias = withoutInfinities(${samplerOf(`${name}Bias`)}(column).xyxy);
+    Two level = add2(${name}Difference2(z, anchor), Two(bias, vec4(0.)));
+    return mix(level.y, vec4(0.), greaterThan(max(abs(z), abs(bias)), vec4(1e30)));`;
   const origin = typeof bias === "number" ? `${name}At(h) + ${name}BiasNumber` : `${name}At(anchor) + h`;
   return `
   float ${name}Scale() {
     return ${typeof scale === "number" ? `${name}ScaleNumber` : `${samplerOf(`${name}ScaleInput`)}().x`};
   }
-  ${cap === null ? "" : capSource(name)}
+  ${cap === null ? (rests ? scaleSource(name) : "") : capSource(name)}
   vec4 ${name}Difference(vec4 z, vec4 h) {
-    return ${difference};
+    return ${rests ? `${name}Difference2(z, h).x` : "z - h"};
   }
   vec4 ${name}Level(int row, int column, vec4 anchor) {
     vec4 z = ${cap === null ? z : `${name}Bounded(${z})`};
@@ -77,6 +100,17 @@ export function viewSource(
   vec4 ${name}Relative(vec4 z, vec4 h) {
     ${relative}
   }
+  vec4 ${name}LevelRest(int row, int column, vec4 anchor) {
+    ${typeof bias === "number" ? "return vec4(0.);" : levelRest}
+  }
+  vec4 ${name}RelativeRest(vec4 z, vec4 h) {
+    return ${rests ? relativeRest : "vec4(0.)"};
+  }
+  vec4 ${name}Power(vec4 z, vec4 h, vec4 levelRest) {
+    vec4 x = ${name}Relative(z, h);
+    vec4 power = preciseExp(x);
+    ${rests ? powerOfRests(name) : "return power;"}
+  }
   vec4 ${name}Slope(int row, int column) {
     ${cap === null ? `return vec4(${name}Scale());` : `return ${name}CapSlope(${z});`}
   }
@@ -84,37 +118,57 @@ export function viewSource(
     return ${anchor === null ? "vec4(0.)" : `${samplerOf(`${name}AnchorInput`)}(row, 0).xxzz`};
   }
   vec4 ${name}At(vec4 z) {
-    return ${cap === null ? `${name}Scale() * z` : `${name}Capped(z, vec4(0.))`};
+    return ${cap === null ? `${name}Scale() * z` : `${name}Difference(z, vec4(0.))`};
   }
   vec4 ${name}Origin(vec4 h, vec4 anchor) {
     return ${origin};
   }`;
 }
 
-/** The difference of two tanh is not taken: it would cancel. */
+/** Far below it all that is left is 0, of which no rest is a number. */
+function powerOfRests(name: string): string {
+  return `vec4 rest = ${name}RelativeRest(z, h) + levelRest;
+    return mix(power + power * rest, power, lessThan(x, vec4(-87.)));`;
+}
+
+function scaleSource(name: string): string {
+  return `
+  Two ${name}Difference2(vec4 z, vec4 h) {
+    Two difference = sumOf(z, -h);
+    Two scaled = productOf(difference.x, vec4(${name}Scale()));
+    return Two(scaled.x, scaled.y + difference.y * ${name}Scale());
+  }`;
+}
+
+/**
+ * The difference of two tanh is not taken: it would cancel. With a = scale z / cap and b the same of h,
+ * tanh a − tanh b = 2 (e^2(a−b) − 1) / ((1 + e^−2b) (1 + e^2a)).
+ */
 function capSource(name: string): string {
   return `
   vec4 ${name}Bounded(vec4 z) {
     float bound = ${saturation}. * ${name}Cap / ${name}Scale();
     return mix(clamp(z, -bound, bound), vec4(UNDEFINED), greaterThan(z, vec4(2.5e38)));
   }
-  /**
-   * With a = scale z / cap, b the same of h, E = e^2(a−b) and k = e^−2|b|:
-   * tanh a − tanh b = 2k / (1 + k) · (E − 1) / (k + E) for b ≥ 0, and with 1 + k E below for b < 0.
-   */
-  vec4 ${name}Capped(vec4 z, vec4 h) {
-    float rate = 2. * ${name}Scale() / ${name}Cap;
-    h = clamp(h, -${2 * saturation}. / rate, ${2 * saturation}. / rate);
-    z = clamp(z, -${2 * saturation}. / rate, ${2 * saturation}. / rate);
-    vec4 k = preciseExp(-rate * abs(h));
-    vec4 E = preciseExp(rate * (z - h));
-    vec4 excess = preciseExpm1(rate * (z - h));
-    vec4 below = mix(1. + k * E, k + E, greaterThanEqual(h, vec4(0.)));
-    return ${name}Cap * 2. * k / (1. + k) * excess / below;
+  Two ${name}Rate() {
+    return divide2(Two(vec4(2. * ${name}Scale()), vec4(0.)), Two(vec4(${name}Cap), vec4(0.)));
+  }
+  Two ${name}Difference2(vec4 z, vec4 h) {
+    Two rate = ${name}Rate();
+    Two one = Two(vec4(1.), vec4(0.));
+    h = clamp(h, -${2 * saturation}. / rate.x, ${2 * saturation}. / rate.x);
+    z = clamp(z, -${2 * saturation}. / rate.x, ${2 * saturation}. / rate.x);
+    Two excess = add2(exponential2(multiply2(rate, sumOf(z, -h))), Two(vec4(-1.), vec4(0.)));
+    Two ofH = add2(one, exponential2(negative2(multiply2(rate, Two(h, vec4(0.))))));
+    Two ofZ = add2(one, exponential2(multiply2(rate, Two(z, vec4(0.)))));
+    return divide2(multiply2(Two(vec4(2. * ${name}Cap), vec4(0.)), excess), multiply2(ofH, ofZ));
   }
   /** scale (1 − tanh² a) = scale · 4 k / (1 + k)² with k = e^−2|a|, which keeps its digits where tanh is near ±1. */
   vec4 ${name}CapSlope(vec4 z) {
-    vec4 k = preciseExp(-2. * ${name}Scale() / ${name}Cap * abs(z));
+    Two rate = ${name}Rate();
+    Two x = multiply2(rate, Two(min(abs(z), 87. / rate.x), vec4(0.)));
+    vec4 k = preciseExp(-x.x);
+    k -= k * x.y;
     return 4. * ${name}Scale() * k / ((1. + k) * (1. + k));
   }`;
 }

@@ -88,13 +88,20 @@ export class WeightSources {
       this.declarations += `
         ${viewSource(view, this.#input.views[index], source, this.#inputs, anchor)}
         vec4 softmax${index}(int row, int column) {
-          vec4 h = ${samplerOf(`${view}State`)}(row, 0).xxzz;
+          vec4 first = ${samplerOf(`${view}State`)}(row, 0);
           vec4 second = ${samplerOf(`${view}State`)}(row, 2);
-          vec4 logsumexp = max(second.xxzz, 0.) + second.yyww;
-          vec4 level = ${view}Level(row, column, ${view}Anchor(row));
+          vec4 h = first.xxzz;
+          vec4 sum = first.yyww;
+          vec4 a = second.xxzz;
+          vec4 s = second.yyww;
+          vec4 anchor = ${view}Anchor(row);
+          vec4 level = ${view}Level(row, column, anchor);
+          // Where the label is above the others, their exponentials fall by what s = log(1 + sum · fall) tells.
+          vec4 fall = mix(vec4(1.), preciseExpm1(s) / max(sum, 1e-30), greaterThan(a, vec4(0.)));
+          vec4 p = ${view}Power(level, h, ${view}LevelRest(row, column, anchor)) * fall;
+          p = mix(p, vec4(1.), greaterThan(${view}Relative(level, h), vec4(0.)));
           // Of a row without statistics.
-          bvec4 isBad = lessThan(${samplerOf(`${view}State`)}(row, 0).yyww, vec4(0.));
-          return mix(preciseExp(${view}Relative(level, h) - logsumexp), vec4(NAN), isBad);
+          return mix(p * preciseExp(-s), vec4(NAN), lessThan(sum, vec4(0.)));
         }`;
       this.#softmaxes.add(index);
     }

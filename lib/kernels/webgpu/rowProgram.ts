@@ -1,19 +1,10 @@
-/** Programs of ours over the rows of a batch: some numbers of a row from other numbers of it, or their sums. */
+/** Programs over the rows of a batch as compute programs. */
 import * as tf from "@tensorflow/tfjs";
 import type { RowNumbers } from "../column.ts";
+import type { RowDevice, RowProgram } from "../rowProgram.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { type Input, runProgram, storageBuffers, workgroupSize } from "./program.ts";
 import { declareReduction, declareSlot, type Folding, type Reduced, reduction } from "./reduce.ts";
-
-export interface RowProgram {
-  /** Tensors [N], or with one entry for all rows, or columns of larger ones; the statements call them x0, x1, …. */
-  readonly given: readonly RowNumbers[];
-  /** Numbers for all rows; the statements call them u0, u1, …. */
-  readonly numbers: readonly number[];
-  /** WGSL that defines what the outputs are made of, with `rowFunctions` at hand. */
-  readonly statements: readonly string[];
-  readonly outputs: readonly string[];
-}
 
 /**
  * Functions on numbers that follow IEEE 754 at the edges, where WGSL promises nothing: infinities and NaN come out as in
@@ -66,7 +57,7 @@ fn rowPow(x : f32, y : f32) -> f32 {
   if (isNotANumber(x) || isNotANumber(y)) { return nan(); }
   if (x == 0.0) { return select(infinity(), 0.0, y > 0.0); }
   if (x > 0.0) { return rowExp(y * rowLog(x)); }
-  if (floor(y) != y) { return nan(); }
+  if (floor(y) != y) { return select(nan(), rowExp(y * rowLog(-x)), isFlaw(-x)); }
   let size = rowExp(y * rowLog(-x));
   return select(size, -size, floor(y * 0.5) * 2.0 != y);
 }
@@ -92,8 +83,17 @@ fn rowWeigh(w : f32, x : f32) -> f32 {
 /** One buffer is the result's. */
 const mostInputs = storageBuffers - 1;
 
-/** The outputs of each row, [outputs, N]. */
-export function runRowProgram(program: RowProgram, rows: number): tf.Tensor2D {
+export const webgpuRows: RowDevice = {
+  language: {
+    define: (name, value) => `let ${name} = ${value};`,
+    defineCondition: (name, value) => `let ${name} = ${value};`,
+    select: (condition, whenTrue, otherwise) => `select(${otherwise}, ${whenTrue}, ${condition})`,
+  },
+  rows: runRowProgram,
+  totals: runRowTotals,
+};
+
+function runRowProgram(program: RowProgram, rows: number): tf.Tensor2D {
   const { outputs } = program;
   const body = (read: string): string => `
 fn main(index : i32) {
@@ -114,8 +114,7 @@ const mostWorkgroups = 256;
 
 const wholeWorkgroup: Folding = { lanes: workgroupSize, subgroups: false };
 
-/** The sum of each output over the rows, [outputs]. */
-export function runRowTotals(program: RowProgram, rows: number): tf.Tensor1D {
+function runRowTotals(program: RowProgram, rows: number): tf.Tensor1D {
   const { outputs } = program;
   const workgroups = Math.min(mostWorkgroups, Math.ceil(rows / rowsOfWorkgroup));
   const sums = outputs.map((_, k): Reduced => ({ name: `sum${k}`, by: "sum" }));

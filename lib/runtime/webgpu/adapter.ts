@@ -23,6 +23,8 @@ interface EntryPoint {
   readonly gpu: GPU;
   /** The constants and classes that tensorflow.js expects to be global, where the runtime does not bring them. */
   readonly globals: object;
+  /** Another that is better for a software driver. */
+  readonly forSoftware?: () => GPU;
 }
 
 const own: Source = {
@@ -33,12 +35,19 @@ const own: Source = {
   },
 };
 
+/**
+ * SwiftShader leaves the clearing of workgroup memory to one instruction a word, which makes up most of the time in which
+ * it compiles a program with a few thousand words. With this Dawn writes it as a loop.
+ */
+const clearingByLoops = "disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension";
+
 /** Dawn, as the npm package webgpu brings it. */
 const dawn: Source = {
   name: "webgpu",
   load: async () => {
     const module = (await importOptional("webgpu")) as DawnModule | null;
-    return module === null ? null : { gpu: module.create([]), globals: module.globals };
+    if (module === null) return null;
+    return { gpu: module.create([]), globals: module.globals, forSoftware: () => module.create([clearingByLoops]) };
   },
 };
 
@@ -82,13 +91,29 @@ export async function findAdapter({ powerPreference = "high-performance" }: Back
       const adapter = await entry.gpu.requestAdapter({ powerPreference });
       if (adapter === null) failures.push(`${name} has no adapter: it found no GPU with a driver that it can use`);
       else if (isNull(adapter)) failures.push(`${name} has only a Null adapter, which computes nothing`);
-      else return { ...entry, adapter, description: describe(adapter.info) };
+      else return (await foundForSoftware(entry, adapter, powerPreference)) ?? found(entry, adapter);
     } catch (error) {
       failures.push(`${name} does not start (${error instanceof Error ? error.message : String(error)})`);
     }
   }
   if (failures.length === 0) throw new LossError(where, ...whatIsMissing(host));
   throw new LossError(where, failures.join("; "), installed ? driverRemedy(host) : whatIsMissing(host)[1]);
+}
+
+function found(entry: EntryPoint, adapter: GPUAdapter): FoundAdapter {
+  return { ...entry, adapter, description: describe(adapter.info) };
+}
+
+/** The same adapter of the entry point that is better for a software driver; null where it is none. */
+async function foundForSoftware(
+  entry: EntryPoint,
+  { info }: GPUAdapter,
+  powerPreference: GPUPowerPreference,
+): Promise<FoundAdapter | null> {
+  if (entry.forSoftware === undefined || !describe(info).isSoftware) return null;
+  const gpu = entry.forSoftware();
+  const adapter = await gpu.requestAdapter({ powerPreference });
+  return adapter === null || isNull(adapter) ? null : found({ ...entry, gpu }, adapter);
 }
 
 /** Dawn's Null adapter accepts all commands and computes garbage without an error. */

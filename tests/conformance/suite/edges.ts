@@ -32,9 +32,9 @@ export interface EdgeSizes {
 
 /**
  * Statistics are measured by max(1, their size), a gradient by the largest of what is added up for an entry of the row:
- * some sixteen roundings of float32. A cap rounds the logits themselves once more.
+ * some sixteen roundings of float32.
  */
-const tolerance = { plain: 2e-6, capped: 4e-6 } as const;
+const tolerance = 2e-6;
 
 const absent = { valid: null, targets: null, teacher: null };
 
@@ -89,14 +89,13 @@ function readable(given: RowCase): RowCase {
 }
 
 async function check(tally: Tally, what: string, given: RowCase, cotangents: RowValues): Promise<void> {
-  const atMost = given.views.some(({ cap }) => cap !== null) ? tolerance.capped : tolerance.plain;
   const report = newReport();
-  compare(await awaitKernel(chosen, given, cotangents), given, cotangents, report, atMost);
+  compare(await awaitKernel(chosen, given, cotangents), given, cotangents, report, tolerance);
   const { failures, worst } = report;
   const measured = Object.entries(worst).filter(([name]) => !name.endsWith("relative"));
   tally.within(
     measured.map(([, error]) => error),
-    atMost,
+    tolerance,
     () => what,
   );
   tally.check(failures.length === 0, () => `${what}: ${failures.slice(0, 3).join("; ")}`);
