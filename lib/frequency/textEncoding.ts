@@ -1,0 +1,114 @@
+import { LossError } from "../loss/error.ts";
+import { type CutKind, cutKinds, lastSafeCut, outsideNames, wholeCharacters } from "./safeCut.ts";
+import type { TokenIds } from "./tokenHistogram.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** How long a text may be held back where it has no place to cut. */
+export interface CutOptions {
+  /**
+   * At most so many UTF-16 units of a text that nowhere can be cut safely are held back (32768 by default); then it is cut
+   * between two characters, which may add a token, and `forcedCuts` says how often. Tokenizers take a time for text
+   * without spaces that grows with the square of its length.
+   */
+  readonly longestHoldBack?: number;
+}
+
+/** Encodes a document that arrives in pieces, a stretch at a time, to the tokens of the whole. */
+export interface TextEncoding {
+  push(text: string): void;
+  /** The document is complete: what is held is encoded. */
+  end(): void;
+  readonly forcedCuts: number;
+}
+
+/** So much text is encoded at a time. */
+const stretch = 32768;
+
+/** The first cuts of a kind are tried out: encoding both parts must give the tokens of the whole. */
+const trials = 3;
+
+/** A document that cannot be cut is held whole; JavaScript has no strings that are much longer. */
+const longestDocument = 2 ** 28;
+
+/** `take` gets the tokens in order. */
+export function textEncoding(
+  { encode, names }: Pick<Tokenizer, "encode" | "names">,
+  take: (ids: TokenIds) => void,
+  options: CutOptions,
+  where: string,
+): TextEncoding {
+  const { longestHoldBack = stretch } = options;
+  if (!Number.isSafeInteger(longestHoldBack) || longestHoldBack < 1) {
+    throw new LossError(
+      `${where}({ longestHoldBack })`,
+      `got ${String(longestHoldBack)}`,
+      "Give a whole number of at least 1",
+    );
+  }
+  /** How many cuts of a kind are still to be tried out; infinitely many once one was wrong, so that it is not used. */
+  const toTry = new Map<CutKind, number>(cutKinds.map((kind) => [kind, trials]));
+  const step = Math.min(stretch, longestHoldBack);
+  let [held, forcedCuts, enough] = ["", 0, step];
+
+  const cutAt = (length: number): void => {
+    take(encode(held.slice(0, length)));
+    held = held.slice(length);
+  };
+  /** Whether the parts have the tokens of the whole. */
+  const isTried = (length: number): boolean => {
+    const whole = encode(held);
+    const [left, right] = [encode(held.slice(0, length)), encode(held.slice(length))];
+    if (left.length + right.length !== whole.length) return false;
+    for (let i = 0; i < whole.length; i++) {
+      if (whole[i] !== (i < left.length ? left[i] : right[i - left.length])) return false;
+    }
+    return true;
+  };
+  const isSafe = (kind: CutKind, length: number): boolean => {
+    const left = toTry.get(kind) as number;
+    if (length === 0 || left === Number.POSITIVE_INFINITY) return false;
+    if (left === 0) return true;
+    const tried = isTried(length);
+    toTry.set(kind, tried ? left - 1 : Number.POSITIVE_INFINITY);
+    return tried;
+  };
+  const cut = (): void => {
+    for (const kind of cutKinds) {
+      const length = outsideNames(held, lastSafeCut(held, kind), names);
+      if (!isSafe(kind, length)) continue;
+      cutAt(length);
+      return;
+    }
+    if (toTry.get("space") === Number.POSITIVE_INFINITY) {
+      if (held.length <= longestDocument) return;
+      throw new LossError(
+        `${where}({ tokenizer })`,
+        `a document is longer than ${longestDocument} characters, and the tokenizer's tokens of a text are not those of its parts`,
+        "Give shorter documents",
+      );
+    }
+    if (held.length < longestHoldBack) return;
+    const length = outsideNames(held, wholeCharacters(held, held.length), names);
+    if (length === 0) return;
+    forcedCuts++;
+    cutAt(length);
+  };
+  return {
+    push: (text) => {
+      for (let start = 0; start < text.length; start += step) {
+        held += text.slice(start, start + step);
+        if (held.length < enough) continue;
+        cut();
+        // What could not be cut is not searched anew for each few characters more.
+        enough = Math.max(step, Math.min(2 * held.length, longestHoldBack));
+      }
+    },
+    end: () => {
+      if (held !== "") cutAt(held.length);
+      enough = step;
+    },
+    get forcedCuts() {
+      return forcedCuts;
+    },
+  };
+}
