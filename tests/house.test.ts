@@ -51,6 +51,12 @@ describe("lib", () => {
     const pure = ["loss", "library", "frequency", "reference"].flatMap((folder) => sources(`lib/${folder}/`));
     for (const file of pure) expect(imports(file).filter((s) => s.includes("tensorflow"))).toEqual([]);
   });
+
+  test("frequencies that are not in files do without Node", () => {
+    const pure = sources("lib/frequency/").filter((file) => !file.includes("/files/"));
+    for (const file of pure)
+      expect(imports(file).filter((s) => s.startsWith("node:") || s.includes("/files/"))).toEqual([]);
+  });
 });
 
 test("examples and benchmarks import the package as its users do", () => {

@@ -12,6 +12,8 @@ export interface CountIdsOptions extends VocabularyDetails {
   readonly ignoreIndex?: number;
   /** The id at the end of each document, by which documents are counted; without it they are not known. */
   readonly endOfText?: number;
+  /** The position of the first id in errors, where the source is part of a longer one; 0 by default. */
+  readonly firstPosition?: number;
 }
 
 /** Token ids: all at once, one after the other, or in arrays. */
@@ -42,10 +44,10 @@ export async function countIds(source: IdSource, options: CountIdsOptions): Prom
 
 /** The same on behalf of the function `name`. */
 export async function countIdsAs(name: string, source: IdSource, options: CountIdsOptions): Promise<CorpusCounts> {
-  const { vocabSize, ignoreIndex = -100, endOfText } = options ?? {};
+  const { vocabSize, ignoreIndex = -100, endOfText, firstPosition = 0 } = options ?? {};
   checkVocabSize(vocabSize, `${name}({ vocabSize })`);
   const { special } = vocabularyOf(vocabSize, { special: endOfTextAsSpecial(options) }, name);
-  const histogram = tokenHistogram({ vocabSize, ignoreIndex, where: `${name}(ids)` });
+  const histogram = tokenHistogram({ vocabSize, ignoreIndex, where: `${name}(ids)`, firstPosition });
   if (isIds(source)) {
     histogram.add(source);
   } else {

@@ -48,11 +48,20 @@ export interface CountJsonLinesOptions extends CountTextOptions, RecordOptions {
  */
 export async function countJsonLines(source: TextSource, options: CountJsonLinesOptions): Promise<CorpusCounts> {
   const counter = await documentCounter(options, "countJsonLines");
+  return counter.read(await countLines(counter, bytesOf(source, "countJsonLines(source)"), options));
+}
+
+/** Counts the lines of JSON, and says how many bad ones were left out. */
+export async function countLines(
+  counter: DocumentCounter,
+  source: AsyncIterable<Uint8Array>,
+  options: RecordOptions & { readonly firstLine?: number },
+): Promise<number> {
   const count = recordCounter(counter, options, "countJsonLines");
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const { firstLine = 1, skipBad = false } = options;
   let [line, skipped] = [firstLine - 1, 0];
-  for await (const lines of linesOf(bytesOf(source, "countJsonLines(source)"))) {
+  for await (const lines of linesOf(source)) {
     for (const bytes of lines) {
       line++;
       const wrong = readLine(bytes, decoder, count, `line ${line}`);
@@ -61,7 +70,7 @@ export async function countJsonLines(source: TextSource, options: CountJsonLines
       skipped++;
     }
   }
-  return counter.read(skipped);
+  return skipped;
 }
 
 /** Counts the record of a line, or says what is wrong with it. */

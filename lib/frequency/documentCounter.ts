@@ -13,6 +13,8 @@ export interface CountTextOptions extends TokenizerOptions, CutOptions {
 /** Counts documents of text, a piece of a document at a time. */
 export interface DocumentCounter extends Pick<TextEncoding, "push"> {
   readonly tokenizer: Tokenizer;
+  /** How many tokens were counted so far. */
+  readonly tokens: number;
   /** Counts tokens as they are, of no document. */
   add(ids: TokenIds): void;
   /** The text so far is complete, and no token reaches into what follows. */
@@ -33,6 +35,9 @@ export async function documentCounter(options: CountTextOptions, where: string):
   let documents = 0;
   return {
     tokenizer,
+    get tokens() {
+      return histogram.added;
+    },
     add: histogram.add,
     push: encoding.push,
     endText: encoding.end,

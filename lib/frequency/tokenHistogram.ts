@@ -9,6 +9,8 @@ export interface HistogramOptions {
   readonly ignoreIndex: number;
   /** What an error is about. */
   readonly where: string;
+  /** The position of the first id in errors; 0 by default. */
+  readonly firstPosition?: number;
 }
 
 /** Counts of token ids that arrive a piece at a time. */
@@ -17,6 +19,8 @@ export interface TokenHistogram {
   add(ids: TokenIds): void;
   /** Counts the ids of an iterable. */
   addEach(ids: Iterable<number | bigint>): void;
+  /** How many ids were added, ignored ones too. */
+  readonly added: number;
   /** The counts so far. What had the ignore index is not among them. */
   read(): { readonly counts: Float64Array; readonly ignored: number };
 }
@@ -31,11 +35,12 @@ const mostPending = 2 ** 32 - 1;
 const blockLength = 16384;
 
 /** A histogram of a vocabulary of `vocabSize` entries, which has been checked. */
-export function tokenHistogram({ vocabSize, ignoreIndex, where }: HistogramOptions): TokenHistogram {
+export function tokenHistogram(options: HistogramOptions): TokenHistogram {
+  const { vocabSize, ignoreIndex, where, firstPosition = 0 } = options;
   const pending = new Uint32Array(vocabSize);
   const counts = new Float64Array(vocabSize);
   const block = new Int32Array(blockLength);
-  let [position, pendingTokens, ignoredOutside] = [0, 0, 0];
+  let [position, pendingTokens, ignoredOutside] = [firstPosition, 0, 0];
 
   const settle = (): void => {
     for (let id = 0; id < vocabSize; id++) counts[id] += pending[id];
@@ -85,6 +90,9 @@ export function tokenHistogram({ vocabSize, ignoreIndex, where }: HistogramOptio
         length = 0;
       }
       addBlock(length);
+    },
+    get added() {
+      return position - firstPosition;
     },
     read: () => {
       settle();

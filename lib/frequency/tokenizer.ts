@@ -58,8 +58,8 @@ export async function tokenizerOf(options: TokenizerOptions, where: string): Pro
     throw new LossError(`${where}({ specialText })`, `got ${String(specialText)}`, 'Give "refuse", "text" or "token"');
   }
   const package_ = packageOf(tokenizer);
-  const reader = readers[package_](tokenizer as never, specialText, where);
-  const special = options.special ?? reader.special;
+  const reader = readers[package_](tokenizer as never, specialText, where, options.special);
+  const { special } = reader;
   const size = options.vocabSize ?? reader.size;
   if (size === undefined) {
     throw new LossError(
@@ -86,7 +86,13 @@ interface Reader {
   encode(text: string): TokenIds;
 }
 
-type ReaderOf<T> = (tokenizer: T, specialText: SpecialText, where: string) => Reader;
+type ReaderOf<T> = (
+  tokenizer: T,
+  specialText: SpecialText,
+  where: string,
+  /** The special tokens, where they were given. */
+  given: Readonly<Record<string, number>> | undefined,
+) => Reader;
 
 /** The names that those of tiktoken's encodings have for special tokens. */
 const specialNames = [
@@ -133,13 +139,12 @@ function packageOf(tokenizer: AnyTokenizer): keyof Readers {
 }
 
 const readers: Readers = {
-  gptTokenizer: (tokenizer, specialText) => {
-    const special = Object.fromEntries(
-      specialNames.flatMap((name) => {
-        const ids = tokenizer.encode(name, { allowedSpecial: "all" });
-        return ids.length === 1 ? [[name, ids[0]]] : [];
-      }),
-    );
+  gptTokenizer: (tokenizer, specialText, _where, given) => {
+    const found = specialNames.flatMap((name) => {
+      const ids = tokenizer.encode(name, { allowedSpecial: "all" });
+      return ids.length === 1 ? [[name, ids[0]] as const] : [];
+    });
+    const special = given ?? Object.fromEntries(found);
     const asText = { disallowedSpecial: new Set<string>() };
     const encode = (text: string): number[] => tokenizer.encode(text, asText);
     return {
@@ -155,8 +160,8 @@ const readers: Readers = {
             : (text) => tokenizer.encode(text),
     };
   },
-  tiktoken: (tokenizer, specialText) => ({
-    special: tokenizer.specialTokens,
+  tiktoken: (tokenizer, specialText, _where, given) => ({
+    special: given ?? tokenizer.specialTokens,
     size: undefined,
     textOf: alone(tokenizer),
     encode: (text) =>
@@ -164,9 +169,9 @@ const readers: Readers = {
         ? tokenizer.encode(text)
         : tokenizer.encode(text, specialText === "token" ? "all" : [], []),
   }),
-  huggingFace: (tokenizer, specialText, where) => {
+  huggingFace: (tokenizer, specialText, where, given) => {
     const added = [...tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
-    const special = Object.fromEntries(added.map(([id, { content }]) => [content, id]));
+    const special = given ?? Object.fromEntries(added.map(([id, { content }]) => [content, id]));
     const names = Object.keys(special).filter((name) => name !== "");
     if (specialText === "text" && names.length > 0) {
       throw new LossError(
@@ -187,8 +192,8 @@ const readers: Readers = {
       },
     };
   },
-  other: (tokenizer) => ({
-    special: {},
+  other: (tokenizer, _specialText, _where, given = {}) => ({
+    special: given,
     size: undefined,
     textOf: typeof tokenizer.decode === "function" ? alone(tokenizer as Required<AnyTokenizer>) : null,
     encode: (text) => plainIds(tokenizer.encode(text)),
@@ -247,7 +252,10 @@ function checksumOf(tokenizer: AnyTokenizer, reader: Reader, size: number): Prom
  */
 function textsOf({ encode, special }: Reader, textOf: (id: number) => string, size: number): readonly string[] {
   const named = new Set(Object.values(special));
-  const decoded = Array.from({ length: size }, (_, id) => (named.has(id) ? "" : attempt(() => textOf(id))));
+  const decoded = Array.from({ length: size }, (_, id) => (named.has(id) ? "" : attempt(() => textOf(id)))).map(
+    // Packages differ in which special tokens of later models they know.
+    (text) => (/^<\|[^|]+\|>$/.test(text) ? "" : text),
+  );
   const times = new Map<string, number>();
   for (const text of decoded) times.set(text, (times.get(text) ?? 0) + 1);
   return decoded.map((text, id) => {

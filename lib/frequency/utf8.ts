@@ -8,17 +8,16 @@ export interface Utf8Reader {
   end(): void;
 }
 
-/** A byte order mark at the start is no part of the text. */
-export function utf8Reader(where: string): Utf8Reader {
+/** A byte order mark at the start is no part of the text. `firstByte` is where in a longer text the bytes begin. */
+export function utf8Reader(where: string, firstByte = 0): Utf8Reader {
   // Whether the mark is left out is decided here, by the place: the decoder would do so in front of each piece.
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let held = new Uint8Array(0);
-  let [offset, started] = [0, false];
-  const refuse = (bytes: Uint8Array): never => {
-    const at = offset + firstInvalid(decoder, bytes);
+  let [offset, started] = [firstByte, firstByte > 0];
+  const refuse = (at: number): never => {
     throw new LossError(
       where,
-      `the text is not UTF-8 at byte ${at}`,
+      `the text is not UTF-8 at byte ${offset + at}`,
       "Convert it to UTF-8 first, such as with iconv, or name the format of a file that is no text",
     );
   };
@@ -30,7 +29,7 @@ export function utf8Reader(where: string): Utf8Reader {
       try {
         text = decoder.decode(all.subarray(0, complete));
       } catch {
-        return refuse(all.subarray(0, complete));
+        return refuse(firstInvalid(decoder, all.subarray(0, complete)));
       }
       held = all.slice(complete);
       offset += complete;
@@ -39,7 +38,7 @@ export function utf8Reader(where: string): Utf8Reader {
       return text.startsWith("\ufeff") ? text.slice(1) : text;
     },
     end: () => {
-      if (held.length > 0) refuse(held);
+      if (held.length > 0) refuse(0);
     },
   };
 }
@@ -56,12 +55,13 @@ function incompleteTail(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back];
     if (byte < 0x80) return 0;
+    if (byte >= 0xf8) return 0;
     if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0;
   }
   return 0;
 }
 
-/** The place of the first byte that keeps `bytes` from being UTF-8, by bisection. */
+/** Where the first character begins that keeps `bytes` from being UTF-8, by bisection. */
 function firstInvalid(decoder: TextDecoder, bytes: Uint8Array): number {
   const isValid = (length: number): boolean => {
     const start = bytes.subarray(0, length);
@@ -73,11 +73,10 @@ function firstInvalid(decoder: TextDecoder, bytes: Uint8Array): number {
     }
   };
   let [valid, invalid] = [0, bytes.length];
-  if (isValid(invalid)) return invalid;
   while (invalid - valid > 1) {
     const middle = (valid + invalid) >> 1;
     if (isValid(middle)) valid = middle;
     else invalid = middle;
   }
-  return valid;
+  return valid - incompleteTail(bytes.subarray(0, valid));
 }

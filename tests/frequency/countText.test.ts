@@ -150,7 +150,7 @@ describe("countText", () => {
     ] as const) {
       for (const cut of [1, 2, 3, 100]) {
         const { what } = await refusal(countText(pieces(Uint8Array.from(bytes), [cut]), options));
-        expect(what).toMatch(new RegExp(`not UTF-8 at byte (${at}|${at + 1}|${at + 2})$`));
+        expect(what).toMatch(new RegExp(`not UTF-8 at byte ${at}$`));
       }
     }
   });
