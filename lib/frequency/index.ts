@@ -25,7 +25,20 @@ export { countText } from "./countText.ts";
 export { type CountTokenisedOptions, countTokenised, type IdWidth } from "./countTokenised.ts";
 export { type CountTokensOptions, countTokens } from "./countTokens.ts";
 export { type DecayedCounts, type DecayedCountsOptions, decayedCounts } from "./decayedCounts.ts";
+export {
+  type Band,
+  type CountsDescription,
+  describeCounts,
+  type ZipfExponents,
+} from "./describeCounts.ts";
+export {
+  type DescribeWeightsOptions,
+  describeWeights,
+  type WeightRange,
+  type WeightsDescription,
+} from "./describeWeights.ts";
 export type { CountTextOptions } from "./documentCounter.ts";
+export { type Drift, drift } from "./drift.ts";
 export { effectiveSampleSize } from "./effectiveSampleSize.ts";
 export { floor } from "./floor.ts";
 export { type Frequencies, fromCounts } from "./frequencies.ts";
@@ -40,3 +53,4 @@ export type { TokenIds } from "./tokenHistogram.ts";
 export type { AnyTokenizer, SpecialText, TokenizerOptions } from "./tokenizer.ts";
 export type { Vocabulary, VocabularyDetails } from "./vocabulary.ts";
 export { vocabularyChecksum } from "./vocabularyChecksum.ts";
+export type { Warning } from "./weightWarnings.ts";

@@ -1,7 +1,7 @@
 import { LossError } from "../loss/error.ts";
 import { type CutKind, cutKinds, lastSafeCut, outsideNames, wholeCharacters } from "./safeCut.ts";
 import type { TokenIds } from "./tokenHistogram.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { AnyTokenizer, Tokenizer } from "./tokenizer.ts";
 
 /** How long a text may be held back where it has no place to cut. */
 export interface CutOptions {
@@ -27,12 +27,24 @@ const stretch = 32768;
 /** The first cuts of a kind are tried out: encoding both parts must give the tokens of the whole. */
 const trials = 3;
 
+/**
+ * How many cuts of a kind are still to be tried out with a tokenizer, for all documents; infinitely many once one was
+ * wrong, so that it is not used.
+ */
+const trialsLeft = new WeakMap<AnyTokenizer, Map<CutKind, number>>();
+
+function trialsOf(tokenizer: AnyTokenizer): Map<CutKind, number> {
+  const left = trialsLeft.get(tokenizer) ?? new Map(cutKinds.map((kind) => [kind, trials]));
+  trialsLeft.set(tokenizer, left);
+  return left;
+}
+
 /** A document that cannot be cut is held whole; JavaScript has no strings that are much longer. */
 const longestDocument = 2 ** 28;
 
 /** `take` gets the tokens in order. */
 export function textEncoding(
-  { encode, names }: Pick<Tokenizer, "encode" | "names">,
+  { encode, names, source }: Pick<Tokenizer, "encode" | "names" | "source">,
   take: (ids: TokenIds) => void,
   options: CutOptions,
   where: string,
@@ -45,8 +57,7 @@ export function textEncoding(
       "Give a whole number of at least 1",
     );
   }
-  /** How many cuts of a kind are still to be tried out; infinitely many once one was wrong, so that it is not used. */
-  const toTry = new Map<CutKind, number>(cutKinds.map((kind) => [kind, trials]));
+  const toTry = trialsOf(source);
   const step = Math.min(stretch, longestHoldBack);
   let [held, forcedCuts, enough] = ["", 0, step];
 

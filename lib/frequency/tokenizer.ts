@@ -38,6 +38,8 @@ export interface TokenizerOptions {
 
 /** A tokenizer as counting needs it. */
 export interface Tokenizer {
+  /** What it was made of. */
+  readonly source: AnyTokenizer;
   readonly vocabulary: Vocabulary;
   /** What must not be cut through in text: the names of special tokens, unless they are text like any other. */
   readonly names: readonly string[];
@@ -72,6 +74,7 @@ export async function tokenizerOf(options: TokenizerOptions, where: string): Pro
   const { size: checked } = vocabularyOf(size, details, where);
   const checksum = await checksumOf(tokenizer, reader, checked);
   return {
+    source: tokenizer,
     vocabulary: vocabularyOf(size, { ...details, checksum }, where),
     names: specialText === "text" ? [] : Object.keys(special).filter((name) => name !== ""),
     encode: refusing(reader.encode, where),
@@ -144,12 +147,13 @@ const readers: Readers = {
       const ids = tokenizer.encode(name, { allowedSpecial: "all" });
       return ids.length === 1 ? [[name, ids[0]] as const] : [];
     });
-    const special = given ?? Object.fromEntries(found);
+    const own = Object.fromEntries(found);
+    const special = given ?? own;
     const asText = { disallowedSpecial: new Set<string>() };
     const encode = (text: string): number[] => tokenizer.encode(text, asText);
     return {
       special,
-      size: sizeOf(tokenizer.vocabularySize, special),
+      size: sizeOf(tokenizer.vocabularySize, own),
       textOf: alone(tokenizer),
       // Where it is allowed, gpt-tokenizer 4.0.0 sees a special token at the start of a text alone.
       encode:
@@ -183,7 +187,7 @@ const readers: Readers = {
     const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
     return {
       special,
-      size: sizeOf(0, Object.fromEntries(tokenizer.get_vocab(true)), special),
+      size: sizeOf(0, Object.fromEntries(tokenizer.get_vocab(true))),
       textOf: (id) => tokenizer.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
       encode: (text) => {
         const found = specialText === "refuse" ? names.find((name) => text.includes(name)) : undefined;
@@ -217,8 +221,8 @@ function withSpecial(
 }
 
 /** Entries that have a name of their own may be beyond those that a tokenizer counts. */
-function sizeOf(size: number, ...ids: readonly Readonly<Record<string, number>>[]): number {
-  return ids.flatMap(Object.values<number>).reduce((most, id) => Math.max(most, id + 1), size);
+function sizeOf(size: number, ids: Readonly<Record<string, number>>): number {
+  return Object.values(ids).reduce((most, id) => Math.max(most, id + 1), size);
 }
 
 /**
