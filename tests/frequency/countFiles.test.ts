@@ -141,7 +141,7 @@ describe("countFiles", () => {
     for (const [paths, options, message] of wrong) {
       expect((await refusal(countFiles(paths, { tokenizer, ...options }))).message).toMatch(message);
     }
-    expect((await refusal(countFiles([good], {}))).message).toContain("there is none, and the file is text");
+    expect((await refusal(countFiles([good], {}))).message).toContain("text needs a tokenizer, and none is named");
     expect((await refusal(countFiles([join(folder, "b.uint16")], {}))).message).toContain("how many entries");
     const { skipped, tokens } = await countFiles([join(folder, "g.jsonl")], { tokenizer, skipBad: true });
     expect([skipped, tokens]).toEqual([1, documents.tokens]);

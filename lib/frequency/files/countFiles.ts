@@ -77,7 +77,7 @@ export interface CountFilesOptions {
  * const path = join(await mkdtemp(join(tmpdir(), "corpus-")), "corpus.jsonl");
  * await writeFile(path, '{"text": "Call me Ishmael."}\n{"text": "Thar she blows!"}\n');
  * const { tokens, documents } = await countFiles([path], { tokenizer: "r50k_base", endOfText: true });
- * expect([tokens, documents]).toEqual([14, 2]);
+ * expect([tokens, documents]).toEqual([13, 2]);
  * ```
  */
 export async function countFiles(paths: readonly string[], options: CountFilesOptions = {}): Promise<CorpusCounts> {
@@ -111,6 +111,7 @@ export async function countFiles(paths: readonly string[], options: CountFilesOp
     parts.length === 1 || workers === 1
       ? await oneAfterTheOther(parts, loaded, settings, onProgress, signal)
       : await countInWorkers(parts, Math.min(workers, parts.length), named(options), settings, onProgress, signal);
+  signal?.throwIfAborted();
   if (counted.tokens > 0) return counted;
   throw new LossError(
     "countFiles",

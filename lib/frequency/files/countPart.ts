@@ -59,8 +59,8 @@ function textOptions(tokenizer: LoadedTokenizer | null, settings: CorpusSettings
   if (tokenizer !== null) return { ...tokenizer, ...settings };
   throw new LossError(
     "the tokenizer",
-    "there is none, and the file is text",
-    "Say which: r50k_base, or a tokenizer.json",
+    "text needs a tokenizer, and none is named",
+    "Name one, such as r50k_base, or give the path of a tokenizer.json",
   );
 }
 

@@ -44,6 +44,11 @@ export async function* readPart(
     }
   };
   const decompress = decompressor(compression, path);
+  // The standard input may have nothing to read for long.
+  const stop = (): void => {
+    file.destroy(signal?.reason);
+  };
+  signal?.addEventListener("abort", stop, { once: true });
   const bytes = decompress === null ? counted() : pipeline(Readable.from(counted()), decompress, () => {});
   try {
     for await (const piece of bytes as AsyncIterable<Uint8Array>) {
@@ -52,10 +57,12 @@ export async function* readPart(
       onBytes(read - told);
       told = read;
     }
+    signal?.throwIfAborted();
     onBytes(read - told);
   } catch (error) {
-    throw unreadable(path, error);
+    throw signal?.aborted ? signal.reason : unreadable(path, error);
   } finally {
+    signal?.removeEventListener("abort", stop);
     file.destroy();
     decompress?.destroy();
   }
@@ -81,10 +88,10 @@ function decompressor(compression: Compression, path: string): Transform | null 
   }
 }
 
-/** What is thrown where a file cannot be read; errors of lossmith's own and interruptions stay as they are. */
+/** What is thrown where a file cannot be read; errors of lossmith's own stay as they are. */
 export function unreadable(path: string, error: unknown): unknown {
-  const { code, message, name } = error as NodeJS.ErrnoException;
-  if (error instanceof LossError || name === "AbortError") return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof LossError) return error;
   const remedies: Readonly<Record<string, string>> = {
     ENOENT: "Check the name",
     EACCES: "Ask for the right to read it",
