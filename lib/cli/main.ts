@@ -7,4 +7,7 @@
 import process from "node:process";
 import { run } from "./run.ts";
 
-process.exitCode = await run(process.argv.slice(2));
+const status = await run(process.argv.slice(2));
+// What was interrupted may still wait for its input.
+if (status > 128) process.exit(status);
+process.exitCode = status;

@@ -28,6 +28,8 @@ export async function partsOf(
   if (whole.compression !== "none") return [whole];
   if (whole.format === "parquet") return rowGroupsOf(whole);
   const total = await fileSize(whole.path);
+  // Also what has no size, as a pipe with a name.
+  if (total <= size) return [whole];
   const file = await open(whole.path);
   const read = async (start: number, length: number): Promise<Uint8Array> => {
     const bytes = new Uint8Array(Math.max(0, Math.min(length, total - start)));

@@ -35,7 +35,12 @@ export async function* readPart(
   const file: Readable =
     path === standardInput
       ? process.stdin
-      : createReadStream(path, { start, ...(end === null ? {} : { end: end - 1 }), highWaterMark: readSize });
+      : createReadStream(path, {
+          // A pipe with a name cannot be read from a place on.
+          ...(start === 0 && end === null ? {} : { start }),
+          ...(end === null ? {} : { end: end - 1 }),
+          highWaterMark: readSize,
+        });
   let [read, told] = [0, 0];
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     for await (const bytes of file as AsyncIterable<Uint8Array>) {
@@ -44,27 +49,36 @@ export async function* readPart(
     }
   };
   const decompress = decompressor(compression, path);
-  // The standard input may have nothing to read for long.
-  const stop = (): void => {
-    file.destroy(signal?.reason);
-  };
-  signal?.addEventListener("abort", stop, { once: true });
   const bytes = decompress === null ? counted() : pipeline(Readable.from(counted()), decompress, () => {});
   try {
-    for await (const piece of bytes as AsyncIterable<Uint8Array>) {
-      signal?.throwIfAborted();
+    for await (const piece of untilAborted(bytes as AsyncIterable<Uint8Array>, signal)) {
       yield piece;
       onBytes(read - told);
       told = read;
     }
-    signal?.throwIfAborted();
     onBytes(read - told);
   } catch (error) {
     throw signal?.aborted ? signal.reason : unreadable(path, error);
   } finally {
-    signal?.removeEventListener("abort", stop);
     file.destroy();
     decompress?.destroy();
+  }
+}
+
+/** The items up to when the signal is given, also where none comes for long, as of the standard input. */
+async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  if (signal === undefined) return yield* items;
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  // Where all has been read before, nobody waits for it.
+  aborted.catch(() => {});
+  const iterator = items[Symbol.asyncIterator]();
+  for (;;) {
+    signal.throwIfAborted();
+    const { value, done } = await Promise.race([iterator.next(), aborted]);
+    if (done === true) return;
+    yield value;
   }
 }
 
