@@ -58,7 +58,7 @@ function countCommand(): Command {
       positive,
     )
     .option("--name <name>", "what the tokenizer is called in the counts (default: as it was named)")
-    .option("--longest-hold-back <n>", "text without a place to cut is cut after so many characters", positive)
+    .option("--longest-hold-back <n>", "text without a place to cut is cut into pieces of so many characters", positive)
     .option("-w, --workers <n>", "how many count at once (default: 1)", positive)
     .option("--json", "a summary as JSON on standard output; needs --out")
     .option("-q, --quiet", "no progress and no summary")

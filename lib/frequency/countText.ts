@@ -9,8 +9,8 @@ import { utf8Reader } from "./utf8.ts";
  * The tokens are those of encoding the whole document at once, in constant memory: text is cut only where no token can
  * be, before a space that follows something else or a punctuation mark that follows a letter, and the tokenizer is
  * asked at the first such places whether that is so. One whose tokens depend on more gets each document whole. Text
- * with no such place for `longestHoldBack` characters is cut all the same, which may add a token, and `forcedCuts` of
- * the result says how often.
+ * with no such place for long is cut into pieces of `longestHoldBack` characters all the same, which may add a token, and
+ * `forcedCuts` of the result says how often.
  *
  * Documents of their own are counted one by one, and merged, or by `countDocuments`.
  *

@@ -6,9 +6,9 @@ import type { AnyTokenizer, Tokenizer } from "./tokenizer.ts";
 /** How long a text may be held back where it has no place to cut. */
 export interface CutOptions {
   /**
-   * At most so many UTF-16 units of a text that nowhere can be cut safely are held back (32768 by default); then it is cut
-   * between two characters, which may add a token, and `forcedCuts` says how often. Tokenizers take a time for text
-   * without spaces that grows with the square of its length.
+   * The length of the pieces, in UTF-16 units, that text is cut into where it has no place to cut: a stretch of eight times
+   * as many, or what is left of a document. 32768 by default. Such a cut may add a token, and `forcedCuts` says how often
+   * there was one. Tokenizers take a time for text without spaces that grows with the square of its length.
    */
   readonly longestHoldBack?: number;
 }
@@ -21,8 +21,10 @@ export interface TextEncoding {
   readonly forcedCuts: number;
 }
 
-/** So much text is encoded at a time. */
-const stretch = 32768;
+const defaultHoldBack = 32768;
+
+/** So many times the hold-back is encoded at a time: tokenizers take longer for the parts of a cut text. */
+const holdBacksAtOnce = 8;
 
 /** The first cuts of a kind are tried out: encoding both parts must give the tokens of the whole. */
 const trials = 3;
@@ -49,7 +51,7 @@ export function textEncoding(
   options: CutOptions,
   where: string,
 ): TextEncoding {
-  const { longestHoldBack = stretch } = options;
+  const { longestHoldBack = defaultHoldBack } = options;
   if (!Number.isSafeInteger(longestHoldBack) || longestHoldBack < 1) {
     throw new LossError(
       `${where}({ longestHoldBack })`,
@@ -58,7 +60,7 @@ export function textEncoding(
     );
   }
   const toTry = trialsOf(source);
-  const step = Math.min(stretch, longestHoldBack);
+  const step = holdBacksAtOnce * Math.min(defaultHoldBack, longestHoldBack);
   let [held, forcedCuts, enough] = ["", 0, step];
 
   const cutAt = (length: number): void => {
@@ -98,11 +100,16 @@ export function textEncoding(
         "Give shorter documents",
       );
     }
-    if (held.length < longestHoldBack) return;
-    const length = outsideNames(held, wholeCharacters(held, held.length), names);
-    if (length === 0) return;
-    forcedCuts++;
-    cutAt(length);
+    force();
+  };
+  /** Cuts text that has no safe place, wherever that is no character and no name. */
+  const force = (): void => {
+    while (held.length > longestHoldBack) {
+      const length = outsideNames(held, wholeCharacters(held, longestHoldBack), names);
+      if (length === 0) return;
+      forcedCuts++;
+      cutAt(length);
+    }
   };
   return {
     push: (text) => {
@@ -111,10 +118,12 @@ export function textEncoding(
         if (held.length < enough) continue;
         cut();
         // What could not be cut is not searched anew for each few characters more.
-        enough = Math.max(step, Math.min(2 * held.length, longestHoldBack));
+        enough = Math.max(step, 2 * held.length);
       }
     },
     end: () => {
+      const isWhole = held.length <= longestHoldBack || toTry.get("space") === Number.POSITIVE_INFINITY;
+      if (!isWhole && cutKinds.every((kind) => lastSafeCut(held, kind) === 0)) force();
       if (held !== "") cutAt(held.length);
       enough = step;
     },
