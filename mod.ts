@@ -54,10 +54,11 @@ export { type CountTokensOptions, countTokens } from "./lib/frequency/countToken
 export { type DecayedCounts, type DecayedCountsOptions, decayedCounts } from "./lib/frequency/decayedCounts.ts";
 export { effectiveSampleSize } from "./lib/frequency/effectiveSampleSize.ts";
 export { floor } from "./lib/frequency/floor.ts";
-export { type Frequencies, fromCounts, mergeCounts } from "./lib/frequency/frequencies.ts";
+export { type Frequencies, fromCounts } from "./lib/frequency/frequencies.ts";
 export { type GoodTuringOptions, goodTuring } from "./lib/frequency/goodTuring.ts";
 export { type JelinekMercerOptions, jelinekMercer } from "./lib/frequency/jelinekMercer.ts";
 export { type KneserNeyOptions, kneserNey } from "./lib/frequency/kneserNey.ts";
+export { mergeCounts } from "./lib/frequency/mergeCounts.ts";
 export type { Changing } from "./lib/json/changing.ts";
 export { changingOf } from "./lib/json/changingOf.ts";
 export type { JSONValue } from "./lib/json/codec.ts";

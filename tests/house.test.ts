@@ -15,6 +15,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   compiler: ["loss", "frequency", "kernels"],
   runtime: ["loss", "kernels"],
   training: ["loss", "library", "frequency", "json", "compiler", "runtime"],
+  cli: ["loss", "library", "frequency", "json", "compiler"],
 };
 
 function sources(folder: string): readonly string[] {
@@ -49,9 +50,17 @@ describe("lib", () => {
     });
   }
 
-  test("the algebras, the library and the reference do without TensorFlow.js", () => {
-    const pure = ["loss", "library", "frequency", "json", "reference"].flatMap((folder) => sources(`lib/${folder}/`));
+  test("all that does not compute with tensors does without TensorFlow.js", () => {
+    const pure = ["loss", "library", "frequency", "json", "reference", "cli"].flatMap((folder) =>
+      sources(`lib/${folder}/`),
+    );
     for (const file of pure) expect(imports(file).filter((s) => s.includes("tensorflow"))).toEqual([]);
+  });
+
+  test("frequencies that are not in files do without Node", () => {
+    const pure = sources("lib/frequency/").filter((file) => !file.includes("/files/"));
+    for (const file of pure)
+      expect(imports(file).filter((s) => s.startsWith("node:") || s.includes("/files/"))).toEqual([]);
   });
 });
 

@@ -2,7 +2,9 @@
  * Says in plain text what a loss is and how it is computed.
  */
 import * as tf from "@tensorflow/tfjs";
+import { percent } from "../frequency/describeCounts.ts";
 import { effectiveSampleSize } from "../frequency/effectiveSampleSize.ts";
+import { weightWarnings } from "../frequency/weightWarnings.ts";
 import { chooseKernel } from "../kernels/choose.ts";
 import { portablePasses } from "../kernels/portable.ts";
 import { atomsOf } from "../loss/expression.ts";
@@ -69,7 +71,7 @@ function explainField(field: Field, step: number): string {
     ...(counts === null
       ? ["  effective sample size: not known, the field has no counts"]
       : explainCounts(weights, counts)),
-    ...warnings(weights, counts).map((warning) => `  warning: ${warning}`),
+    ...weightWarnings(weights, counts).map(({ what, remedy }) => `  warning: ${what}; ${remedy}`),
   ].join("\n");
 }
 
@@ -90,37 +92,6 @@ function explainCounts(weights: Float64Array, counts: Float64Array): readonly st
   ];
 }
 
-/** What would ruin a run, each with the fix. */
-function warnings(weights: Float64Array, counts: Float64Array | null): readonly string[] {
-  const found: string[] = [];
-  const positive = weights.filter((weight) => weight > 0);
-  if (positive.length === 0)
-    return ["every class weighs 0, so that the loss is 0; give the classes that matter a weight"];
-  const factor = positive.reduce((a, b) => Math.max(a, b), 0) / positive.reduce((a, b) => Math.min(a, b), Infinity);
-  if (factor > 1e4) {
-    found.push(
-      `the largest weight is ${showNumber(factor)} times the smallest, so few rows decide every step; use a smaller alpha, clip(lo, hi) or ramp(a)`,
-    );
-  }
-  if (counts === null) return found;
-  const mass = weights.map((weight, id) => weight * counts[id]);
-  const total = mass.reduce((sum, x) => sum + x, 0);
-  const heaviest = mass.reduce((best, x, id) => (x > mass[best] ? id : best), 0);
-  if (total > 0 && mass[heaviest] > total / 2) {
-    found.push(
-      `id ${heaviest} holds ${percent(mass[heaviest] / total)} of the weighted mass; give it a weight of its own with override({ ${heaviest}: 1 })`,
-    );
-  }
-  const tokens = counts.reduce((sum, count) => sum + count, 0);
-  const unseen = weights.reduce((max, weight, id) => (counts[id] === 0 ? Math.max(max, weight) : max), 0);
-  if (total > 0 && unseen > 100 * (total / tokens)) {
-    found.push(
-      `a label that the counts never saw weighs ${showNumber((unseen * tokens) / total)} times the mean token; smooth the counts with addK(1), set { unseen }, or use override for special tokens`,
-    );
-  }
-  return found;
-}
-
 function range(weights: ArrayLike<number>): string {
   let lowest = Number.POSITIVE_INFINITY;
   let highest = 0;
@@ -131,10 +102,6 @@ function range(weights: ArrayLike<number>): string {
   if (lowest === highest) return `${showNumber(lowest)} for each`;
   const ratio = lowest > 0 ? `, a factor of ${showNumber(highest / lowest)}` : "";
   return `${showNumber(lowest)} to ${showNumber(highest)}${ratio}`;
-}
-
-function percent(share: number): string {
-  return `${Number((100 * share).toPrecision(3))} %`;
 }
 
 /** What reads the logits on the current backend, and how often. */

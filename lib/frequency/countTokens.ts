@@ -1,6 +1,7 @@
 import { LossError } from "../loss/error.ts";
 import type { Frequencies } from "./frequencies.ts";
-import { checkId, checkVocabSize } from "./ids.ts";
+import { checkVocabSize } from "./ids.ts";
+import { type TokenIds, tokenHistogram } from "./tokenHistogram.ts";
 
 /** Options of `countTokens`. */
 export interface CountTokensOptions {
@@ -34,14 +35,8 @@ export function countTokens(ids: Iterable<number>, options: CountTokensOptions):
   }
   const { vocabSize, ignoreIndex = -100 } = options ?? {};
   checkVocabSize(vocabSize, "countTokens({ vocabSize })");
-  const counts = new Float64Array(vocabSize);
-  let position = 0;
-  for (const id of ids) {
-    if (id !== ignoreIndex) {
-      checkId(id, position, vocabSize, "countTokens(ids)");
-      counts[id]++;
-    }
-    position++;
-  }
-  return { kind: "frequencies", counts };
+  const histogram = tokenHistogram({ vocabSize, ignoreIndex, where: "countTokens(ids)" });
+  if (Array.isArray(ids) || ArrayBuffer.isView(ids)) histogram.add(ids as unknown as TokenIds);
+  else histogram.addEach(ids);
+  return { kind: "frequencies", counts: histogram.read().counts };
 }

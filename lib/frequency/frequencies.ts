@@ -43,34 +43,3 @@ export function checkFrequencies(frequencies: unknown, where: string): asserts f
 export function totalCount(frequencies: Frequencies): number {
   return frequencies.counts.reduce((total, count) => total + count, 0);
 }
-
-/**
- * Adds the counts of shards of one corpus, or of several corpora, that share a vocabulary.
- *
- * @throws LossError for no shard, and for shards whose vocabularies differ in size.
- *
- * @example
- * ```ts
- * import { fromCounts, mergeCounts } from "lossmith";
- * import { expect } from "expect";
- *
- * const merged = mergeCounts(fromCounts([1, 0, 2]), fromCounts([0, 5, 1]));
- * expect([...merged.counts]).toEqual([1, 5, 3]);
- * ```
- */
-export function mergeCounts(...shards: readonly Frequencies[]): Frequencies {
-  if (shards.length === 0) throw new LossError("mergeCounts", "got no counts", "Give at least one Frequencies");
-  const [first] = shards;
-  const counts = new Float64Array(first.counts.length);
-  shards.forEach((shard, i) => {
-    if (shard.counts.length !== counts.length) {
-      throw new LossError(
-        "mergeCounts",
-        `shard 0 has a vocabulary of ${counts.length} entries, shard ${i} one of ${shard.counts.length}`,
-        "Count every shard with the same tokenizer and vocabSize",
-      );
-    }
-    for (let id = 0; id < counts.length; id++) counts[id] += shard.counts[id];
-  });
-  return { kind: "frequencies", counts };
-}

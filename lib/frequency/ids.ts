@@ -9,7 +9,12 @@ export function checkVocabSize(vocabSize: number, where: string): void {
 /** Throws where the id at `position` of what was given is none of a vocabulary. */
 export function checkId(id: number, position: number, vocabSize: number, where: string): void {
   if (id >= 0 && id < vocabSize && Number.isInteger(id)) return;
-  throw new LossError(
+  throw outsideVocabulary(id, position, vocabSize, where);
+}
+
+/** What is thrown for an id that is none of a vocabulary. */
+export function outsideVocabulary(id: unknown, position: number, vocabSize: number, where: string): LossError {
+  return new LossError(
     where,
     `the id at position ${position} is ${String(id)}, outside a vocabulary of ${vocabSize} entries`,
     `Give integers from 0 to ${vocabSize - 1}, or a larger vocabSize`,

@@ -1,9 +1,13 @@
 /** The build under Node: what a user of the npm package gets. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import {
   compile,
@@ -64,6 +68,21 @@ test("an embedding trains on wasm", async () => {
   );
   const { grads } = tf.variableGrads(() => tf.sum(tf.gather(table, tf.tensor1d([1, 1], "int32"))), [table]);
   assert.deepEqual([...(await grads[table.name].data())], [0, 0, 2, 2]);
+});
+
+test("the command line counts by workers, in a runtime without TypeScript", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lossmith-node-"));
+  try {
+    for (const name of ["a.uint16", "b.uint16"]) {
+      writeFileSync(join(folder, name), new Uint8Array(Uint16Array.from([1, 2, 2]).buffer));
+    }
+    const script = fileURLToPath(new URL("../../dist/lib/cli/main.js", import.meta.url));
+    const args = ["count", "*.uint16", "--vocab-size", "3", "--workers", "2"];
+    const { counts } = JSON.parse(execFileSync(process.execPath, [script, ...args], { cwd: folder, encoding: "utf8" }));
+    assert.deepEqual(counts, [2, 4]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("explain speaks", () => {

@@ -1,0 +1,119 @@
+import { outsideVocabulary } from "./ids.ts";
+
+/** Token ids in an array or a typed array; 64-bit ones too. */
+export type TokenIds = ArrayLike<number> | BigInt64Array | BigUint64Array;
+
+/** How a histogram counts. */
+export interface HistogramOptions {
+  readonly vocabSize: number;
+  readonly ignoreIndex: number;
+  /** What an error is about. */
+  readonly where: string;
+  /** The position of the first id in errors; 0 by default. */
+  readonly firstPosition?: number;
+}
+
+/** Counts of token ids that arrive a piece at a time. */
+export interface TokenHistogram {
+  /** Counts ids; a LossError names the position, among all that were added, of one outside the vocabulary. */
+  add(ids: TokenIds): void;
+  /** Counts the ids of an iterable. */
+  addEach(ids: Iterable<number | bigint>): void;
+  /** How many ids were added, ignored ones too. */
+  readonly added: number;
+  /** The counts so far. What had the ignore index is not among them. */
+  read(): { readonly counts: Float64Array; readonly ignored: number };
+}
+
+/**
+ * Additions go to 32-bit counts, which processors add to faster than to float64, and are moved to float64 before one can
+ * overflow.
+ */
+const mostPending = 2 ** 32 - 1;
+
+/** Ids in a form that the loop does not take are copied, so many at a time. */
+const blockLength = 16384;
+
+/** A histogram of a vocabulary of `vocabSize` entries, which has been checked. */
+export function tokenHistogram(options: HistogramOptions): TokenHistogram {
+  const { vocabSize, ignoreIndex, where, firstPosition = 0 } = options;
+  const pending = new Uint32Array(vocabSize);
+  const counts = new Float64Array(vocabSize);
+  const block = new Int32Array(blockLength);
+  let [position, pendingTokens, ignoredOutside] = [firstPosition, 0, 0];
+
+  const settle = (): void => {
+    for (let id = 0; id < vocabSize; id++) counts[id] += pending[id];
+    pending.fill(0);
+    pendingTokens = 0;
+  };
+  const addDirect = (ids: Uint16Array | Int32Array, given: TokenIds): void => {
+    if (pendingTokens + ids.length > mostPending) settle();
+    pendingTokens += ids.length;
+    for (let i = countRange(ids, 0, pending, vocabSize); i < ids.length; ) {
+      if (given[i] !== ignoreIndex) throw outsideVocabulary(given[i], position + i, vocabSize, where);
+      ignoredOutside++;
+      i = countRange(ids, i + 1, pending, vocabSize);
+    }
+    position += ids.length;
+  };
+  const addBlock = (length: number): void => {
+    const ids = block.subarray(0, length);
+    addDirect(ids, ids);
+  };
+  const put = (given: number | bigint, place: number): void => {
+    const id = typeof given === "bigint" ? Number(given) : given;
+    block[place] = id;
+    if (block[place] !== id) throw outsideVocabulary(id, position + place, vocabSize, where);
+  };
+  return {
+    add: (ids) => {
+      if (ids instanceof Int32Array || ids instanceof Uint16Array) {
+        addDirect(ids, ids);
+      } else if (ids instanceof Uint32Array) {
+        // An id from 2³¹ on becomes negative, which is no less outside a vocabulary.
+        addDirect(new Int32Array(ids.buffer, ids.byteOffset, ids.length), ids);
+      } else {
+        for (let start = 0; start < ids.length; start += blockLength) {
+          const length = Math.min(blockLength, ids.length - start);
+          for (let i = 0; i < length; i++) put(ids[start + i], i);
+          addBlock(length);
+        }
+      }
+    },
+    addEach: (ids) => {
+      let length = 0;
+      for (const id of ids) {
+        put(id, length++);
+        if (length < blockLength) continue;
+        addBlock(length);
+        length = 0;
+      }
+      addBlock(length);
+    },
+    get added() {
+      return position - firstPosition;
+    },
+    read: () => {
+      settle();
+      const read = counts.slice();
+      const ignoredInside = read[ignoreIndex] ?? 0;
+      if (ignoredInside > 0) read[ignoreIndex] = 0;
+      return { counts: read, ignored: ignoredOutside + ignoredInside };
+    },
+  };
+}
+
+/**
+ * Counts from `start` on up to the first id outside the vocabulary, and says where that is. It is given arrays of two
+ * types alone: of more, V8 makes no fast loop.
+ */
+function countRange(ids: Uint16Array | Int32Array, start: number, counts: Uint32Array, vocabSize: number): number {
+  const { length } = ids;
+  for (let i = start; i < length; i++) {
+    const id = ids[i];
+    if (id < 0 || id >= vocabSize) return i;
+    counts[id]++;
+  }
+  return length;
+}
