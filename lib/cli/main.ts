@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line: `lossmith count`, `merge` and `inspect`.
+ * The command line: `lossmith count`, `merge`, `inspect` and `explain`.
  *
  * @module
  */

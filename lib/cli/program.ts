@@ -2,18 +2,20 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { compressions, corpusFormats } from "../frequency/files/format.ts";
 import { tokenizerNames } from "../frequency/files/loadTokenizer.ts";
 import { type CountOptions, count } from "./count.ts";
+import { type ExplainFileOptions, explainFile } from "./explain.ts";
 import { type InspectOptions, inspect } from "./inspect.ts";
 import { type MergeOptions, merge } from "./merge.ts";
 
 /** The program with its commands; `signal` stops what they do. */
 export function programOf(signal: AbortSignal): Command {
   const program = new Command("lossmith")
-    .description("Counts the tokens of corpora, merges counts, and shows what weights they make.")
+    .description("Counts the tokens of corpora, merges counts, shows what weights they make, and explains losses.")
     .showHelpAfterError("Add --help for what there is.")
     .exitOverride();
   add(countCommand(), (inputs, options) => count(inputs, options as CountOptions, signal));
   add(mergeCommand(), (files, options) => merge(files, options as unknown as MergeOptions));
   add(inspectCommand(), ([file], options) => inspect(file, options as unknown as InspectOptions));
+  add(explainCommand(), ([file], options) => explainFile(file, options as unknown as ExplainFileOptions));
   return program;
 
   function add(command: Command, action: (args: readonly string[], options: object) => Promise<void>): void {
@@ -116,6 +118,22 @@ Examples:
   lossmith inspect counts.parquet
   lossmith inspect counts.parquet --law 'powerLaw(0.5)' --law 'inverseFrequency() | clip(0.001, 1)' --plot weights.svg
   lossmith inspect counts.json --json | jq .counts.zipf`,
+    );
+}
+
+function explainCommand(): Command {
+  return new Command("explain")
+    .description("Says in words what a loss is and how it is computed.")
+    .argument("<file>", "a loss as JSON, as lossToJSON writes it; - for standard input")
+    .option("--step <n>", "the step at which schedules are evaluated", whole, 0)
+    .option("--json", "the loss and its explanation as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  lossmith explain loss.json
+  lossmith explain loss.json --step 1000
+  jq .userDefinedMetadata.lossmith.loss model.json | lossmith explain -`,
     );
 }
 

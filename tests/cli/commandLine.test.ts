@@ -8,7 +8,18 @@ import { join } from "node:path";
 import process from "node:process";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { crossEntropy, freqWeights, fromCounts, LossError, pipe, powerLaw, show } from "lossmith";
+import {
+  crossEntropy,
+  explain,
+  freqWeights,
+  fromCounts,
+  LossError,
+  linear,
+  lossToJSON,
+  pipe,
+  powerLaw,
+  show,
+} from "lossmith";
 import { loadCounts } from "lossmith/frequency/files";
 import { lawsOf } from "../../lib/cli/laws.ts";
 import { progressOn } from "../../lib/cli/progress.ts";
@@ -34,6 +45,41 @@ const write = (name: string, content: string | Uint8Array): void => writeFileSyn
 const read = (name: string): string => readFileSync(join(folder, name), "utf8");
 const ids = (name: string, numbers: readonly number[]): void =>
   write(name, new Uint8Array(Uint16Array.from(numbers).buffer));
+
+describe("lossmith explain", () => {
+  const loss = pipe(
+    crossEntropy,
+    freqWeights(fromCounts([900, 90, 10, 0])),
+    powerLaw(linear({ init: 0, end: 1, steps: 10 })),
+  );
+
+  test("says what a file's loss is, at a step", () => {
+    write("loss.json", JSON.stringify(lossToJSON(loss)));
+    const { status, stdout } = lossmith(["explain", "loss.json", "--step", "5"]);
+    expect(status).toBe(0);
+    // What reads the logits is the backend's, of which the command starts none.
+    const without = (text: string): string => text.replace(/row statistics: .*/, "").trimEnd();
+    expect(without(stdout)).toBe(without(explain(loss, { step: 5 })));
+    const piped = lossmith(["explain", "-", "--json"], read("loss.json"));
+    const { explanation, ...rest } = JSON.parse(piped.stdout) as { readonly explanation: string };
+    expect(rest as object).toEqual({ loss: show(loss), step: 0 });
+    expect(without(explanation)).toBe(without(explain(loss)));
+  }, 60_000);
+
+  test("refuses what is no loss, and says where it is wrong", () => {
+    write("cut.json", JSON.stringify(lossToJSON(loss)).slice(0, 50));
+    write("other.json", JSON.stringify({ ...lossToJSON(loss), terms: 1 }));
+    for (const [file, message] of [
+      ["none.json", "cannot be read"],
+      ["cut.json", "it is no JSON"],
+      ["other.json", "$.terms"],
+    ]) {
+      const { status, stdout, stderr } = lossmith(["explain", file]);
+      expect([status, stdout]).toEqual([1, ""]);
+      expect(stderr).toContain(message);
+    }
+  }, 60_000);
+});
 
 describe("lossmith", () => {
   test("--help has examples, and a wrong command line is told on standard error with the status 2", () => {
