@@ -362,7 +362,7 @@ test("bytes.ts is what the sources compile to", async () => {
     const module = new WebAssembly.Module(new Uint8Array(bytes));
     expect(WebAssembly.Module.imports(module)).toEqual([{ module: "env", name: "memory", kind: "memory" }]);
     const functions = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
-    expect(functions.map(({ name }) => name)).toEqual(["forward", "backward"]);
+    expect(functions.map(({ name }) => name)).toEqual(["forward", "backward", "product", "productScratch"]);
     expect(sectionsOf(new Uint8Array(bytes))).not.toContain(dataSection);
   }
 }, 60_000);
