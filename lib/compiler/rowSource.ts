@@ -18,7 +18,11 @@ import { hoistScalars, type LoopAtom, type Scalar, scalarValue } from "./rowLoop
 
 const unary: Readonly<Record<UnaryOperator, ((x: string, language: RowLanguage) => string) | null>> = {
   exp: (x) => `rowExp(${x})`,
-  expm1: (x, { select }) => select(`abs(${x}) < ${literal(seriesBound)}`, expm1Series(x), `rowExp(${x}) - 1.0`),
+  expm1: (x, language) => {
+    const { constant, isLess, select } = language;
+    const isSmall = isLess(`abs(${x})`, constant(literal(seriesBound)));
+    return select(isSmall, expm1Series(x, language), `rowExp(${x}) - ${constant("1.0")}`);
+  },
   log: (x) => `rowLog(${x})`,
   log1p: (x) => `rowLog1p(${x})`,
   softplus: (x) => `rowSoftplus(${x})`,
@@ -135,11 +139,12 @@ function write<A>(
     return name;
   };
   const algebra: Algebra<A, string> = {
-    constant: literal,
+    constant: (value) => language.constant(literal(value)),
     atom: (a) => names[atoms.indexOf(a)],
     unary: (operator, x) => define(unary[operator]?.(x, language) ?? ""),
     binary: (operator, x, y) => define(binary[operator](x, y)),
-    select: (left, right, whenLess, otherwise) => define(language.select(`${left} < ${right}`, whenLess, otherwise)),
+    select: (left, right, whenLess, otherwise) =>
+      define(language.select(language.isLess(left, right), whenLess, otherwise)),
   };
   const meaning = interpreter(algebra);
   const outputs = expressions.map((e) => meaning(e));
@@ -147,8 +152,9 @@ function write<A>(
 }
 
 /** x + x²/2 + x³/6 + …, by Horner's rule. */
-function expm1Series(x: string): string {
-  return expm1Terms.reduceRight((sum, term) => `${x} * (${literal(term)}${sum === "" ? "" : ` + ${sum}`})`, "");
+function expm1Series(x: string, { constant }: RowLanguage): string {
+  const of = (term: number): string => constant(literal(term));
+  return expm1Terms.reduceRight((sum, term) => `${x} * (${of(term)}${sum === "" ? "" : ` + ${sum}`})`, "");
 }
 
 /** A float32 literal. */

@@ -246,15 +246,15 @@ export function sharesOf(plan: Plan, denominators: tf.Tensor1D): tf.Tensor1D {
 function sharesProgram(
   isSum: readonly boolean[],
   denominators: tf.Tensor1D,
-  { define, defineCondition, select }: RowLanguage,
+  { define, constant, isRow, select }: RowLanguage,
 ): RowProgram {
-  const sums = isSum.flatMap((is, i) => (is ? [`row == ${i}`] : [])).join(" || ") || "false";
+  const [zero, one] = [constant("0.0"), constant("1.0")];
   const statements = [
-    defineCondition("isZeroed", "isZero(x0)"),
-    define("inverse", select("isZeroed", "0.0", `1.0 / ${select("isZeroed", "1.0", "x0")}`)),
-    define("share", select(sums, "1.0", "inverse")),
+    define("divisor", select("isZero(x0)", one, "x0")),
+    define("inverse", select("isZero(x0)", zero, `${one} / divisor`)),
   ];
-  return { given: [denominators], numbers: [], statements, outputs: ["share"] };
+  const share = isSum.reduce((otherwise, is, i) => (is ? select(isRow(i), one, otherwise) : otherwise), "inverse");
+  return { given: [denominators], numbers: [], statements, outputs: [share] };
 }
 
 /** Σ over the terms of numerator times share. */

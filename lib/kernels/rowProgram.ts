@@ -18,7 +18,11 @@ export interface RowProgram {
 /** In what the languages of devices differ. */
 export interface RowLanguage {
   readonly define: (name: string, value: string) => string;
-  readonly defineCondition: (name: string, value: string) => string;
+  /** A number in the place of a value. */
+  readonly constant: (text: string) => string;
+  readonly isLess: (x: string, y: string) => string;
+  /** Whether the row has this index. */
+  readonly isRow: (index: number) => string;
   readonly select: (condition: string, whenTrue: string, otherwise: string) => string;
 }
 

@@ -56,11 +56,11 @@ const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>>
     steps: 200,
   },
   webgl: {
-    ...{ compositions: 25, soak: 500, steps: 8 },
-    edges: { classes: [1, 4, 17, 257, 1000], random: 6, vocabularies: [50_257] },
+    ...{ compositions: 16, soak: 500, steps: 8 },
+    edges: { classes: [1, 4, 257, 1000], random: 4, vocabularies: [50_257] },
   },
   webgpu: {
-    ...{ compositions: 8, soak: 1000, steps: 8 },
+    ...{ compositions: 11, soak: 1000, steps: 8 },
     edges: { classes: [1, 7, 257, 4097], random: 3, vocabularies: [50_257] },
   },
 };

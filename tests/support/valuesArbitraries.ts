@@ -181,8 +181,8 @@ export const ownSubjects: readonly Subject[] = [
   },
 ];
 
-/** Two decimals: ties come up. */
-const number = fc.integer({ min: -400, max: 400 }).map((n) => Math.fround(n / 50));
+/** Ties come up, in float32 where they do in float64: sums and products of these are exact. */
+const number = fc.integer({ min: -512, max: 512 }).map((n) => n / 64);
 const share = fc.oneof(fc.constantFrom(0, 1), within(0, 1)).map(Math.fround);
 /** Without ties: where two distances are equal but for rounding, float32 may take the other one's gradient. */
 const component = fc.noBias(fc.integer({ min: -4e6, max: 4e6 })).map((n) => Math.fround(n / 1e6));

@@ -36,11 +36,11 @@ function rowsOf(
 ): Record<string, unknown> {
   const { step: _, logits, predictions, inputs, ...entries } = batch.plain as unknown as Record<string, unknown[]>;
   const cut = Object.fromEntries(Object.entries(entries).map(([name, rows]) => [name, rows.slice(from, to)]));
-  const x = (inputs as unknown as { x: unknown[] }).x.slice(from, to);
+  const given = Object.entries(inputs as unknown as Record<string, unknown[]>);
   if ("labels" in cut && depth(cut["labels"]) > batch.shape.length)
     cut["labels"] = tf.tensor(cut["labels"] as never) as never;
   if (!loss.terms.some((t) => JSON.stringify(t).includes("teacher"))) delete cut["teacher"];
-  return { ...cut, inputs: { x } };
+  return { ...cut, inputs: Object.fromEntries(given.map(([name, rows]) => [name, rows.slice(from, to)])) };
 }
 
 function depth(nested: unknown): number {

@@ -57,9 +57,10 @@ function gradientByOne(
       vec4 third = ${sample}(row, 4);
       vec4 sign4 = third.xxzz;
       vec4 anchor = ${name}Anchor(row);
-      vec4 level = ${name}Level(row, column, anchor);
-      vec4 x = ${name}Relative(level, first.xxzz);
-      vec4 part = ${name}Power(level, first.xxzz, ${name}LevelRest(row, column, anchor)) * (first.yyww + second.xxzz * max(x, -88.));
+      Two entry = ${name}Level2(row, column, anchor);
+      Two relative = ${name}Relative2(entry.x, first.xxzz);
+      vec4 x = relative.x;
+      vec4 part = ${name}Power(relative, entry.y) * (first.yyww + second.xxzz * max(x, -88.));
       ${own === null ? "" : `part = mix(part, second.yyww, isLabel${sets.indexOf(own)});`}
       ${hasCrossEntropy ? atHighest(sample) : ""}
       ${dots.join("\n")}

@@ -2,7 +2,7 @@
  * The highest entry of each row and the sum of the exponentials relative to it: the first pass over the logits.
  *
  * A set of entries is described by its highest level h and by o, the sum of the exponentials relative to h without one
- * entry at h itself, so that a small o keeps its digits; −1 where there is no entry. Such pairs are merged in any order.
+ * entry at h itself, so that a small o keeps its digits; −1 where there is no entry.
  */
 import type * as tf from "@tensorflow/tfjs";
 import type { ViewInput } from "../rowStatistics.ts";
@@ -95,24 +95,32 @@ export function normaliserOf(
   const declared = viewSource("view", view, source, inputs, anchor);
   const state = inputs.run(
     `${declared}
-    ${merge}
     ${labels === null ? "" : labelEntry(labels, classes, inputs)}
     ${findsHighest && labels !== null ? labelPositions() : ""}
     ${findsHighest ? highestOfChunk(chunks, classes, labels !== null) : ""}
     void main() {
       ivec2 coords = getOutputCoords();
       vec4 h = vec4(LOWEST);
-      vec4 o = vec4(-1.);
       vec2 highest = vec2(LOWEST);
       vec2 chunkOfHighest = vec2(0.);
+      for (int chunk = 0; chunk < ${chunks.count}; chunk++) {
+        vec4 pairs = getPartial(coords.x, 2 * chunk);
+        h = max(h, pairs.xxzz);
+        ${findsHighest ? whichChunk : ""}
+      }
+      vec4 top = vec4(-1.);
+      vec4 sum4 = vec4(0.);
       ${overPartials(
         chunks,
-        "vec4 blockH = vec4(LOWEST); vec4 blockO = vec4(-1.);",
+        "vec4 blockSum = vec4(0.);",
         `vec4 pairs = getPartial(coords.x, 2 * chunk);
-        merge(blockH, blockO, pairs.xxzz, pairs.yyww);
-        ${findsHighest ? whichChunk : ""}`,
-        "merge(h, o, blockH, blockO);",
+        vec4 ofChunk = pairs.yyww;
+        bvec4 isTop = equal(pairs.xxzz, h);
+        top += vec4(isTop);
+        blockSum += mix(viewPower(viewRelative2(pairs.xxzz, h), vec4(0.)) * (1. + ofChunk), ofChunk, isTop);`,
+        "sum4 += blockSum;",
       )}
+      vec4 o = top + sum4;
       bvec4 isNone = lessThanEqual(h, vec4(LOWEST));
       bvec2 isBad = greaterThan(h.xz, vec2(UPPER));
       ${labels === null ? withoutLabel : withLabel}
@@ -139,29 +147,18 @@ const withoutLabel = `
 /** Where there are no others, the label's entry is the reference; above h, it is what the others are relative to. */
 const withLabel = `
   vec4 label = labelLevel(coords.x).xxyy;
-  vec4 entry = max(viewRelative(label, h), vec4(LOWEST));
+  Two relative = viewRelative2(label, h);
+  vec4 entry = max(relative.x, vec4(LOWEST));
   entry = mix(entry, vec4(LOWEST), lessThanEqual(label, vec4(LOWEST)));
   vec2 a = mix(entry, vec4(0.), isNone).xz;
   vec2 sum = mix(o + 1., vec4(0.), isNone).xz;
-  vec4 ofLabel = viewRelativeRest(label, h) + labelRest(coords.x).xxyy;
+  vec4 ofLabel = relative.y + labelRest(coords.x).xxyy;
   vec2 fall = preciseExp(-max(a, 0.));
   fall -= mix(fall * ofLabel.xz, vec2(0.), greaterThan(abs(a), vec2(87.)));
   vec2 rest = mix(o.xz + preciseExp(min(a, 0.)), sum * fall, greaterThanEqual(a, vec2(0.)));
   h = mix(h, label, isNone);
   isBad.x = isBad.x || label.x > UPPER || h.x <= LOWEST;
   isBad.y = isBad.y || label.z > UPPER || h.z <= LOWEST;`;
-
-/** Joins the entries described by (h2, o2) to those described by (h, o). */
-const merge = `
-  void merge(inout vec4 h, inout vec4 o, vec4 h2, vec4 o2) {
-    bvec4 isHigher = greaterThan(h2, h);
-    vec4 high = max(h, h2);
-    vec4 low = min(h, h2);
-    vec4 ofHigh = mix(o, o2, isHigher);
-    vec4 ofLow = mix(o2, o, isHigher);
-    o = ofHigh + viewPower(low, high, vec4(0.)) * (1. + ofLow);
-    h = high;
-  }`;
 
 /** [N, 2 · chunks]: h and o of each chunk, without the label's entry. */
 function partialNormaliser(
@@ -176,35 +173,40 @@ function partialNormaliser(
   if (labels !== null) inputs.tensor("labels", labels);
   return inputs.run(
     `${viewSource("view", view, source, inputs, anchor)}
-    ${merge}
     ${labels === null ? "" : labelPositions()}
     void main() {
       ivec2 coords = getOutputCoords();
       ${labels === null ? "" : "ivec4 label = labelsOf(coords.x);"}
       vec4 anchor = viewAnchor(coords.x);
       vec4 h = vec4(LOWEST);
-      vec4 o = vec4(-1.);
-      ${overChunk(
-        chunks,
-        `vec4 blockH = vec4(LOWEST);
-        for (int texel = blockStart; texel < blockEnd; texel++) {
-          ${othersAt(classes, labels !== null)}
-          blockH = max(blockH, level);
-        }
-        // One entry at the highest level is left out.
-        vec4 top = vec4(-1.);
-        vec4 sum = vec4(0.);
-        for (int texel = blockStart; texel < blockEnd; texel++) {
-          ${othersAt(classes, labels !== null)}
-          bvec4 isTop = equal(level, blockH);
-          vec4 levelRest = viewLevelRest(coords.x, 2 * texel, anchor);
-          top += mix(vec4(0.), 1. + levelRest, isTop);
-          sum += mix(viewPower(level, blockH, levelRest), vec4(0.), isTop);
-        }
-        sum = mix(sum + top, vec4(-1.), lessThanEqual(blockH, vec4(LOWEST)));
-        merge(h, o, blockH, sum);`,
-      )}
-      merge(h, o, h.yxwz, o.yxwz);
+      {
+        ${overChunk(
+          chunks,
+          `for (int texel = blockStart; texel < blockEnd; texel++) {
+            ${othersAt(classes, labels !== null)}
+            h = max(h, level);
+          }`,
+        )}
+      }
+      h = max(h, h.yxwz);
+      // One entry at the highest level is left out.
+      vec4 top = vec4(-1., 0., -1., 0.);
+      vec4 sum = vec4(0.);
+      {
+        ${overChunk(
+          chunks,
+          `vec4 blockSum = vec4(0.);
+          for (int texel = blockStart; texel < blockEnd; texel++) {
+            ${othersAt(classes, labels !== null)}
+            bvec4 isTop = equal(level, h);
+            top += mix(vec4(0.), 1. + entry.y, isTop);
+            blockSum += mix(viewPower(viewRelative2(level, h), entry.y), vec4(0.), isTop);
+          }
+          sum += blockSum;`,
+        )}
+      }
+      vec4 o = top + top.yxwz + (sum + sum.yxwz);
+      o = mix(o, vec4(-1.), lessThanEqual(h, vec4(LOWEST)));
       setOutput(vec4(h.x, o.x, h.z, o.z));
     }`,
     [rows, 2 * chunks.count],
@@ -214,7 +216,8 @@ function partialNormaliser(
 /** The levels of a texel, without the label's entry. */
 function othersAt(classes: number, labelled: boolean): string {
   return `
-  vec4 level = viewLevel(coords.x, 2 * texel, anchor);
+  Two entry = viewLevel2(coords.x, 2 * texel, anchor);
+  vec4 level = entry.x;
   ${labelled ? `level = mix(level, vec4(LOWEST), ${isAt("2 * texel", "label")});` : ""}
   ${withinRow(classes, "2 * texel", "level", "LOWEST")}`;
 }

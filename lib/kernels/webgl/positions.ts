@@ -34,7 +34,7 @@ export function labelEntry(labels: tf.Tensor1D, classes: number, inputs: Inputs)
     return viewLevel(row, column, viewAnchor(row));
   }
   vec4 restAt(int row, int column) {
-    return viewLevelRest(row, column, viewAnchor(row));
+    return viewLevel2(row, column, viewAnchor(row)).y;
   }
   ${entriesAt("levelsAt", "levelAt")}
   ${entriesAt("restsAt", "restAt")}

@@ -1,6 +1,6 @@
 /**
  * Programs over the rows of a batch as fragment programs: one writes all outputs, [outputs, N]. A texel holds two outputs of
- * two rows.
+ * two rows, which are computed side by side, as vec2.
  */
 import * as tf from "@tensorflow/tfjs";
 import { type Column, type RowNumbers, tensorOf } from "../column.ts";
@@ -11,92 +11,90 @@ import { Inputs, samplerOf } from "./program.ts";
 
 export const webglRows: RowDevice = {
   language: {
-    define: (name, value) => `float ${name} = ${value};`,
-    defineCondition: (name, value) => `bool ${name} = ${value};`,
-    select: (condition, whenTrue, otherwise) => `(${condition} ? ${whenTrue} : ${otherwise})`,
+    define: (name, value) => `vec2 ${name} = ${value};`,
+    constant: (text) => `vec2(${text})`,
+    isLess: (x, y) => `lessThan(${x}, ${y})`,
+    isRow: (index) => `bvec2(row == ${index}, row + 1 == ${index})`,
+    select: (condition, whenTrue, otherwise) => `mix(${otherwise}, ${whenTrue}, ${condition})`,
   },
   rows: runRows,
   totals: (program, rows) => tf.tidy(() => rowSums(runRows(program, rows))),
 };
 
-/** Infinities and NaN come out as in float64. */
+/** Of two rows at once. Infinities and NaN come out as in float64. */
 const rowFunctions = `
 float nan() {
   return NAN;
 }
 
-bool isNotANumber(float x) {
-  return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
+bvec2 either(bvec2 a, bvec2 b) {
+  return bvec2(a.x || b.x, a.y || b.y);
 }
 
-bool isZero(float x) {
-  return (floatBitsToUint(x) & 0x7fffffffu) == 0u;
+bvec2 both(bvec2 a, bvec2 b) {
+  return bvec2(a.x && b.x, a.y && b.y);
+}
+
+bvec2 isZero(vec2 x) {
+  return equal(floatBitsToUint(x) & uvec2(0x7fffffffu), uvec2(0u));
 }
 
 /** NaN or ∞. */
-bool isFlaw(float x) {
-  return isNotANumber(x) || floatBitsToUint(x) == 0x7f800000u;
+bvec2 isFlaw(vec2 x) {
+  return either(isUndefined(x), equal(floatBitsToUint(x), uvec2(0x7f800000u)));
 }
 
-float rowExp(float x) {
-  if (isNotANumber(x)) return x;
-  // In two halves where one would be beyond what it is made for.
-  if (x > 88.7) return infinity();
-  if (x > 87.) return preciseExp(vec4(x - 32.)).x * 7.8962960182680695e13;
-  return preciseExp(vec4(x)).x;
+vec2 rowExp(vec2 x) {
+  // In two parts, by e^32, where it would be beyond what it is made for.
+  bvec2 isHigh = greaterThan(x, vec2(87.));
+  vec2 power = preciseExp(mix(x, x - 32., isHigh)) * mix(vec2(1.), vec2(7.8962960182680695e13), isHigh);
+  power = mix(power, vec2(infinity()), greaterThan(x, vec2(88.7)));
+  return mix(power, x, isUndefined(x));
 }
 
-float rowLog(float x) {
-  if (isNotANumber(x) || x < 0.) return nan();
-  if (isZero(x)) return -infinity();
-  if (isFlaw(x)) return x;
-  return preciseLog(vec2(x)).x;
+vec2 rowLog(vec2 x) {
+  vec2 y = mix(preciseLog(x), x, isFlaw(x));
+  y = mix(y, vec2(-infinity()), isZero(x));
+  return mix(y, vec2(NAN), lessThan(x, vec2(0.)));
 }
 
-float rowLog1p(float x) {
-  if (isFlaw(x)) return x;
-  if (x >= 0.) return log1p(vec2(x)).x;
-  if (x > -.3) return doubleArtanh(vec2(x / (x + 2.))).x;
-  return rowLog(1. + x);
+vec2 rowLog1p(vec2 x) {
+  // Between −0.3 and 1 with the digits of a small x.
+  return mix(rowLog(1. + x), doubleArtanh(x / (x + 2.)), lessThan(abs(x - .35), vec2(.65)));
 }
 
-float rowSoftplus(float x) {
-  if (isFlaw(x)) return x;
-  return max(x, 0.) + log1p(preciseExp(vec2(-abs(x)))).x;
+vec2 rowSoftplus(vec2 x) {
+  vec2 e = preciseExp(-abs(x));
+  return mix(max(x, 0.) + doubleArtanh(e / (e + 2.)), x, isFlaw(x));
 }
 
-float rowSigmoid(float x) {
-  if (isNotANumber(x)) return x;
-  float e = preciseExp(vec4(-abs(x))).x;
-  return (x < 0. ? e : 1.) / (1. + e);
+vec2 rowSigmoid(vec2 x) {
+  vec2 e = preciseExp(-abs(x));
+  return mix(mix(vec2(1.), e, lessThan(x, vec2(0.))) / (1. + e), x, isUndefined(x));
 }
 
-float rowPow(float x, float y) {
-  if (isZero(y)) return 1.;
-  if (y == 1.) return x;
-  if (y == 2.) return x * x;
-  if (isNotANumber(x) || isNotANumber(y)) return nan();
-  if (isZero(x)) return y > 0. ? 0. : infinity();
-  if (x > 0.) return rowExp(y * rowLog(x));
-  if (floor(y) != y) return isFlaw(-x) ? rowExp(y * rowLog(-x)) : nan();
-  float size = rowExp(y * rowLog(-x));
-  return floor(y * .5) * 2. != y ? -size : size;
+vec2 rowPow(vec2 x, vec2 y) {
+  vec2 size = rowExp(y * rowLog(abs(x)));
+  bvec2 isBelow = lessThan(x, vec2(0.));
+  bvec2 isWhole = equal(floor(y), y);
+  bvec2 isOdd = both(isWhole, notEqual(floor(.5 * y) * 2., y));
+  vec2 power = mix(size, -size, both(isBelow, isOdd));
+  power = mix(power, vec2(NAN), both(isBelow, not(either(isWhole, isFlaw(-x)))));
+  power = mix(power, x * x, equal(y, vec2(2.)));
+  power = mix(power, x, equal(y, vec2(1.)));
+  return mix(power, vec2(1.), isZero(y));
 }
 
-float rowMin(float x, float y) {
-  if (isNotANumber(x)) return x;
-  if (isNotANumber(y)) return y;
-  return min(x, y);
+vec2 rowMin(vec2 x, vec2 y) {
+  return mix(mix(min(x, y), y, isUndefined(y)), x, isUndefined(x));
 }
 
-float rowMax(float x, float y) {
-  if (isNotANumber(x)) return x;
-  if (isNotANumber(y)) return y;
-  return max(x, y);
+vec2 rowMax(vec2 x, vec2 y) {
+  return mix(mix(max(x, y), y, isUndefined(y)), x, isUndefined(x));
 }
 
-float rowWeigh(float w, float x) {
-  return isZero(w) ? 0. : w * x;
+vec2 rowWeigh(vec2 w, vec2 x) {
+  return mix(w * x, vec2(0.), isZero(w));
 }
 `;
 
@@ -104,45 +102,44 @@ function runRows({ given, numbers, statements, outputs }: RowProgram, rows: numb
   return tf.tidy(() => {
     const inputs = new Inputs();
     const values = readGiven(given, rows, inputs);
-    for (const [k, value] of numbers.entries()) inputs.number(`u${k}`, value);
+    for (const [k, value] of numbers.entries()) inputs.number(`number${k}`, value);
     const pairs = Array.from({ length: Math.ceil(outputs.length / 2) }, (_, i) => {
-      return `if (k == ${2 * i}) return vec2(${outputs[2 * i]}, ${outputs[2 * i + 1] ?? "0."});`;
+      const second = outputs[2 * i + 1] ?? "vec2(0.)";
+      return `if (coords.x == ${2 * i}) result = vec4(${outputs[2 * i]}, ${second});`;
     });
     return inputs.run(
       `${rowFunctions}
-      vec2 outputsAt(int k, int row) {
-        ${values.map((value, i) => `float x${i} = ${value};`).join("\n")}
-        ${statements.join("\n")}
-        ${pairs.join("\n")}
-        return vec2(0.);
-      }
       void main() {
         ivec2 coords = getOutputCoords();
-        vec2 first = outputsAt(coords.x, coords.y);
+        int row = coords.y;
+        ${values.map((value, i) => `vec2 x${i} = ${value};`).join("\n")}
+        ${numbers.map((_, k) => `vec2 u${k} = vec2(number${k});`).join("\n")}
+        ${statements.join("\n")}
+        vec4 result = vec4(0.);
+        ${pairs.join("\n")}
         // What lies beyond the last row must be 0: other ops read it.
-        vec2 second = coords.y + 1 < ${rows} ? outputsAt(coords.x, coords.y + 1) : vec2(0.);
-        setOutput(vec4(first.x, second.x, first.y, second.y));
+        ${rows % 2 === 0 ? "" : `if (row == ${rows - 1}) result.yw = vec2(0.);`}
+        setOutput(result);
       }`,
       [outputs.length, rows],
     ) as tf.Tensor2D;
   });
 }
 
-/** GLSL for each number of `row`: by a texture for each tensor, or one of all, as rows, where a program reads no more. */
+/** GLSL for each number of two rows: by a texture for each tensor, or one of all, as rows, where a program reads no more. */
 function readGiven(given: readonly RowNumbers[], rows: number, inputs: Inputs): readonly string[] {
   const tensors = given.map((numbers) => (numbers instanceof tf.Tensor ? numbers : numbers.within));
   const unique = [...new Map(tensors.map((tensor) => [tensor.dataId, tensor])).values()];
   if (unique.length > tf.env().getNumber("WEBGL_MAX_TEXTURES_IN_SHADER")) {
     const lists = given.map((numbers) => tf.mul(tensorOf(numbers).cast("float32"), tf.ones([rows])));
     inputs.tensor("given", tf.stack(lists));
-    return given.map((_, k) => entryOf(`getGiven(${k}, row)`, `${k}`, "row"));
+    return given.map((_, k) => columnOf("getGiven", "row", k));
   }
   for (const [k, tensor] of unique.entries()) inputs.tensor(`given${k}`, asListOrMatrix(tensor));
   return given.map((numbers, i) => {
     const sampler = samplerOf(`given${unique.findIndex(({ dataId }) => dataId === tensors[i].dataId)}`);
-    if (!(numbers instanceof tf.Tensor)) return columnOf(sampler, numbers);
-    if (numbers.size === rows) return entryOf(`${sampler}(row)`, "0", "row");
-    return `${sampler}(0).x`;
+    if (!(numbers instanceof tf.Tensor)) return columnOf(sampler, numbers.as, numbers.index);
+    return numbers.size === rows ? `${sampler}(row).xy` : `${sampler}(0).xx`;
   });
 }
 
@@ -151,15 +148,12 @@ function asListOrMatrix(tensor: tf.Tensor): tf.Tensor {
   return tensor.rank === 1 || tensor.rank === 2 ? tensor : tensor.reshape([tensor.size]);
 }
 
-function columnOf(sampler: string, { as, index }: Column): string {
-  if (as === "entry") return entryOf(`${sampler}(${index})`, "0", `${index}`);
-  if (as === "row") return entryOf(`${sampler}(${index}, row)`, `${index}`, "row");
-  return entryOf(`${sampler}(row, ${index})`, "row", `${index}`);
-}
-
-/** The entry of a texel at a row and a column of it. */
-function entryOf(texel: string, row: string, column: string): string {
-  return `(${row} % 2 == 0 ? (${column} % 2 == 0 ? ${texel}.x : ${texel}.y) : (${column} % 2 == 0 ? ${texel}.z : ${texel}.w))`;
+/** Of a matrix a texel holds two rows and two columns. */
+function columnOf(sampler: string, as: Column["as"], index: number): string {
+  const isEven = index % 2 === 0;
+  if (as === "entry") return `${sampler}(${index}).${isEven ? "xx" : "yy"}`;
+  if (as === "row") return `${sampler}(${index}, row).${isEven ? "xy" : "zw"}`;
+  return `${sampler}(row, ${index}).${isEven ? "xz" : "yw"}`;
 }
 
 const verdicts = new WeakMap<object, boolean>();
@@ -197,7 +191,7 @@ const tests: readonly (readonly [string, (x: number) => number])[] = [
   ["rowSigmoid(x0)", (x) => 1 / (1 + Math.exp(-x))],
   ["rowPow(x0, u0)", (x) => x ** 3],
   ["rowMax(x0, rowMin(u0, x0))", (x) => Math.max(x, Math.min(3, x))],
-  ["rowWeigh(0., x0) + x1", () => 7],
+  ["rowWeigh(vec2(0.), x0) + x1", () => 7],
 ];
 
 function passes(): boolean {

@@ -102,10 +102,11 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
         `${each((i) => `vec4 blockSum${i} = vec4(0.);`)}
         for (int texel = blockStart; texel < blockEnd; texel++) {
           int column = 2 * texel;
-          vec4 level = viewLevel(coords.x, column, anchor);
+          Two entry = viewLevel2(coords.x, column, anchor);
+          vec4 level = entry.x;
           bvec4 isNone = lessThanEqual(level, vec4(LOWEST));
-          vec4 x = viewRelative(level, reference);
-          ${sums.some(({ kind }) => kind === "entropy") ? "vec4 power = viewPower(level, reference, viewLevelRest(coords.x, column, anchor));" : ""}
+          Two relative = viewRelative2(level, reference);
+          vec4 x = relative.x;
           vec4 nll = logsumexp - x;
           ${labels === null ? "" : `bvec4 isLabel = ${isAt("column", "label")}; nll = mix(nll, nllOfLabel, isLabel);`}
           ${weights.atTexel("coords.x", "column")}
@@ -123,7 +124,7 @@ function partialSums(input: WideInput, index: number, known: readonly KnownView[
 function termOf(sum: RowSum, weights: WeightSources, labelled: boolean): string {
   if (sum.kind === "entropy") {
     const excluded = labelled ? "term = mix(term, vec4(0.), isLabel);" : "";
-    return `vec4 term = power * min(nll, ${far}); ${excluded}`;
+    return `vec4 term = viewPower(relative, entry.y) * min(nll, ${far}); ${excluded}`;
   }
   const weight = `vec4 weight = ${weights.of(sum.dot) ?? "vec4(1.)"};`;
   if (sum.kind === "others") return `${weight} vec4 term = mix(weight, vec4(0.), ${isAt("column", "highest")});`;

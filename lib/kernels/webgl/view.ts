@@ -30,10 +30,9 @@ export function hasAnchor({ bias }: WideView): boolean {
 
 /**
  * Declares, for a view called V:
- * - VLevel(row, column, anchor), the levels of two rows and two columns
- * - VRelative(levels, references), z'_j − z'_h
- * - VLevelRest(row, column, anchor) and VRelativeRest(levels, references), what each of these rounded off
- * - VPower(levels, references, rests of the levels), exp(z'_j − z'_h) where that is at most 1
+ * - VLevel2(row, column, anchor), the levels of two rows and two columns with what they round off; VLevel, the levels alone
+ * - VRelative2(levels, references), z'_j − z'_h, and VRelative likewise
+ * - VPower(relative, rests of the levels), exp(z'_j − z'_h) where that is at most 1
  * - VSlope(row, column), ∂z'_j/∂z_j
  * - VAnchor(row), and VOrigin(reference, anchor), the z' that entries are relative to
  */
@@ -57,59 +56,51 @@ export function viewSource(
 
   const z = `withoutInfinities(${samplerOf(of)}(row, column))`;
   const isLow = cap === null ? "lessThanEqual(z, vec4(LOWEST))" : "bvec4(false)";
+  // Of what stands for an infinity nothing is kept.
   const level =
     typeof bias === "number"
-      ? "return z;"
+      ? "return Two(z, vec4(0.));"
       : `
     vec4 bias = withoutInfinities(${samplerOf(`${name}Bias`)}(column).xyxy);
     Two difference = ${name}Difference2(z, anchor);
-    vec4 level = max(add2(difference, Two(bias, vec4(0.))).x, LOWEST);
+    Two sum = add2(difference, Two(bias, vec4(0.)));
+    vec4 level = max(sum.x, LOWEST);
     level = mix(level, vec4(LOWEST), lessThan(difference.x, vec4(LOWEST)));
     level = mix(level, vec4(LOWEST), ${isLow});
     level = mix(level, vec4(LOWEST), lessThanEqual(bias, vec4(LOWEST)));
     level = mix(level, vec4(UNDEFINED), greaterThan(z, vec4(UPPER)));
-    return mix(level, vec4(UNDEFINED), greaterThan(bias, vec4(UPPER)));`;
+    level = mix(level, vec4(UNDEFINED), greaterThan(bias, vec4(UPPER)));
+    return Two(level, mix(sum.y, vec4(0.), greaterThan(max(abs(z), abs(bias)), vec4(1e30))));`;
   // A cap would make something of what is not there.
   const relative =
     typeof bias !== "number"
-      ? "return z - h;"
-      : `return mix(${name}Difference(z, h), vec4(LOWEST), lessThanEqual(z, vec4(LOWEST)));`;
-  const relativeRest =
-    typeof bias !== "number"
-      ? "sumOf(z, -h).y"
-      : `mix(${name}Difference2(z, h).y, vec4(0.), lessThanEqual(z, vec4(LOWEST)))`;
-  // Of what stands for an infinity nothing is kept.
-  const levelRest = `
-    vec4 z = ${cap === null ? z : `${name}Bounded(${z})`};
-    vec4 bias = withoutInfinities(${samplerOf(`${name}Bias`)}(column).xyxy);
-    Two level = add2(${name}Difference2(z, anchor), Two(bias, vec4(0.)));
-    return mix(level.y, vec4(0.), greaterThan(max(abs(z), abs(bias)), vec4(1e30)));`;
+      ? "return sumOf(z, -h);"
+      : `
+    bvec4 isNone = lessThanEqual(z, vec4(LOWEST));
+    Two difference = ${name}Difference2(z, h);
+    return Two(mix(difference.x, vec4(LOWEST), isNone), mix(difference.y, vec4(0.), isNone));`;
   const origin = typeof bias === "number" ? `${name}At(h) + ${name}BiasNumber` : `${name}At(anchor) + h`;
   return `
   float ${name}Scale() {
     return ${typeof scale === "number" ? `${name}ScaleNumber` : `${samplerOf(`${name}ScaleInput`)}().x`};
   }
   ${cap === null ? (rests ? scaleSource(name) : "") : capSource(name)}
-  vec4 ${name}Difference(vec4 z, vec4 h) {
-    return ${rests ? `${name}Difference2(z, h).x` : "z - h"};
-  }
-  vec4 ${name}Level(int row, int column, vec4 anchor) {
+  Two ${name}Level2(int row, int column, vec4 anchor) {
     vec4 z = ${cap === null ? z : `${name}Bounded(${z})`};
     ${level}
   }
+  vec4 ${name}Level(int row, int column, vec4 anchor) {
+    return ${name}Level2(row, column, anchor).x;
+  }
+  Two ${name}Relative2(vec4 z, vec4 h) {
+    ${rests ? relative : "return Two(mix(z - h, vec4(LOWEST), lessThanEqual(z, vec4(LOWEST))), vec4(0.));"}
+  }
   vec4 ${name}Relative(vec4 z, vec4 h) {
-    ${relative}
+    return ${name}Relative2(z, h).x;
   }
-  vec4 ${name}LevelRest(int row, int column, vec4 anchor) {
-    ${typeof bias === "number" ? "return vec4(0.);" : levelRest}
-  }
-  vec4 ${name}RelativeRest(vec4 z, vec4 h) {
-    return ${rests ? relativeRest : "vec4(0.)"};
-  }
-  vec4 ${name}Power(vec4 z, vec4 h, vec4 levelRest) {
-    vec4 x = ${name}Relative(z, h);
-    vec4 power = preciseExp(x);
-    ${rests ? powerOfRests(name) : "return power;"}
+  vec4 ${name}Power(Two relative, vec4 levelRest) {
+    vec4 power = preciseExp(relative.x);
+    ${rests ? powerOfRests : "return power;"}
   }
   vec4 ${name}Slope(int row, int column) {
     ${cap === null ? `return vec4(${name}Scale());` : `return ${name}CapSlope(${z});`}
@@ -118,7 +109,7 @@ export function viewSource(
     return ${anchor === null ? "vec4(0.)" : `${samplerOf(`${name}AnchorInput`)}(row, 0).xxzz`};
   }
   vec4 ${name}At(vec4 z) {
-    return ${cap === null ? `${name}Scale() * z` : `${name}Difference(z, vec4(0.))`};
+    return ${cap === null ? `${name}Scale() * z` : `${name}Difference2(z, vec4(0.)).x`};
   }
   vec4 ${name}Origin(vec4 h, vec4 anchor) {
     return ${origin};
@@ -126,10 +117,7 @@ export function viewSource(
 }
 
 /** Far below it all that is left is 0, of which no rest is a number. */
-function powerOfRests(name: string): string {
-  return `vec4 rest = ${name}RelativeRest(z, h) + levelRest;
-    return mix(power + power * rest, power, lessThan(x, vec4(-87.)));`;
-}
+const powerOfRests = "return mix(power + power * (relative.y + levelRest), power, lessThan(relative.x, vec4(-87.)));";
 
 function scaleSource(name: string): string {
   return `
@@ -155,13 +143,14 @@ function capSource(name: string): string {
   }
   Two ${name}Difference2(vec4 z, vec4 h) {
     Two rate = ${name}Rate();
-    Two one = Two(vec4(1.), vec4(0.));
     h = clamp(h, -${2 * saturation}. / rate.x, ${2 * saturation}. / rate.x);
     z = clamp(z, -${2 * saturation}. / rate.x, ${2 * saturation}. / rate.x);
-    Two excess = add2(exponential2(multiply2(rate, sumOf(z, -h))), Two(vec4(-1.), vec4(0.)));
-    Two ofH = add2(one, exponential2(negative2(multiply2(rate, Two(h, vec4(0.))))));
-    Two ofZ = add2(one, exponential2(multiply2(rate, Two(z, vec4(0.)))));
-    return divide2(multiply2(Two(vec4(2. * ${name}Cap), vec4(0.)), excess), multiply2(ofH, ofZ));
+    Two excess = plus(exponential2(multiply2(rate, sumOf(z, -h))), -1.);
+    Two ofH = plus(exponential2(negative2(multiply2(rate, Two(h, vec4(0.))))), 1.);
+    Two ofZ = plus(exponential2(multiply2(rate, Two(z, vec4(0.)))), 1.);
+    Two divisor = multiply2(ofH, ofZ);
+    Two dividend = multiply2(excess, Two(vec4(2. * ${name}Cap), vec4(0.)));
+    return divide2(dividend, divisor);
   }
   /** scale (1 − tanh² a) = scale · 4 k / (1 + k)² with k = e^−2|a|, which keeps its digits where tanh is near ±1. */
   vec4 ${name}CapSlope(vec4 z) {

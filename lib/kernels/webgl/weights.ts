@@ -95,11 +95,12 @@ export class WeightSources {
           vec4 a = second.xxzz;
           vec4 s = second.yyww;
           vec4 anchor = ${view}Anchor(row);
-          vec4 level = ${view}Level(row, column, anchor);
+          Two entry = ${view}Level2(row, column, anchor);
+          Two relative = ${view}Relative2(entry.x, h);
           // Where the label is above the others, their exponentials fall by what s = log(1 + sum · fall) tells.
           vec4 fall = mix(vec4(1.), preciseExpm1(s) / max(sum, 1e-30), greaterThan(a, vec4(0.)));
-          vec4 p = ${view}Power(level, h, ${view}LevelRest(row, column, anchor)) * fall;
-          p = mix(p, vec4(1.), greaterThan(${view}Relative(level, h), vec4(0.)));
+          vec4 p = ${view}Power(relative, entry.y) * fall;
+          p = mix(p, vec4(1.), greaterThan(relative.x, vec4(0.)));
           // Of a row without statistics.
           return mix(p * preciseExp(-s), vec4(NAN), lessThan(sum, vec4(0.)));
         }`;

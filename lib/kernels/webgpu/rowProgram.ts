@@ -86,7 +86,9 @@ const mostInputs = storageBuffers - 1;
 export const webgpuRows: RowDevice = {
   language: {
     define: (name, value) => `let ${name} = ${value};`,
-    defineCondition: (name, value) => `let ${name} = ${value};`,
+    constant: (text) => text,
+    isLess: (x, y) => `${x} < ${y}`,
+    isRow: (index) => `row == ${index}`,
     select: (condition, whenTrue, otherwise) => `select(${otherwise}, ${whenTrue}, ${condition})`,
   },
   rows: runRowProgram,
