@@ -56,11 +56,11 @@ const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>>
     steps: 200,
   },
   webgl: {
-    ...{ compositions: 16, soak: 500, steps: 8 },
+    ...{ compositions: 12, soak: 500, steps: 8 },
     edges: { classes: [1, 4, 257, 1000], random: 4, vocabularies: [50_257] },
   },
   webgpu: {
-    ...{ compositions: 11, soak: 1000, steps: 8 },
+    ...{ compositions: 12, soak: 1000, steps: 8 },
     edges: { classes: [1, 7, 257, 4097], random: 3, vocabularies: [50_257] },
   },
 };
