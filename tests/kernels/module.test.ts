@@ -231,7 +231,7 @@ for (const variant of variants.filter(hasRowKernels)) {
           checks.withRandomCotangents(withPlainTeacher(randomCase(rows, classes, seed)), seed);
           checks.expectNone();
         }),
-        { numRuns: 400, seed: 7 },
+        { numRuns: 200, seed: 7 },
       );
     });
 

@@ -102,7 +102,9 @@ describe("the .wasm file that the package carries", () => {
 });
 
 describe("lossmith/runtime", () => {
-  const json = (file: string): { exports: Record<string, unknown>; imports: Record<string, string> } =>
+  const json = (
+    file: string,
+  ): { exports: Record<string, unknown>; imports: Record<string, string>; bin: Record<string, string> } =>
     JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"));
 
   test("is the same as what lossmith exports", () => {
@@ -114,7 +116,12 @@ describe("lossmith/runtime", () => {
     const npm = Object.entries(json("package.json").exports).filter(([name]) => name !== "./package.json");
     const sources = Object.fromEntries(npm.map(([name, target]) => [name, (target as { bun: string }).bun]));
     const jsr = json("deno.json");
-    expect(jsr.exports).toEqual(sources);
+    // What npm has as a command is a module to JSR.
+    const { "./cli": cli, ...modules } = jsr.exports;
+    expect(modules).toEqual(sources);
+    expect(json("package.json").bin).toEqual({
+      lossmith: String(cli).replace("./", "./dist/").replace(".ts", ".js"),
+    });
     for (const [name, target] of npm) {
       const source = sources[name];
       expect(target).toEqual({
