@@ -78,6 +78,7 @@ import { fieldsOf, parametersOf } from "../../lib/loss/inventory.ts";
 import { plainView } from "../../lib/loss/view.ts";
 import { cases, extremeCases, perTokenCases } from "../support/arbitraries.ts";
 import { startBackend } from "../support/backends.ts";
+import { candidateCases } from "../support/candidateCases.ts";
 import { anyTimes, someSchedules } from "../support/schedules.ts";
 import { valuesCases } from "../support/valuesArbitraries.ts";
 import { weightLaws } from "../support/weightLaws.ts";
@@ -114,12 +115,15 @@ function expectSame(read: AnyLoss, loss: AnyLoss): void {
 describe("losses", () => {
   test("random compositions: the same formula, tables, and value to the last bit", () => {
     fc.assert(
-      fc.property(fc.oneof({ weight: 4, arbitrary: cases }, perTokenCases, extremeCases), ({ composition, batch }) => {
-        const loss = composition.loss as typeof crossEntropy;
-        const read = reread(loss) as typeof crossEntropy;
-        expectSame(read, loss);
-        expect(outcome(() => evaluate(read, batch.plain))).toEqual(outcome(() => evaluate(loss, batch.plain)));
-      }),
+      fc.property(
+        fc.oneof({ weight: 4, arbitrary: cases }, perTokenCases, extremeCases, candidateCases),
+        ({ composition, batch }) => {
+          const loss = composition.loss as typeof crossEntropy;
+          const read = reread(loss) as typeof crossEntropy;
+          expectSame(read, loss);
+          expect(outcome(() => evaluate(read, batch.plain))).toEqual(outcome(() => evaluate(loss, batch.plain)));
+        },
+      ),
       { numRuns: 100 },
     );
   });
