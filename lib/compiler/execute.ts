@@ -13,7 +13,7 @@ import { type LabelFact, type LabelReading, labelReadingOfAtoms } from "../loss/
 import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
 import type { Input } from "../loss/loss.ts";
-import { type Batch, hasSoftLabels, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
+import { type Batch, hasSoftLabels, type RowEntries, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
 import {
   inputGradient,
   labelsGradient,
@@ -353,7 +353,10 @@ function reachedDenominators(
   );
 }
 
-export function readDenominators(plan: Plan, { denominators: given }: AnyBatch): tf.Tensor1D | null {
+export function readDenominators(
+  plan: Plan,
+  { denominators: given }: Pick<RowEntries, "denominators">,
+): tf.Tensor1D | null {
   if (given === undefined) return null;
   const count = plan.terms.length;
   const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;

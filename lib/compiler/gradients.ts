@@ -4,7 +4,7 @@ import { chooseKernel } from "../kernels/choose.ts";
 import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel } from "../kernels/rowStatistics.ts";
-import { rowSums, total } from "../kernels/sums.ts";
+import { rowSums, sumOf, sumOfScalars, total } from "../kernels/sums.ts";
 import { throughView } from "../kernels/views.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter, isConstant } from "../loss/expression.ts";
@@ -116,7 +116,7 @@ export function wideGradient(
   };
   const wide = withCandidates(plan, state, keys, cotangent, direct, kernel);
   const others = [...classwiseParts(plan, state, keys, cotangent), ...wholeRowParts(plan, state, keys, cotangent)];
-  return others.length === 0 ? wide : withoutInvalidRows(tf.addN([wide, ...others]), state.rows.read);
+  return others.length === 0 ? wide : withoutInvalidRows(sumOf([wide, ...others]), state.rows.read);
 }
 
 /** The cotangents by the key of what they are of. */
@@ -200,7 +200,11 @@ export function parameterGradient(plan: Plan, state: State, reached: Reached, na
     : [];
   const ofColumns = plan.columns.parameters.get(name);
   const throughColumns = ofColumns === undefined ? [] : [columnTotal(ofColumns, reachedColumns(plan, state, reached))];
-  return sumOf([...directGradient(plan, state, reached, name), ...throughScales, ...throughColumns] as tf.Scalar[]);
+  return sumOfScalars([
+    ...directGradient(plan, state, reached, name),
+    ...throughScales,
+    ...throughColumns,
+  ] as tf.Scalar[]);
 }
 
 /** What of ∂loss/∂parameter does not come through the logits; nothing where that is 0. */
@@ -224,7 +228,7 @@ export function scaleGradient(plan: Plan, state: State, reached: ReachedStatisti
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
     return tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters));
   });
-  return sumOf(parts as tf.Scalar[]);
+  return sumOfScalars(parts as tf.Scalar[]);
 }
 
 /** The derivative of the scale of each view of the model's logits that a parameter is in. */
@@ -233,10 +237,6 @@ function slopesOf(plan: Plan, name: string): readonly { readonly key: string; re
     const slope = differentiate(view.scale, (a) => a.kind === "parameter" && a.name === name);
     return isConstant(slope, 0) || view.of === "teacher" ? [] : [{ key, slope }];
   });
-}
-
-function sumOf(parts: tf.Scalar[]): tf.Scalar {
-  return parts.length === 0 ? tf.scalar(0) : tf.addN(parts);
 }
 
 /** ∂loss/∂q for soft labels q, [N, V]. */
@@ -253,7 +253,7 @@ export function labelsGradient(plan: Plan, state: State, reached: Reached): tf.T
       return tf.mul(tf.mul(weights[i].expandDims(1), values), ones) as tf.Tensor2D;
     }),
   );
-  return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(tf.addN(parts), rows.valid);
+  return parts.length === 0 ? tf.zerosLike(state.logits) : withoutInvalidRows(sumOf(parts), rows.valid);
 }
 
 /** ∂loss/∂sampleWeight, [N]. */

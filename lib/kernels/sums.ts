@@ -45,3 +45,8 @@ function widthOf(length: number): number {
 export function sumOf<T extends tf.Tensor>(tensors: readonly T[]): T {
   return tensors.reduce((sum, tensor) => tf.add(sum, tensor) as T);
 }
+
+/** The sum of numbers; 0 for none. */
+export function sumOfScalars(scalars: readonly tf.Scalar[]): tf.Scalar {
+  return scalars.length === 0 ? tf.scalar(0) : sumOf(scalars);
+}

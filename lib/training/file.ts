@@ -1,20 +1,12 @@
-/** Files that are there as a whole, or as they were before. */
+/** The files of training: checkpoints and pictures as a whole, logs line by line. */
+import { type ReplacingFileSystem, replaceFile } from "../frequency/files/replaceFile.ts";
 import { LossError } from "../loss/error.ts";
 
 /** The part of node:fs/promises that is used: Bun's and Deno's as well. */
-interface FileSystem {
-  open(path: string, flags: "wx" | "r"): Promise<FileHandle>;
-  rename(from: string, to: string): Promise<void>;
-  rm(path: string, options: { readonly force: boolean }): Promise<void>;
+interface FileSystem extends ReplacingFileSystem {
   readFile(path: string): Promise<Uint8Array>;
   readFile(path: string, encoding: "utf8"): Promise<string>;
   appendFile(path: string, text: string): Promise<void>;
-}
-
-interface FileHandle {
-  writeFile(bytes: Uint8Array): Promise<void>;
-  sync(): Promise<void>;
-  close(): Promise<void>;
 }
 
 async function fileSystem(where: string): Promise<FileSystem> {
@@ -29,22 +21,9 @@ async function fileSystem(where: string): Promise<FileSystem> {
 
 /** Writes beside the file, waits for the disk, and puts what was written in the file's place. */
 export async function writeAtomically(path: string, bytes: Uint8Array, where: string): Promise<void> {
-  const { open, rename, rm } = await fileSystem(where);
-  const beside = `${path}.${crypto.randomUUID()}.part`;
-  try {
-    const file = await open(beside, "wx");
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
-  await syncFolder(path, open);
+  const files = await fileSystem(where);
+  await replaceFile(files, path, `${path}.${crypto.randomUUID()}.part`, bytes);
+  await syncFolder(path, files.open);
 }
 
 /** The new name is on the disk only when the folder is; some systems cannot open one. */

@@ -18,7 +18,6 @@ import {
   ipo,
   kto,
   type Loss,
-  LossError,
   linear,
   mean,
   orpo,
@@ -34,6 +33,7 @@ import {
 } from "lossmith";
 import { backends, behindGlass, startBackend } from "../support/backends.ts";
 import { runCompiled } from "../support/compiled.ts";
+import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { distance, expectClose, flat } from "../support/numbers.ts";
 import { askTorch, hasTorch, type TorchAnswer } from "../support/torch.ts";
 
@@ -532,12 +532,7 @@ describe("refused", () => {
   ];
   for (const [name, make, ...parts] of wrong) {
     test(name, () => {
-      let message = "no error";
-      try {
-        make();
-      } catch (error) {
-        message = error instanceof LossError ? error.message : `no LossError: ${error}`;
-      }
+      const message = lossErrorOf(make);
       for (const part of parts) expect(message).toContain(part);
     });
   }

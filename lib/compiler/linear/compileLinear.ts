@@ -216,8 +216,7 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
   const { shape } = batch.hidden;
   return differentiable(inputsOf(linear, plan, batch, wanted), (save) => {
     const { whole, rowsOfBlock, tiles } = read(linear, plan, batch);
-    const denominators =
-      readDenominators(plan, batch as never) ?? sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
+    const denominators = readDenominators(plan, batch) ?? sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
     const swept = oneSweep(linear.loss, plan, whole, tiles, denominators, isWanted ? wanted : null);
     if (isWanted) save([...gradientsOf(swept, shape)]);
     const gradFunc: GradFunc = (dy, saved) => {
@@ -239,9 +238,7 @@ function inTwoSweeps(linear: Linear, plan: Plan, batch: LinearBatch, output: Out
     const ones = (): tf.Tensor1D => tf.ones([plan.terms.length]);
     const numerators = output === "perToken" ? ones() : runner.totals(plan.numerators);
     const shares =
-      output === "loss"
-        ? sharesOf(plan, readDenominators(plan, batch as never) ?? runner.totals(plan.denominators))
-        : ones();
+      output === "loss" ? sharesOf(plan, readDenominators(plan, batch) ?? runner.totals(plan.denominators)) : ones();
     const value =
       output === "perToken"
         ? runner.rows(listOf(plan.rowLoss))[0].reshape([...whole.rows.shape])

@@ -3,7 +3,7 @@
  * logits gives its part of the value and of every gradient at once, three products in all.
  */
 import * as tf from "@tensorflow/tfjs";
-import { sumOf } from "../../kernels/sums.ts";
+import { sumOf, sumOfScalars } from "../../kernels/sums.ts";
 import { atomsOf } from "../../loss/expression.ts";
 import { bind, type Executable, reachedNumerators, runForward, type Saved } from "../execute.ts";
 import { inputGradient, parameterGradient } from "../gradients.ts";
@@ -75,7 +75,7 @@ export function oneSweep(
     parameters = swept.parameters;
   }
   return {
-    value: values.length === 0 ? tf.scalar(0) : sumOf(values),
+    value: sumOfScalars(values),
     ...joinedGradients(whole, tiles, gradients),
     parameters: wanted === null ? null : parameters,
   };

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type RowNumbers, tensorOf } from "../../kernels/column.ts";
 import type { RowStatistics } from "../../kernels/rowStatistics.ts";
-import { sumOf } from "../../kernels/sums.ts";
+import { sumOfScalars } from "../../kernels/sums.ts";
 import { pivotRows } from "../candidates.ts";
 import { bind, type Executable } from "../execute.ts";
 import { directGradient, hasScale, ofModel, reachedByRows, scaleGradient, wideGradient } from "../gradients.ts";
@@ -110,11 +110,10 @@ export function secondSweep(
       scales[i].push(...parts);
     });
   }
-  const total = (parts: tf.Scalar[]): tf.Scalar => (parts.length === 0 ? tf.scalar(0) : sumOf(parts));
   return {
     ...joinedGradients(whole, tiles, gradients),
     parameters: names.map((name, i) =>
-      total(state.rows.count === 0 ? [] : [...directGradient(plan, state, reached, name), ...scales[i]]),
+      sumOfScalars(state.rows.count === 0 ? [] : [...directGradient(plan, state, reached, name), ...scales[i]]),
     ),
   };
 }

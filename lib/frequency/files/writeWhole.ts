@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LossError } from "../../loss/error.ts";
+import { replaceFile } from "./replaceFile.ts";
 
 /**
  * Writes a file as a whole or not at all: beside its place under another name, and moves it there once the disk has
@@ -12,16 +13,8 @@ import { LossError } from "../../loss/error.ts";
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   const beside = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
   try {
-    const file = await open(beside, "wx");
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
+    await replaceFile({ open, rename, rm }, path, beside, content);
   } catch (error) {
-    await rm(beside, { force: true });
     throw new LossError(path, ...whyNot(error as NodeJS.ErrnoException));
   }
 }
