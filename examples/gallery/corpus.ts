@@ -1,6 +1,7 @@
 /** The corpus whose frequencies the gallery shows: that of the demo. */
 import { countTokens, type Frequencies, mergeCounts } from "lossmith";
-import { loadAddresses, tokenize, tokenizerSize } from "../demo/corpus.ts";
+import { loadAddresses, tokenize } from "../demo/corpus.ts";
+import { tokenizerSize } from "../demo/tokenizer.ts";
 
 export interface Corpus {
   /** r50k ids, one list for each address. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { bandOf, bands, isRare } from "../../examples/demo/bands.ts";
-import { endOfText, loadAddresses, recentFrom, splitAddresses, tokenize } from "../../examples/demo/corpus.ts";
+import { loadAddresses, recentFrom, splitAddresses, tokenize } from "../../examples/demo/corpus.ts";
+import { endOfText } from "../../examples/demo/tokenizer.ts";
 import { buildVocabulary, ignoredLabel, toInputs, toLabels, unigramLogits } from "../../examples/demo/vocabulary.ts";
 
 describe("the corpus", () => {
