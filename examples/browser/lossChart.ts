@@ -24,6 +24,8 @@ export interface LossChart {
   /** Clears the chart for a new run, in which fine-tuning begins after this many steps. */
   begin(curves: readonly Curve[], pretraining: number): void;
   add(point: CurvePoint): void;
+  /** Takes the curves away. */
+  clear(): void;
   show(measure: Measure): void;
 }
 
@@ -105,6 +107,7 @@ export function makeLossChart(host: HTMLElement, legend: HTMLElement): LossChart
   };
   const axis = (label: string): uPlot.Axis => ({
     label,
+    labelSize: 22,
     stroke: () => colourOf("--muted"),
     font: "12px system-ui, sans-serif",
     labelFont: "12px system-ui, sans-serif",
@@ -119,7 +122,7 @@ export function makeLossChart(host: HTMLElement, legend: HTMLElement): LossChart
       cursor: { y: false, drag: { x: true, y: false }, points: { show: false } },
       scales: { x: { time: false } },
       axes: [
-        { ...axis("training step"), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
+        { ...axis("training step"), size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
         axis("nats per token"),
       ],
       series: [
@@ -161,6 +164,13 @@ export function makeLossChart(host: HTMLElement, legend: HTMLElement): LossChart
       }
       last = Math.max(last, step);
       redraw();
+    },
+    clear: () => {
+      curves = [];
+      numbers = new Map();
+      plot?.destroy();
+      plot = null;
+      drawLegend();
     },
     show: (next) => {
       measure = next;

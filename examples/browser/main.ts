@@ -74,7 +74,7 @@ resetButton.addEventListener("click", async () => {
   showStatus("Ending the run …");
   await takeBack();
   clearReport();
-  chart.begin([], 0);
+  chart.clear();
   showStatus("Press Start.");
 });
 

@@ -50,7 +50,7 @@ export function clearReport(): void {
   element("failure", HTMLElement).hidden = true;
   element("steps", HTMLElement).textContent = "";
   element("progress", HTMLProgressElement).value = 0;
-  for (const id of ["speed", "scheduled", "tensors"]) element(id, HTMLElement).textContent = "–";
+  for (const id of ["fused", "speed", "scheduled", "tensors"]) element(id, HTMLElement).textContent = "–";
   tbody().replaceChildren();
 }
 
@@ -65,6 +65,9 @@ export function showKernels(
   registered: number,
 ): void {
   const explained = contenders.map(({ name, loss }) => ({ title: titles[name], ...kernelsOf(loss) }));
+  const fused = explained.filter(({ isFused }) => isFused).length;
+  element("fused", HTMLElement).textContent =
+    fused === explained.length ? `fused for ${backend}` : `${fused} of ${explained.length} fused for ${backend}`;
   const table = made("table", made("thead", headings("loss", "row statistics", "self-test")));
   table.className = "kernels";
   const rows = explained.map(({ title, isFused, reads }) =>

@@ -43,7 +43,6 @@ export async function visit(browser: Browser, address: string, options: VisitOpt
   page.on("pageerror", (error) => complaints.push(error.stack ?? error.message));
   const read = async (id: string): Promise<string> => (await page.locator(`#${id}`).textContent()) ?? "";
   await page.goto(address);
-  await page.waitForLoadState("networkidle");
   return {
     page,
     complaints,
