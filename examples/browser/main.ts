@@ -49,6 +49,7 @@ let running: Running | null = null;
 startButton.addEventListener("click", async () => {
   if (!form.isRight()) return;
   startButton.disabled = true;
+  showStatus("Starting …");
   await takeBack();
   form.enable(false);
   pauseButton.disabled = resetButton.disabled = false;

@@ -33,7 +33,7 @@ export function showFailure(error: unknown): void {
   const section = element("failure", HTMLElement);
   section.replaceChildren(
     made("strong", "Something went wrong"),
-    made("p", ...(where === null ? [] : [made("code", where), ": "]), what, "."),
+    made("p", ...(where === null ? [] : [made("code", where), ": "]), what.replace(/\.*$/, ".")),
     made("p", remedy),
   );
   section.hidden = false;
@@ -47,7 +47,9 @@ export function showNotice(text: string): void {
 }
 
 export function clearReport(): void {
-  element("failure", HTMLElement).hidden = true;
+  const failure = element("failure", HTMLElement);
+  failure.hidden = true;
+  failure.replaceChildren();
   element("steps", HTMLElement).textContent = "";
   element("progress", HTMLProgressElement).value = 0;
   for (const id of ["fused", "speed", "scheduled", "tensors"]) element(id, HTMLElement).textContent = "–";
@@ -97,6 +99,9 @@ function headings(...titles: readonly string[]): HTMLElement {
   return made("tr", ...cells);
 }
 
+/** The table of numbers has the last ones of a long run: a page with more rows grows slow. */
+const mostRows = 4000;
+
 /** Step, speed and the table of numbers. */
 export function makeStepReport({ steps, pretraining }: Settings): (measured: Measured) => void {
   const all = steps + pretraining;
@@ -122,6 +127,7 @@ export function makeStepReport({ steps, pretraining }: Settings): (measured: Mea
       others.join(", "),
     ];
     tbody().append(made("tr", ...cells.map((text) => made("td", text))));
+    if (tbody().rows.length > mostRows) tbody().deleteRow(0);
     if (skipped !== null) showNotice(`Step ${step} of ${curveOf(name).title} changed nothing: ${skipped}.`);
   };
 }

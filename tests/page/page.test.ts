@@ -38,6 +38,18 @@ function keepDevices(): void {
   }
 }
 
+/** How many pixels of the chart have the colour of PDL's curve, #d55e00. */
+function orangePixels(canvas: Element): number {
+  const { width, height } = canvas as HTMLCanvasElement;
+  const { data } = (canvas as HTMLCanvasElement).getContext("2d")?.getImageData(0, 0, width, height) ?? { data: [] };
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const distance = Math.abs(data[i] - 0xd5) + Math.abs(data[i + 1] - 0x5e) + Math.abs(data[i + 2] - 0x00);
+    if (distance < 30 && data[i + 3] > 200) count++;
+  }
+  return count;
+}
+
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 
 /** The cross entropy of a model at the end of its training, less that at its beginning. */
@@ -86,6 +98,7 @@ const isTested = "Bun" in globalThis && hasChromium();
     expect(await opened.read("scheduled")).toContain("powerLaw(alpha) 0.5");
     expect(await opened.read("tensors")).toMatch(new RegExp(`^\\d+, the same for ${steps - 1} steps$`));
     expect(await opened.read("samples")).toContain(`PDL, after ${rows.at(-1)?.step} steps`);
+    expect(await opened.page.locator("#chart canvas").evaluate(orangePixels)).toBeGreaterThan(50);
     await opened.page.screenshot({ path: join(screenshots, `page-${backend}.png`), fullPage: true });
     expect(opened.complaints).toEqual([]);
     return opened;
