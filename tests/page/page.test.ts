@@ -92,7 +92,7 @@ const isTested = "Bun" in globalThis && hasChromium();
     expect(await opened.read("kernels")).toMatch(new RegExp(`PDL\\s*fused for ${backend}.*passed on this device`, "s"));
     const rows = await opened.rows();
     expect(rows.filter(({ model }) => model === "PDL").length).toBe(steps);
-    expect(changeOf(rows, "PDL")).toBeLessThan(-0.15);
+    expect(changeOf(rows, "PDL")).toBeLessThan(-0.3);
     const scheduled = rows.filter(({ model }) => model === "PDL").map((row) => row.scheduled);
     expect([scheduled[0], scheduled.at(-1)]).toEqual(["powerLaw(alpha) 0", "powerLaw(alpha) 0.5"]);
     expect(await opened.read("scheduled")).toContain("powerLaw(alpha) 0.5");
@@ -115,7 +115,7 @@ const isTested = "Bun" in globalThis && hasChromium();
   };
 
   test("trains on webgpu, and says when the device is lost", async () => {
-    const opened = await trains("webgpu", "losses=powerLawDecay&pretraining=0&sample=1", 6);
+    const opened = await trains("webgpu", "losses=powerLawDecay&pretraining=0&sample=1&learningRate=0.02", 8);
     const failure = await failureDuring(opened, () => (globalThis as Devices).device?.destroy());
     expect(failure).toContain("the device was lost");
     expect(failure).toContain("Press Start");
@@ -123,7 +123,7 @@ const isTested = "Bun" in globalThis && hasChromium();
   }, 110_000);
 
   test("trains on webgl, and says when the context is lost", async () => {
-    const opened = await trains("webgl", "losses=powerLawDecay&pretraining=0&sample=1", 6);
+    const opened = await trains("webgl", "losses=powerLawDecay&pretraining=0&sample=1&learningRate=0.02", 8);
     const failure = await failureDuring(opened, () =>
       (globalThis as Devices).gl?.getExtension("WEBGL_lose_context")?.loseContext(),
     );
@@ -136,7 +136,7 @@ const isTested = "Bun" in globalThis && hasChromium();
     const query = "losses=crossEntropy,powerLawDecay,focal,labelSmoothing&pretraining=6&sample=3";
     const { page, read, rows, complaints } = await trains("wasm", query, 12);
     const all = await rows();
-    for (const model of ["cross entropy", "focal", "label smoothing"]) expect(changeOf(all, model)).toBeLessThan(-0.15);
+    for (const model of ["cross entropy", "focal", "label smoothing"]) expect(changeOf(all, model)).toBeLessThan(-0.3);
     // From the same weights, on the same batch.
     const first = all.filter(({ step }) => step === 7).map((row) => row.crossEntropy);
     expect(first.length).toBe(4);
