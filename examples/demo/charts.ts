@@ -4,10 +4,10 @@
  */
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { bands } from "./bands.ts";
+import { bands } from "../model/bands.ts";
+import { runningAverage } from "../report/smoothing.ts";
+import { grouped } from "../report/tables.ts";
 import type { Results } from "./experiment.ts";
-import { runningAverage } from "./smoothing.ts";
-import { grouped } from "./tables.ts";
 
 /** Okabe and Ito's colours, which differ for colour-blind eyes too. */
 const colours = {
