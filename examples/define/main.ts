@@ -1,0 +1,52 @@
+/** Words → glosses: `npm run example:define`. A small model learns to say what a word of WordNet's means. */
+import process from "node:process";
+import { loadSynsets } from "../corpora/wordnet.ts";
+import { runExample } from "../finetuning/program.ts";
+
+process.exitCode = await runExample({
+  name: "define",
+  title: "From words to glosses: losses compared on WordNet",
+  about: "Fine-tunes a small language model to say what words mean: WordNet's words and glosses.",
+  temperature: 0,
+  own: [],
+  examples: ["", "--alphas 0.5,1,2 --loss unlikelihood", "--linear --steps 60 --out quick-look", "--preset large"],
+  presets: {
+    small: {
+      sizes: { vocabulary: 4096, width: 64, heads: 2, blocks: 2, window: 32 },
+      pairsPerBatch: 32,
+      windowsPerBatch: 16,
+      pretraining: { steps: 400, learningRate: 0.01 },
+      fineTuning: { steps: 150, learningRate: 0.004 },
+      heldOutPairs: 1000,
+      validations: 6,
+      validationPairs: 200,
+      answers: 64,
+      newTokens: 16,
+    },
+    large: {
+      sizes: { vocabulary: 50257, width: 384, heads: 6, blocks: 6, window: 128 },
+      pairsPerBatch: 64,
+      windowsPerBatch: 32,
+      pretraining: { steps: 6000, learningRate: 0.001 },
+      fineTuning: { steps: 2000, learningRate: 0.0005 },
+      heldOutPairs: 4000,
+      validations: 10,
+      validationPairs: 1000,
+      answers: 256,
+      newTokens: 48,
+    },
+  },
+  load: async () => {
+    const synsets = await loadSynsets();
+    return {
+      source: ["text: WordNet 3.1, the first word of each synset and its gloss without examples; WordNet's licence"],
+      pairs: synsets.map(({ words, partOfSpeech, definition }) => ({
+        key: words[0],
+        document: `${words[0]} (${partOfSpeech})`,
+        response: ` ${definition}`,
+      })),
+      cue: ":",
+      pretraining: null,
+    };
+  },
+});

@@ -1,0 +1,101 @@
+/**
+ * Pairs of a document and a response, as a causal model reads them and is to predict them:
+ *
+ *     inputs   d1 d2 d3  cue  r1   r2   ·    ·         · is padding
+ *     labels   −  −  −   r1   r2   end  −    −         − is ignored
+ *
+ * The prompt is the document and the cue. Its labels are ignored, as are those of the padding and of tokens outside the
+ * vocabulary; the end of text after the response is learnt.
+ */
+import type { TokenBatch } from "../model/batches.ts";
+import { type Random, randomInteger } from "../model/random.ts";
+import { endOfText, tokensOf } from "../model/tokenizer.ts";
+import { ignoredLabel, toInputs, toLabels, type Vocabulary } from "../model/vocabulary.ts";
+
+/** A document and what the model is to answer. */
+export interface Pair {
+  /** What is not to be split between training and held-out: a word, a package, a chapter. */
+  readonly key: string;
+  readonly document: string;
+  /** Usually with a space before, as words have in the middle of a text. */
+  readonly response: string;
+}
+
+/** A pair in r50k ids that fit a window. */
+export interface Sequence {
+  /** Prompt, response and end of text: at most one token more than the window. */
+  readonly tokens: Int32Array;
+  /** How many of the tokens are the prompt. */
+  readonly promptTokens: number;
+  /** Whether the document was longer than its room. */
+  readonly isDocumentCut: boolean;
+  /** Whether the response was longer than its room; it then has no end of text. */
+  readonly isResponseCut: boolean;
+}
+
+/** The share of a window that a document has at least, however long the response is. */
+const leastDocument = 1 / 4;
+
+/**
+ * Lays a pair out in a window. A document that is too long loses its end, and the cue stays; a response loses its end only where it
+ * alone would leave the document less than a quarter of the window.
+ */
+export function sequenceOf(pair: Pair, cue: string, window: number): Sequence {
+  const [document, middle, response] = [tokensOf(pair.document), tokensOf(cue), tokensOf(pair.response)];
+  const room = window + 1 - middle.length;
+  const kept = Math.min(document.length, Math.max(room - response.length - 1, Math.floor(leastDocument * window)));
+  const answer = [...response, endOfText].slice(0, room - kept);
+  return {
+    tokens: Int32Array.from([...document.subarray(0, kept), ...middle, ...answer]),
+    promptTokens: kept + middle.length,
+    isDocumentCut: kept < document.length,
+    isResponseCut: answer.length <= response.length,
+  };
+}
+
+/** The prompt of a pair, with room for an answer of so many tokens. */
+export function promptOf(pair: Pair, cue: string, window: number, newTokens: number): Int32Array {
+  const [document, middle] = [tokensOf(pair.document), tokensOf(cue)];
+  const room = Math.max(1, window - newTokens - middle.length);
+  return Int32Array.from([...document.subarray(0, room), ...middle]);
+}
+
+/** Sequences as a batch of padded windows. */
+export function pairBatch(vocabulary: Vocabulary, sequences: readonly Sequence[], window: number): TokenBatch {
+  const inputs = new Int32Array(sequences.length * window).fill(vocabulary.endOfText);
+  const labels = new Int32Array(sequences.length * window).fill(ignoredLabel);
+  sequences.forEach(({ tokens, promptTokens }, i) => {
+    inputs.set(toInputs(vocabulary, tokens.subarray(0, -1)), i * window);
+    labels.set(toLabels(vocabulary, tokens.subarray(promptTokens)), i * window + promptTokens - 1);
+  });
+  return { inputs, labels };
+}
+
+/** What is learnt of sequences: the labels of all responses, ends of text included, one after the other. */
+export function responseLabels(vocabulary: Vocabulary, sequences: readonly Sequence[]): Int32Array {
+  const responses = sequences.map(({ tokens, promptTokens }) => tokens.subarray(promptTokens));
+  const labels = new Int32Array(responses.reduce((total, { length }) => total + length, 0));
+  let offset = 0;
+  for (const response of responses) {
+    labels.set(toLabels(vocabulary, response), offset);
+    offset += response.length;
+  }
+  return labels;
+}
+
+/** A batch of pairs drawn at random. */
+export function randomPairs(sequences: readonly Sequence[], count: number, random: Random): Sequence[] {
+  return Array.from({ length: count }, () => sequences[randomInteger(random, sequences.length)]);
+}
+
+/** All sequences in their order, so many to a batch. */
+export function* pairBatches(
+  vocabulary: Vocabulary,
+  sequences: readonly Sequence[],
+  window: number,
+  pairs: number,
+): Generator<TokenBatch> {
+  for (let first = 0; first < sequences.length; first += pairs) {
+    yield pairBatch(vocabulary, sequences.slice(first, first + pairs), window);
+  }
+}
