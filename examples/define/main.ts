@@ -2,6 +2,7 @@
 import process from "node:process";
 import { loadSynsets } from "../corpora/wordnet.ts";
 import { runExample } from "../finetuning/program.ts";
+import { definitions } from "./definitions.ts";
 
 process.exitCode = await runExample({
   name: "define",
@@ -12,19 +13,21 @@ process.exitCode = await runExample({
   examples: ["", "--alphas 0.5,1,2 --loss unlikelihood", "--linear --steps 60 --out quick-look", "--preset large"],
   presets: {
     small: {
-      sizes: { vocabulary: 4096, width: 64, heads: 2, blocks: 2, window: 32 },
-      pairsPerBatch: 32,
+      sizes: { vocabulary: 4096, width: 64, heads: 2, blocks: 2, window: 24 },
+      trainingPairs: 20_000,
+      pairsPerBatch: 24,
       windowsPerBatch: 16,
-      pretraining: { steps: 400, learningRate: 0.01 },
-      fineTuning: { steps: 150, learningRate: 0.004 },
-      heldOutPairs: 1000,
-      validations: 6,
-      validationPairs: 200,
-      answers: 64,
-      newTokens: 16,
+      pretraining: { steps: 500, learningRate: 0.01 },
+      fineTuning: { steps: 80, learningRate: 0.0015 },
+      heldOutPairs: 600,
+      validations: 4,
+      validationPairs: 128,
+      answers: 48,
+      newTokens: 12,
     },
     large: {
       sizes: { vocabulary: 50257, width: 384, heads: 6, blocks: 6, window: 128 },
+      trainingPairs: Number.POSITIVE_INFINITY,
       pairsPerBatch: 64,
       windowsPerBatch: 32,
       pretraining: { steps: 6000, learningRate: 0.001 },
@@ -36,17 +39,10 @@ process.exitCode = await runExample({
       newTokens: 48,
     },
   },
-  load: async () => {
-    const synsets = await loadSynsets();
-    return {
-      source: ["text: WordNet 3.1, the first word of each synset and its gloss without examples; WordNet's licence"],
-      pairs: synsets.map(({ words, partOfSpeech, definition }) => ({
-        key: words[0],
-        document: `${words[0]} (${partOfSpeech})`,
-        response: ` ${definition}`,
-      })),
-      cue: ":",
-      pretraining: null,
-    };
-  },
+  load: async () => ({
+    source: ["text: WordNet 3.1, the first word of each synset and its gloss without examples; WordNet's licence"],
+    pairs: definitions(await loadSynsets()),
+    cue: ":",
+    pretraining: null,
+  }),
 });

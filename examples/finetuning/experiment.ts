@@ -50,6 +50,8 @@ export interface Corpus {
 export interface Preset {
   /** The vocabulary is smaller where the text has fewer distinct tokens. */
   readonly sizes: ModelSizes;
+  /** At most so many pairs are trained on, drawn by the seed. */
+  readonly trainingPairs: number;
   /** Pairs of a batch of fine-tuning. */
   readonly pairsPerBatch: number;
   /** Windows of a batch of pretraining. */
@@ -157,19 +159,20 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
   const { window } = preset.sizes;
   const { cue } = corpus;
   const split = splitPairs(corpus.pairs, seed);
+  const trainingPairs = shuffled(split.training, randomStream(seed, "training pairs")).slice(0, preset.trainingPairs);
   const heldOutPairs = shuffled(split.heldOut, randomStream(seed, "held-out pairs")).slice(0, preset.heldOutPairs);
-  if (split.training.length === 0 || heldOutPairs.length === 0) {
+  if (trainingPairs.length === 0 || heldOutPairs.length === 0) {
     throw new Error(
-      `${corpus.pairs.length} pairs make ${split.training.length} for training and ${heldOutPairs.length} held out`,
+      `${corpus.pairs.length} pairs make ${trainingPairs.length} for training and ${heldOutPairs.length} held out`,
     );
   }
   const layOut = (pair: Pair): Sequence => sequenceOf(pair, cue, window);
-  const training = split.training.map(layOut);
+  const training = trainingPairs.map(layOut);
   const heldOut = heldOutPairs.map(layOut);
 
   // Frequencies come from training text alone: held-out counts would leak into weights, bands and baseline.
   const pretrainingText = documentStream(
-    corpus.pretraining ?? split.training.map(({ document, response }) => document + cue + response),
+    corpus.pretraining ?? trainingPairs.map(({ document, response }) => document + cue + response),
   );
   const fineTuningText = corpus.pretraining === null ? [] : training.map(({ tokens }) => tokens);
   const vocabulary = buildVocabulary([pretrainingText, ...fineTuningText], preset.sizes.vocabulary);

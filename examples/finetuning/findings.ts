@@ -63,7 +63,8 @@ function trade({ name, measurement }: ContenderResult, crossEntropy: ContenderRe
 }
 
 /** Which loss has the best number of each kind; several where they are equal. */
-function bests({ contenders }: Results): string {
+function bests({ contenders, measured }: Results): string {
+  const rarest = measured.byBand.findLastIndex((tokens) => tokens > 0);
   const least = (
     what: string,
     read: (contender: ContenderResult) => number,
@@ -73,13 +74,14 @@ function bests({ contenders }: Results): string {
     if (finite.length === 0) return `${what} could not be measured`;
     const best = Math.min(...finite.map(read));
     const names = finite.filter((contender) => read(contender) - best <= negligible / 10).map(({ name }) => name);
+    if (names.length === contenders.length) return `${what} is the same for all (${shown(best)})`;
     return `${what} is that of ${names.join(" and ")} (${shown(best)})`;
   };
   const nats = (value: number): string => decimals(value, 3);
   const share = (value: number): string => percent(-value, 2);
   return `${[
     least("The lowest loss overall", ({ measurement }) => measurement.overall, nats),
-    least("the lowest on the rarest tokens", ({ measurement }) => measurement.byBand[bands.length - 1], nats),
+    least(`the lowest on rank ${bands[rarest]?.name ?? "1"}`, ({ measurement }) => measurement.byBand[rarest], nats),
     least("the highest accuracy on rare tokens", ({ measurement }) => -measurement.rareAccuracy, share),
     least(
       "the highest ROUGE-L",

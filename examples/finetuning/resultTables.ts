@@ -25,8 +25,10 @@ export function resultTable({ unigram, before, contenders, measured }: Results):
     rows: [
       row("NLL in nats, overall", measured.overall, ({ overall }) => decimals(overall, 3)),
       row("perplexity", measured.overall, ({ overall }) => decimals(Math.exp(overall), 1)),
-      ...bands.map(({ name }, band) =>
-        row(`  NLL, rank ${name}`, measured.byBand[band], ({ byBand }) => decimals(byBand[band], 3)),
+      ...bands.flatMap(({ name }, band) =>
+        measured.byBand[band] === 0
+          ? []
+          : [row(`  NLL, rank ${name}`, measured.byBand[band], ({ byBand }) => decimals(byBand[band], 3))],
       ),
       row("token accuracy", measured.overall, ({ accuracy }) => percent(accuracy, 2)),
       row("rare-token accuracy", measured.byBand[2] + measured.byBand[3], ({ rareAccuracy }) =>
