@@ -215,7 +215,10 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
   const losses = await train(pretrained, plainLoss, {
     ...preset.pretraining,
     linear: settings.linear,
-    nextBatch: () => [randomBatch(stream, preset.windowsPerBatch, window, pretrainingRandom)],
+    nextBatch: () =>
+      parts(Array.from({ length: preset.windowsPerBatch }), settings.accumulate).map(({ length }) =>
+        randomBatch(stream, length, window, pretrainingRandom),
+      ),
     callbacks: watch("pretraining", preset.pretraining.steps),
   });
   const before: ModelResult = {

@@ -44,8 +44,8 @@ process.exitCode = await runExample({
     large: {
       sizes: { vocabulary: 50257, width: 384, heads: 6, blocks: 6, window: 128 },
       trainingPairs: Number.POSITIVE_INFINITY,
-      pairsPerBatch: 32,
-      windowsPerBatch: 32,
+      pairsPerBatch: 16,
+      windowsPerBatch: 16,
       pretraining: { steps: 6000, learningRate: 0.001 },
       fineTuning: { steps: 1000, learningRate: 0.0005 },
       heldOutPairs: 1000,

@@ -125,7 +125,8 @@ describe("fine-tuning", () => {
   test("takes a batch in parts to the same numbers, with and without the logits", async () => {
     for (const linear of [false, true]) {
       const settings = { ...(await tinySettings()), accumulate: 4, linear };
-      const { contenders } = await runExperiment(settings, tinyCorpus, unwatched);
+      const { before, contenders } = await runExperiment(settings, tinyCorpus, unwatched);
+      expectNear(before.losses, results.before.losses, 2e-5);
       contenders.forEach(({ losses }, i) => {
         expectNear(losses, results.contenders[i].losses, 2e-5);
       });
