@@ -6,7 +6,7 @@ import { definitions } from "./definitions.ts";
 
 process.exitCode = await runExample({
   name: "define",
-  title: "From words to glosses: losses compared on WordNet",
+  title: "From words to glosses",
   about: "Fine-tunes a small language model to say what words mean: WordNet's words and glosses.",
   temperature: 0,
   own: [],
@@ -40,6 +40,7 @@ process.exitCode = await runExample({
     },
   },
   load: async () => ({
+    subject: "WordNet",
     source: ["text: WordNet 3.1, the first word of each synset and its gloss without examples; WordNet's licence"],
     pairs: definitions(await loadSynsets()),
     cue: ":",

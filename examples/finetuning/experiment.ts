@@ -37,6 +37,8 @@ import { train } from "./training.ts";
 
 /** What an example is about. */
 export interface Corpus {
+  /** What the text is, as the report's title ends: "losses compared on …". */
+  readonly subject: string;
   /** Where the text is from, in lines of the report. */
   readonly source: readonly string[];
   readonly pairs: readonly Pair[];

@@ -17,7 +17,7 @@ import { notes, resultTable, samplesOf } from "./resultTables.ts";
 
 /** What an example has of its own. */
 export interface Example extends CommandLine {
-  /** The title of the report. */
+  /** How the report's title begins. */
   readonly title: string;
   readonly presets: Readonly<Record<PresetName, Preset>>;
   /** Loads the text; what is worth knowing before it is told by `tell`. */
@@ -50,9 +50,10 @@ async function program(example: Example, options: AllOptions): Promise<void> {
   process.stdout.write(`\n${resultText(results)}\n\n`);
 
   const report = join(options.out, "report.md");
-  await writeFile(join(options.out, pictures.curves), await drawCurves(example.title, results));
-  await writeFile(join(options.out, pictures.bands), await drawBands(example.title, results));
-  await writeFile(report, renderReport(example.title, results, environment));
+  const title = `${example.title}: losses compared on ${corpus.subject}`;
+  await writeFile(join(options.out, pictures.curves), await drawCurves(title, results));
+  await writeFile(join(options.out, pictures.bands), await drawBands(title, results));
+  await writeFile(report, renderReport(title, results, environment));
   for (const { name, loss } of results.contenders) {
     await writeFile(join(options.out, "losses", `${fileName(name)}.json`), JSON.stringify(lossToJSON(loss)));
   }

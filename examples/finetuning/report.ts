@@ -16,10 +16,10 @@ const samplesShown = 5;
 export function renderReport(title: string, results: Results, environment: Environment): string {
   const samples = samplesOf(results, samplesShown).flatMap(({ prompt, reference, answers }, i) => [
     `### ${i + 1}`,
-    quoted(prompt),
+    `> ${verbatim(prompt)}`,
     renderMarkdown({
       header: ["", "response"],
-      rows: [["reference", reference], ...answers.map(({ name, text }) => [name, text])],
+      rows: [["reference", verbatim(reference)], ...answers.map(({ name, text }) => [name, verbatim(text)])],
     }).replace("| ---: |", "| --- |"),
   ]);
   return `${[
@@ -77,8 +77,9 @@ function settingsOf({ settings }: Results): string[] {
   ];
 }
 
-function quoted(text: string): string {
-  return `> ${text}`;
+/** Text whose characters mean nothing to Markdown. */
+function verbatim(text: string): string {
+  return text.replaceAll(/[\\`*_<>#[\]~]/g, "\\$&");
 }
 
 function fenced(text: string): string {

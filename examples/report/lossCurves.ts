@@ -46,7 +46,7 @@ export function lossCurves({ title, subtitle, curves, mark }: CurvesPanel): Pane
     field: "training",
     type: "nominal",
     scale: { domain, range },
-    legend: { orient: "bottom", direction: "horizontal" },
+    legend: { orient: "bottom", direction: "horizontal", ...(curves.length > 3 && { columns: 3 }) },
   } as const;
   return {
     width: 440,

@@ -14,7 +14,7 @@ function textOption(name: string, initial: string, help: string): OwnOption {
 
 process.exitCode = await runExample({
   name: "style",
-  title: "From one style to another: losses compared on how an author goes on",
+  title: "From one style to another",
   about:
     "Pretrains a small language model on one author's text and fine-tunes it to go on like another: it reads some sentences\n" +
     "and is to write the next ones.",
@@ -59,6 +59,7 @@ process.exitCode = await runExample({
     const [from, to] = [texts[own["from"]](), texts[own["to"]]()];
     const lengths = preset === "small" ? { prompt: 12, response: 20 } : { prompt: 30, response: 45 };
     return {
+      subject: to.name,
       source: [
         `pretraining text, the style that is left: ${from.about}`,
         `fine-tuning text, the style that is learnt: ${to.about}; a chapter or an address is held out as a whole`,

@@ -18,6 +18,7 @@ export async function loadDocuments(folder: string, tell: (line: string) => void
     return fromWordNet();
   }
   return {
+    subject: "package descriptions",
     source: [
       `text: descriptions and summaries of Debian's packages, as apt keeps them on this machine (${found.files.length} list(s) in ${folder}); not for redistribution, Debian states no licence for them`,
     ],
@@ -29,6 +30,7 @@ export async function loadDocuments(folder: string, tell: (line: string) => void
 
 async function fromWordNet(): Promise<Corpus> {
   return {
+    subject: "WordNet's glosses",
     source: [
       "text: WordNet 3.1, each synset's gloss and what it sums up to, its words; WordNet's licence. There were no package descriptions on this machine",
     ],

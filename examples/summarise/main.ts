@@ -6,7 +6,7 @@ import { loadDocuments } from "./documents.ts";
 
 process.exitCode = await runExample({
   name: "summarise",
-  title: "From documents to summaries: losses compared on package descriptions",
+  title: "From documents to summaries",
   about:
     "Fine-tunes a small language model to sum up documents: the descriptions of Debian's packages, from apt's lists on this\n" +
     "machine. Where there are none it takes WordNet's glosses and sums them up in words.",
@@ -33,8 +33,8 @@ process.exitCode = await runExample({
       trainingPairs: 20_000,
       pairsPerBatch: 12,
       windowsPerBatch: 8,
-      pretraining: { steps: 500, learningRate: 0.01 },
-      fineTuning: { steps: 80, learningRate: 0.004 },
+      pretraining: { steps: 480, learningRate: 0.01 },
+      fineTuning: { steps: 70, learningRate: 0.002 },
       heldOutPairs: 400,
       validations: 4,
       validationPairs: 96,

@@ -10,7 +10,13 @@ export const tinyPairs: readonly Pair[] = words.flatMap((a) =>
   words.map((b) => ({ key: `${a} ${b}`, document: `${a} ${b}`, response: ` a ${b} of the ${a}` })),
 );
 
-export const tinyCorpus: Corpus = { source: ["text: made up"], pairs: tinyPairs, cue: ":", pretraining: null };
+export const tinyCorpus: Corpus = {
+  subject: "made-up words",
+  source: ["text: made up"],
+  pairs: tinyPairs,
+  cue: ":",
+  pretraining: null,
+};
 
 /** Settings with a loss of choice. */
 export async function tinySettings(chosen = "focal"): Promise<Settings> {
