@@ -44,6 +44,8 @@ process.exitCode = await runExample({
     source: ["text: WordNet 3.1, the first word of each synset and its gloss without examples; WordNet's licence"],
     pairs: definitions(await loadSynsets()),
     cue: ":",
+    keeps: "beginning",
+    hasReferences: true,
     pretraining: null,
   }),
 });

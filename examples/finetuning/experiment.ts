@@ -23,6 +23,7 @@ import { buildVocabulary, ignoredLabel, unigramLogits, type Vocabulary } from ".
 import { type Answers, judgeAnswers } from "./answers.ts";
 import { type Contender, contenders, tryLoss } from "./losses.ts";
 import {
+  type Form,
   type Pair,
   pairBatch,
   pairBatches,
@@ -36,14 +37,14 @@ import { splitPairs } from "./split.ts";
 import { train } from "./training.ts";
 
 /** What an example is about. */
-export interface Corpus {
+export interface Corpus extends Form {
   /** What the text is, as the report's title ends: "losses compared on …". */
   readonly subject: string;
   /** Where the text is from, in lines of the report. */
   readonly source: readonly string[];
   readonly pairs: readonly Pair[];
-  /** What stands between document and response, so that the model knows that it is to answer. */
-  readonly cue: string;
+  /** Whether an answer is the better the more it is like the reference. */
+  readonly hasReferences: boolean;
   /** Text to pretrain on; null takes the training pairs, document and response as one text. */
   readonly pretraining: readonly string[] | null;
 }
@@ -126,6 +127,7 @@ export interface Results {
   readonly settings: Settings;
   readonly vocabulary: Vocabulary;
   readonly source: readonly string[];
+  readonly hasReferences: boolean;
   /** Whether it was pretrained on the training pairs. */
   readonly isPretrainedOnPairs: boolean;
   readonly pretrainingTokens: number;
@@ -159,7 +161,6 @@ const pairsAtOnce = 32;
 export async function runExperiment(settings: Settings, corpus: Corpus, watch: Watch): Promise<Results> {
   const { preset, seed, alphas, chosen, temperature, topTokens } = settings;
   const { window } = preset.sizes;
-  const { cue } = corpus;
   const split = splitPairs(corpus.pairs, seed);
   const trainingPairs = shuffled(split.training, randomStream(seed, "training pairs")).slice(0, preset.trainingPairs);
   const heldOutPairs = shuffled(split.heldOut, randomStream(seed, "held-out pairs")).slice(0, preset.heldOutPairs);
@@ -168,13 +169,13 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
       `${corpus.pairs.length} pairs make ${trainingPairs.length} for training and ${heldOutPairs.length} held out`,
     );
   }
-  const layOut = (pair: Pair): Sequence => sequenceOf(pair, cue, window);
+  const layOut = (pair: Pair): Sequence => sequenceOf(pair, corpus, window);
   const training = trainingPairs.map(layOut);
   const heldOut = heldOutPairs.map(layOut);
 
   // Frequencies come from training text alone: held-out counts would leak into weights, bands and baseline.
   const pretrainingText = documentStream(
-    corpus.pretraining ?? trainingPairs.map(({ document, response }) => document + cue + response),
+    corpus.pretraining ?? trainingPairs.map(({ document, response }) => document + corpus.cue + response),
   );
   const fineTuningText = corpus.pretraining === null ? [] : training.map(({ tokens }) => tokens);
   const vocabulary = buildVocabulary([pretrainingText, ...fineTuningText], preset.sizes.vocabulary);
@@ -189,7 +190,7 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
     pairBatches(vocabulary, heldOut.slice(0, pairs), window, pairsAtOnce);
   const newTokens = Math.min(preset.newTokens, Math.floor(window / 2));
   const prompts = heldOutPairs.slice(0, preset.answers).map((pair) => ({
-    tokens: promptOf(pair, cue, window, newTokens),
+    tokens: promptOf(pair, corpus, window, newTokens),
     reference: pair.response.trim(),
   }));
   const sampling: SamplingOptions = { newTokens, temperature, topTokens };
@@ -282,6 +283,7 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
     settings: { ...settings, preset: { ...preset, sizes, newTokens } },
     vocabulary,
     source: corpus.source,
+    hasReferences: corpus.hasReferences,
     isPretrainedOnPairs: corpus.pretraining === null,
     pretrainingTokens: pretrainingText.length,
     training: countPairs(training, vocabulary),

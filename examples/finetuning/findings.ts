@@ -63,7 +63,7 @@ function trade({ name, measurement }: ContenderResult, crossEntropy: ContenderRe
 }
 
 /** Which loss has the best number of each kind; several where they are equal. */
-function bests({ contenders, measured }: Results): string {
+function bests({ contenders, measured, hasReferences }: Results): string {
   const rarest = measured.byBand.findLastIndex((tokens) => tokens > 0);
   const least = (
     what: string,
@@ -83,11 +83,15 @@ function bests({ contenders, measured }: Results): string {
     least("The lowest loss overall", ({ measurement }) => measurement.overall, nats),
     least(`the lowest on rank ${bands[rarest]?.name ?? "1"}`, ({ measurement }) => measurement.byBand[rarest], nats),
     least("the highest accuracy on rare tokens", ({ measurement }) => -measurement.rareAccuracy, share),
-    least(
-      "the highest ROUGE-L",
-      ({ answers }) => -answers.rougeL,
-      (value) => nats(-value),
-    ),
+    ...(hasReferences
+      ? [
+          least(
+            "the highest ROUGE-L",
+            ({ answers }) => -answers.rougeL,
+            (value) => nats(-value),
+          ),
+        ]
+      : []),
   ].join("; ")}.`;
 }
 

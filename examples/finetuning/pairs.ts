@@ -33,31 +33,44 @@ export interface Sequence {
   readonly isResponseCut: boolean;
 }
 
+/** How pairs are written as one text. */
+export interface Form {
+  /** What stands between document and response, so that the model knows that it is to answer. It is never cut. */
+  readonly cue: string;
+  /** Which part of a document stays that is too long: its beginning, or its end where the response goes on from there. */
+  readonly keeps: "beginning" | "end";
+}
+
 /** The share of a window that a document has at least, however long the response is. */
 const leastDocument = 1 / 4;
 
 /**
- * Lays a pair out in a window. A document that is too long loses its end, and the cue stays; a response loses its end only where it
+ * Lays a pair out in a window. A document that is too long is cut, and the cue stays; a response loses its end only where it
  * alone would leave the document less than a quarter of the window.
  */
-export function sequenceOf(pair: Pair, cue: string, window: number): Sequence {
-  const [document, middle, response] = [tokensOf(pair.document), tokensOf(cue), tokensOf(pair.response)];
+export function sequenceOf(pair: Pair, form: Form, window: number): Sequence {
+  const [document, middle, response] = [pair.document, form.cue, pair.response].map(tokensOf);
   const room = window + 1 - middle.length;
-  const kept = Math.min(document.length, Math.max(room - response.length - 1, Math.floor(leastDocument * window)));
-  const answer = [...response, endOfText].slice(0, room - kept);
+  const tokens = Math.min(document.length, Math.max(room - response.length - 1, Math.floor(leastDocument * window)));
+  const answer = [...response, endOfText].slice(0, room - tokens);
   return {
-    tokens: Int32Array.from([...document.subarray(0, kept), ...middle, ...answer]),
-    promptTokens: kept + middle.length,
-    isDocumentCut: kept < document.length,
+    tokens: Int32Array.from([...kept(document, tokens, form), ...middle, ...answer]),
+    promptTokens: tokens + middle.length,
+    isDocumentCut: tokens < document.length,
     isResponseCut: answer.length <= response.length,
   };
 }
 
 /** The prompt of a pair, with room for an answer of so many tokens. */
-export function promptOf(pair: Pair, cue: string, window: number, newTokens: number): Int32Array {
-  const [document, middle] = [tokensOf(pair.document), tokensOf(cue)];
+export function promptOf(pair: Pair, form: Form, window: number, newTokens: number): Int32Array {
+  const [document, middle] = [pair.document, form.cue].map(tokensOf);
   const room = Math.max(1, window - newTokens - middle.length);
-  return Int32Array.from([...document.subarray(0, room), ...middle]);
+  return Int32Array.from([...kept(document, room, form), ...middle]);
+}
+
+/** What stays of a document that has room for so many tokens. */
+function kept(document: Int32Array, room: number, { keeps }: Form): Int32Array {
+  return keeps === "beginning" ? document.subarray(0, room) : document.subarray(Math.max(0, document.length - room));
 }
 
 /** Sequences as a batch of padded windows. */

@@ -6,7 +6,7 @@ import { decimals, grouped, percent, type Table } from "../report/tables.ts";
 import type { ContenderResult, ModelResult, Results } from "./experiment.ts";
 
 /** The main table: a row for each number, a column for each model. */
-export function resultTable({ unigram, before, contenders, measured }: Results): Table {
+export function resultTable({ unigram, before, contenders, measured, hasReferences }: Results): Table {
   const models: readonly ModelResult[] = [before, ...contenders];
   const row = (name: string, tokens: number, read: (measurement: Measurement) => string): string[] => [
     `${name} (${grouped(tokens)} tokens)`,
@@ -34,7 +34,7 @@ export function resultTable({ unigram, before, contenders, measured }: Results):
       row("rare-token accuracy", measured.byBand[2] + measured.byBand[3], ({ rareAccuracy }) =>
         percent(rareAccuracy, 2),
       ),
-      ofAnswers("ROUGE-L of answers", ({ answers }) => decimals(answers.rougeL, 3)),
+      ...(hasReferences ? [ofAnswers("ROUGE-L of answers", ({ answers }) => decimals(answers.rougeL, 3))] : []),
       ofAnswers("distinct-2 of answers", ({ answers }) => decimals(answers.distinct2, 3)),
       ofAnswers("seq-rep-2 of answers", ({ answers }) => decimals(answers.repetition2, 3)),
       ofWeights("effective sample size", ({ effectiveSampleSize }) => percent(effectiveSampleSize, 1)),
@@ -43,13 +43,13 @@ export function resultTable({ unigram, before, contenders, measured }: Results):
 }
 
 /** What the words of the table mean. */
-export function notes({ settings, prompts }: Results): string[] {
+export function notes({ settings, prompts, hasReferences }: Results): string[] {
   const { newTokens } = settings.preset;
   return [
     "NLL: negative log likelihood of the responses, nats per token, by plain cross entropy whatever the model was trained with; lower is better. Ranks are by frequency in the training text.",
     "unigram: the frequencies of the training responses; before: the pretrained model, before fine-tuning.",
     "token accuracy: how often a token of the response is the model's first guess; rare tokens have a rank above 1 000.",
-    `answers: to ${prompts.length} held-out prompts, up to ${newTokens} tokens each. ROUGE-L: F1 of the longest common subsequence of words with the reference; distinct-2: different bigrams / bigrams; seq-rep-2: 1 − different bigrams / bigrams within an answer, averaged.`,
+    `answers: to ${prompts.length} held-out prompts, up to ${newTokens} tokens each. ${hasReferences ? "ROUGE-L: F1 of the longest common subsequence of words with the reference; " : ""}distinct-2: different bigrams / bigrams; seq-rep-2: 1 − different bigrams / bigrams within an answer, averaged.`,
     "effective sample size: (Σ w)² / (n Σ w²) over the tokens of the training responses, for PDL's weights.",
   ];
 }

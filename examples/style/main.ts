@@ -34,7 +34,7 @@ process.exitCode = await runExample({
       pairsPerBatch: 8,
       windowsPerBatch: 8,
       pretraining: { steps: 400, learningRate: 0.01 },
-      fineTuning: { steps: 120, learningRate: 0.004 },
+      fineTuning: { steps: 100, learningRate: 0.004 },
       heldOutPairs: 200,
       validations: 4,
       validationPairs: 48,
@@ -57,7 +57,7 @@ process.exitCode = await runExample({
   },
   load: ({ preset, own }) => {
     const [from, to] = [texts[own["from"]](), texts[own["to"]]()];
-    const lengths = preset === "small" ? { prompt: 12, response: 20 } : { prompt: 30, response: 45 };
+    const lengths = preset === "small" ? { prompt: 8, response: 12 } : { prompt: 24, response: 36 };
     return {
       subject: to.name,
       source: [
@@ -65,7 +65,10 @@ process.exitCode = await runExample({
         `fine-tuning text, the style that is learnt: ${to.about}; a chapter or an address is held out as a whole`,
       ],
       pairs: to.documents.flatMap(({ key, text }) => passagesOf(text, key, lengths)),
-      cue: "",
+      // In the passages themselves there is no new line.
+      cue: "\n",
+      keeps: "end",
+      hasReferences: false,
       pretraining: from.documents.map(({ text }) => text),
     };
   },

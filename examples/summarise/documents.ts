@@ -4,8 +4,7 @@ import { loadSynsets, type Synset } from "../corpora/wordnet.ts";
 import type { Corpus } from "../finetuning/experiment.ts";
 import type { Pair } from "../finetuning/pairs.ts";
 
-/** What stands between a document and its summary. */
-const cue = " In short:";
+const form = { cue: " In short:", keeps: "beginning", hasReferences: true } as const;
 
 /** Descriptions that begin with the same letters are those of one piece of software in several packages. */
 const sameSoftware = 60;
@@ -23,7 +22,7 @@ export async function loadDocuments(folder: string, tell: (line: string) => void
       `text: descriptions and summaries of Debian's packages, as apt keeps them on this machine (${found.files.length} list(s) in ${folder}); not for redistribution, Debian states no licence for them`,
     ],
     pairs: summaries(found.descriptions),
-    cue,
+    ...form,
     pretraining: null,
   };
 }
@@ -35,7 +34,7 @@ async function fromWordNet(): Promise<Corpus> {
       "text: WordNet 3.1, each synset's gloss and what it sums up to, its words; WordNet's licence. There were no package descriptions on this machine",
     ],
     pairs: wordsOfGlosses(await loadSynsets()),
-    cue,
+    ...form,
     pretraining: null,
   };
 }

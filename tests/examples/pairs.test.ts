@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  type Form,
   type Pair,
   pairBatch,
   promptOf,
@@ -14,8 +15,10 @@ import { buildVocabulary, ignoredLabel } from "../../examples/model/vocabulary.t
 
 const pair: Pair = { key: "cat", document: "cat (noun)", response: " a small animal" };
 
+const form: Form = { cue: ":", keeps: "beginning" };
+
 describe("a pair in a window", () => {
-  const sequence = sequenceOf(pair, ":", 12);
+  const sequence = sequenceOf(pair, form, 12);
   const document = tokensOf("cat (noun)");
   const response = tokensOf(" a small animal");
   const vocabulary = buildVocabulary([sequence.tokens], 100);
@@ -54,23 +57,32 @@ describe("a pair in a window", () => {
 
   test("that just fits is whole, and is cut by one token in the next smaller window", () => {
     const fitting = sequence.tokens.length - 1;
-    expect(sequenceOf(pair, ":", fitting)).toEqual(sequence);
-    const cut = sequenceOf(pair, ":", fitting - 1);
+    expect(sequenceOf(pair, form, fitting)).toEqual(sequence);
+    const cut = sequenceOf(pair, form, fitting - 1);
     expect(cut.tokens.length).toBe(fitting);
     expect(cut).toMatchObject({ isDocumentCut: true, isResponseCut: false, promptTokens: sequence.promptTokens - 1 });
   });
 
   test("loses the end of a long document, never the cue, and keeps the response", () => {
-    const long = sequenceOf({ ...pair, document: "one two three four five six seven eight nine ten" }, ":", 10);
+    const long = sequenceOf({ ...pair, document: "one two three four five six seven eight nine ten" }, form, 10);
     expect(long.tokens.length).toBe(11);
     expect(textOf(long.tokens.subarray(0, long.promptTokens))).toBe("one two three four five six:");
     expect([...long.tokens.subarray(long.promptTokens)]).toEqual([...response, endOfText]);
     expect([long.isDocumentCut, long.isResponseCut]).toEqual([true, false]);
   });
 
+  test("loses the beginning of a long document where the response goes on from its end", () => {
+    const end: Form = { cue: ":", keeps: "end" };
+    const document = "one two three four five six seven eight nine ten";
+    const long = sequenceOf({ ...pair, document }, end, 10);
+    expect(textOf(long.tokens.subarray(0, long.promptTokens))).toBe("five six seven eight nine ten:");
+    expect(textOf(promptOf({ ...pair, document }, end, 10, 6))).toBe("eight nine ten:");
+    expect(textOf(promptOf(pair, end, 12, 6))).toBe("cat (noun):");
+  });
+
   test("loses the end of a response only to leave the document a quarter, and then has no end of text to learn", () => {
     const response = " one two three four five six seven eight nine ten eleven twelve";
-    const long = sequenceOf({ ...pair, document: "a b c d e f g h", response }, ":", 8);
+    const long = sequenceOf({ ...pair, document: "a b c d e f g h", response }, form, 8);
     expect(textOf(long.tokens.subarray(0, long.promptTokens))).toBe("a b:");
     expect(textOf(long.tokens.subarray(long.promptTokens))).toBe("one two three four five six");
     expect([long.isDocumentCut, long.isResponseCut]).toEqual([true, true]);
@@ -79,12 +91,12 @@ describe("a pair in a window", () => {
 
   test("as a prompt leaves room for the answer", () => {
     const long = { ...pair, document: "one two three four five six seven eight nine ten" };
-    expect(textOf(promptOf(long, ":", 12, 6))).toBe("one two three four five:");
-    expect(textOf(promptOf(pair, ":", 12, 6))).toBe("cat (noun):");
+    expect(textOf(promptOf(long, form, 12, 6))).toBe("one two three four five:");
+    expect(textOf(promptOf(pair, form, 12, 6))).toBe("cat (noun):");
   });
 
   test("is drawn at random, the same for equal streams", () => {
-    const sequences = Array.from({ length: 30 }, (_, i) => sequenceOf({ ...pair, document: `cat ${i}` }, ":", 12));
+    const sequences = Array.from({ length: 30 }, (_, i) => sequenceOf({ ...pair, document: `cat ${i}` }, form, 12));
     const draw = (seed: number): number[] =>
       randomPairs(sequences, 20, randomStream(seed, "x")).map((one) => sequences.indexOf(one));
     expect(draw(1)).toEqual(draw(1));

@@ -15,6 +15,8 @@ export const tinyCorpus: Corpus = {
   source: ["text: made up"],
   pairs: tinyPairs,
   cue: ":",
+  keeps: "beginning",
+  hasReferences: true,
   pretraining: null,
 };
 
