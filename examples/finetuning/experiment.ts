@@ -5,6 +5,7 @@
 import { countTokens } from "lossmith";
 import type { TrainingCallback } from "lossmith/training";
 import { randomBatch, type TokenBatch, textStream } from "../model/batches.ts";
+import { joined } from "../model/joined.ts";
 import { copyModel, createModel, disposeModel, type LanguageModel, type ModelSizes } from "../model/languageModel.ts";
 import { classWeightsOf, plainLoss, powerLawDecayLoss } from "../model/losses.ts";
 import {
@@ -177,7 +178,7 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
   const pretrainingText = documentStream(
     corpus.pretraining ?? trainingPairs.map(({ document, response }) => document + corpus.cue + response),
   );
-  const fineTuningText = corpus.pretraining === null ? [] : training.map(({ tokens }) => tokens);
+  const fineTuningText = corpus.pretraining === null ? [] : [joined(training.map(({ tokens }) => tokens))];
   const vocabulary = buildVocabulary([pretrainingText, ...fineTuningText], preset.sizes.vocabulary);
   const sizes = { ...preset.sizes, vocabulary: vocabulary.size };
   tryLoss(chosen, vocabulary.size);

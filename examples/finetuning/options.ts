@@ -107,7 +107,10 @@ ${[
     `or a file that lossToJSON wrote, its name ending in .json (default ${loss})`,
   ]),
   entry("--linear", ["train without logits: losses take hidden states and the output layer"]),
-  entry("--steps <number>", ["pretraining steps; fine-tunings shrink or grow with them (default: the preset's)"]),
+  entry("--steps <number>", [
+    "pretraining steps; fine-tunings shrink or grow with them, and what is measured shrinks with them",
+    "(default: the preset's)",
+  ]),
   entry("--batch <number>", ["pairs in a batch (default: the preset's)"]),
   entry("--accumulate <number>", [
     `in how many parts a batch is taken, which saves memory and changes no number (default ${accumulate})`,

@@ -8,6 +8,7 @@
  * vocabulary; the end of text after the response is learnt.
  */
 import type { TokenBatch } from "../model/batches.ts";
+import { joined } from "../model/joined.ts";
 import { type Random, randomInteger } from "../model/random.ts";
 import { endOfText, tokensOf } from "../model/tokenizer.ts";
 import { ignoredLabel, toInputs, toLabels, type Vocabulary } from "../model/vocabulary.ts";
@@ -86,14 +87,7 @@ export function pairBatch(vocabulary: Vocabulary, sequences: readonly Sequence[]
 
 /** What is learnt of sequences: the labels of all responses, ends of text included, one after the other. */
 export function responseLabels(vocabulary: Vocabulary, sequences: readonly Sequence[]): Int32Array {
-  const responses = sequences.map(({ tokens, promptTokens }) => tokens.subarray(promptTokens));
-  const labels = new Int32Array(responses.reduce((total, { length }) => total + length, 0));
-  let offset = 0;
-  for (const response of responses) {
-    labels.set(toLabels(vocabulary, response), offset);
-    offset += response.length;
-  }
-  return labels;
+  return joined(sequences.map(({ tokens, promptTokens }) => toLabels(vocabulary, tokens.subarray(promptTokens))));
 }
 
 /** A batch of pairs drawn at random. */

@@ -64,14 +64,19 @@ async function program(example: Example, options: AllOptions): Promise<void> {
 /** The settings that a command line makes of a preset. */
 export async function settingsOf(example: Example, options: AllOptions): Promise<Settings> {
   const preset = example.presets[options.preset];
-  const { steps = preset.pretraining.steps } = { ...(options.steps !== null && { steps: options.steps }) };
-  const fineTuningSteps = Math.max(1, Math.round((preset.fineTuning.steps * steps) / preset.pretraining.steps));
+  const steps = options.steps ?? preset.pretraining.steps;
+  const share = steps / preset.pretraining.steps;
+  // A short run is a quick look, and measures little.
+  const some = (count: number, least: number): number => Math.max(least, Math.round(count * Math.min(1, share)));
   return {
     preset: {
       ...preset,
       pairsPerBatch: options.batch ?? preset.pairsPerBatch,
       pretraining: { ...preset.pretraining, steps },
-      fineTuning: { ...preset.fineTuning, steps: fineTuningSteps },
+      fineTuning: { ...preset.fineTuning, steps: Math.max(1, Math.round(preset.fineTuning.steps * share)) },
+      heldOutPairs: some(preset.heldOutPairs, 16),
+      validationPairs: some(preset.validationPairs, 8),
+      answers: some(preset.answers, 4),
     },
     seed: options.seed,
     alphas: options.alphas,

@@ -1,5 +1,6 @@
 /** The tokenizer of the demo and the examples: r50k, GPT-2's. */
 import { decode, encode } from "gpt-tokenizer/encoding/r50k_base";
+import { joined } from "./joined.ts";
 
 /** The r50k id that ends a document. The tokenizer never makes it from text; it is appended here. */
 export const endOfText = 50256;
@@ -14,14 +15,7 @@ export function tokensOf(text: string): Int32Array {
 
 /** Documents as one stream of ids, an end of text after each. */
 export function documentStream(documents: readonly string[]): Int32Array {
-  const encoded = documents.map((text) => [...encode(text), endOfText]);
-  const stream = new Int32Array(encoded.reduce((total, document) => total + document.length, 0));
-  let offset = 0;
-  for (const document of encoded) {
-    stream.set(document, offset);
-    offset += document.length;
-  }
-  return stream;
+  return joined(documents.map((text) => [...encode(text), endOfText]));
 }
 
 /** Tokens as one line of text. */

@@ -130,10 +130,10 @@ describe("WordNet's synsets", () => {
 
 describe("passages", () => {
   test("are sentences and what follows, each response being the next prompt", () => {
-    const text = "One two. Three four five.\nSix seven eight. Nine ten. Eleven.";
+    const text = "One two. Three four five;\nsix seven eight. Nine ten. Eleven.";
     expect(passagesOf(text, "k", { prompt: 3, response: 2 })).toEqual([
-      { key: "k", document: "One two. Three four five.", response: " Six seven eight." },
-      { key: "k", document: "Six seven eight.", response: " Nine ten." },
+      { key: "k", document: "One two. Three four five;", response: " six seven eight." },
+      { key: "k", document: "six seven eight.", response: " Nine ten." },
     ]);
     expect(passagesOf("One two.", "k", { prompt: 3, response: 2 })).toEqual([]);
   });
