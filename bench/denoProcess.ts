@@ -33,6 +33,22 @@ export async function measureUnderDeno(backend: BackendName, { quick, shape }: O
   }
 }
 
+/** Runs a script of this folder under Deno, and reads the JSON that it prints; its messages go to this process's stderr. */
+export async function readFromDeno<T>(script: string): Promise<T> {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const deno = spawn(denoPath(), ["run", "--allow-all", path], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(deno, "close");
+  deno.stdout.setEncoding("utf8");
+  let printed = "";
+  deno.stdout.on("data", (text: string) => {
+    printed += text;
+  });
+  const [code] = (await ended) as [number | null];
+  if (code !== 0) throw new Error(`${script} under Deno ended with ${code}`);
+  // tensorflow.js greets on the standard output.
+  return JSON.parse(printed.trim().split("\n").at(-1) ?? "") as T;
+}
+
 /** Deno as the package's development dependency, or else as it is installed. */
 function denoPath(): string {
   const name = process.platform === "win32" ? "deno.cmd" : "deno";

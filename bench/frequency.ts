@@ -1,8 +1,8 @@
 /**
  * How fast tokens are counted, and in how much memory. Ids in memory against a plain loop and DuckDB; text against the
  * tokenizer alone; two workers against one; the memory of a small file and a large one. All that is compared is measured
- * in one run, in turn; what one thread does in processor time, which others on the machine disturb less. Prints tables, and writes them to bench/results; with --quick there is less of everything, and
- * nothing is written.
+ * in one run, in turn; what one thread does in processor time, which others on the machine disturb less. Prints tables,
+ * and writes them to bench/results; with --quick there is less of everything, and nothing is written.
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -116,12 +116,17 @@ async function workersRatio(path: string): Promise<number> {
   return timings["1"]?.medianRatioToFirst ?? Number.NaN;
 }
 
-/** The largest resident size of a process that counts a file, in MB. */
-function memory(path: string, tokenizer: string): number {
+/** The memory of a process that counts a file, in MB: see the script. */
+function memory(path: string, tokenizer: string): Record<"resident" | "heap", number> {
   const script = fileURLToPath(new URL("frequencyMemory.ts", import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, [script, path, tokenizer], { encoding: "utf8" });
-  if (status !== 0) throw new Error(stderr);
-  return Number(stdout);
+  const measure = (what: string): number => {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [script, path, tokenizer, what], {
+      encoding: "utf8",
+    });
+    if (status !== 0) throw new Error(stderr);
+    return Number(stdout);
+  };
+  return { resident: measure("resident"), heap: measure("heap") };
 }
 
 try {
@@ -133,23 +138,18 @@ try {
   console.log(`Text is counted at ${tokenizerShare} of the tokenizer's own speed.`);
 
   const text = new TextEncoder().encode(`${texts.join("\n")}\n`);
-  const [small, large] = quick ? [1e6, 8e6] : [10e6, 210e6];
-  const [smallText, largeText] = [repeated("small.txt", text, small), repeated("large.txt", text, large)];
-  const twoWorkers = Number((await workersRatio(largeText)).toFixed(2));
-  console.log(`Two workers count ${large / 1e6} MB of text ${twoWorkers} times as fast as one.`);
+  const size = quick ? 8e6 : 210e6;
+  const twoWorkers = Number((await workersRatio(repeated("text.txt", text, size))).toFixed(2));
+  console.log(`Two workers count ${size / 1e6} MB of text ${twoWorkers} times as fast as one.`);
 
   const packed = new Uint8Array(ids16.buffer);
-  const [smallIds, largeIds] = [
-    repeated("small.uint16", packed, 1),
-    repeated("large.uint16", packed, quick ? 64e6 : 1e9),
-  ];
-  const megabytes = {
-    [`text, ${small / 1e6} MB`]: memory(smallText, "r50k_base"),
-    [`text, ${large / 1e6} MB`]: memory(largeText, "r50k_base"),
-    [`ids, ${packed.length / 1e6} MB`]: memory(smallIds, ""),
-    [`ids, ${quick ? 64 : 1000} MB`]: memory(largeIds, ""),
-  };
-  console.log("Memory of a process that counts, MB");
+  const megabytes: Record<string, Record<string, number>> = {};
+  for (const length of quick ? [1e6, 8e6] : [10e6, 100e6, 1000e6]) {
+    const name = `${length / 1e6} MB`;
+    megabytes[`text, ${name}`] = memory(repeated("memory.txt", text, length), "r50k_base");
+    megabytes[`ids, ${name}`] = memory(repeated("memory.uint16", packed.subarray(0, length), length), "");
+  }
+  console.log("Memory of a process that counts, MB: the most that was resident, and the most in use on the heap");
   console.table(megabytes);
 
   const report = { tokens, millionsASecond, tokenizerShare, twoWorkers, megabytes };

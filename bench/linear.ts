@@ -1,34 +1,27 @@
 /**
  * An output layer and its loss on the wasm backend: hidden states [N, D] and a kernel [D, V] to the value and the gradients of
  * both. TensorFlow.js's own kernels and loss, our dense form and our linear form, in turn in one run: medians, ratios, and
- * the most bytes that were held beside the inputs and their gradients. Writes them to bench/results; with --quick sizes
- * are small, and nothing is written.
+ * the most bytes that were held beside the inputs and their gradients; and one step on WebGPU, under Deno, where the logits are
+ * above its limit. Writes them to bench/results; with --quick sizes are small, WebGPU is left out, and nothing is written.
  */
 import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
 import { compile, compileLinear, crossEntropy, ignoreIndex, pipe } from "lossmith";
 import { startWasm } from "./backends/kernelSets.ts";
 import { wasm } from "./backends/wasm.ts";
+import { readFromDeno } from "./denoProcess.ts";
 import { type Contender, interleave, type Rounds } from "./interleaved.ts";
+import { type LinearOnWebGPU, type LinearShape, largestShape, linearShapes } from "./linearShapes.ts";
 import { describeMachine, thisMachine } from "./machine.ts";
 import { asJson, saveResult } from "./resultFiles.ts";
 import { wallClock } from "./stopwatch.ts";
 import { renderText } from "./tables.ts";
 
-interface Shape {
-  /** N. */
-  readonly rows: number;
-  /** D. */
-  readonly width: number;
-  /** V. */
-  readonly classes: number;
-}
-
 /** The forms that are compared; the first is what ratios are to. */
 const forms = ["linear", "linear, half of the rows ignored", "dense", "tensorflow.js"] as const;
 type Form = (typeof forms)[number];
 
-interface Measured extends Shape {
+interface Measured extends LinearShape {
   readonly rounds: number;
   readonly milliseconds: Readonly<Partial<Record<Form, number>>>;
   /** How many times as long as the linear form, the median of the rounds. */
@@ -37,14 +30,7 @@ interface Measured extends Shape {
 }
 
 const quick = process.argv.includes("--quick");
-const shapes: readonly Shape[] = quick
-  ? [{ rows: 128, width: 64, classes: 8192 }]
-  : [
-      { rows: 1024, width: 256, classes: 50257 },
-      { rows: 1024, width: 768, classes: 50257 },
-    ];
-/** Where no dense form fits the 4 GiB of WebAssembly: the logits alone are 2.1 GB. */
-const largest: Shape = { rows: 4096, width: 256, classes: 128256 };
+const shapes = quick ? [{ rows: 128, width: 64, classes: 8192 }] : linearShapes;
 const rounds: Rounds = quick
   ? { fewest: 1, most: 3, budgetMilliseconds: 3000 }
   : { fewest: 3, most: 7, budgetMilliseconds: 60_000 };
@@ -58,7 +44,7 @@ interface Problem {
   readonly half: Int32Array;
 }
 
-function problem({ rows, width, classes }: Shape): Problem {
+function problem({ rows, width, classes }: LinearShape): Problem {
   const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % classes);
   return {
     hidden: tf.randomNormal([rows, width], 0, 1, "float32", 1),
@@ -97,7 +83,7 @@ function lossOf(form: Form, { labels, half }: Problem, oneHot: tf.Tensor | null)
   }
 }
 
-async function measure(shape: Shape): Promise<Measured> {
+async function measure(shape: LinearShape): Promise<Measured> {
   const given = problem(shape);
   const oneHot = tf.tidy(() => tf.oneHot(tf.tensor1d(given.labels, "int32"), shape.classes).toFloat());
   const run = (form: Form): (() => void) => {
@@ -139,7 +125,9 @@ async function measure(shape: Shape): Promise<Measured> {
 }
 
 /** One step of the linear form alone. */
-async function measureLargest(shape: Shape): Promise<{ readonly milliseconds: number; readonly peakBytes: number }> {
+async function measureLargest(
+  shape: LinearShape,
+): Promise<{ readonly milliseconds: number; readonly peakBytes: number }> {
   const given = problem(shape);
   const meter = wasm.meter();
   const milliseconds = await wallClock("largest", {
@@ -150,6 +138,18 @@ async function measureLargest(shape: Shape): Promise<{ readonly milliseconds: nu
   meter.stop();
   tf.dispose([given.hidden, given.kernel]);
   return { milliseconds, peakBytes };
+}
+
+function renderWebGPU(on: LinearOnWebGPU): string {
+  const { rows, width, classes, device, binding, milliseconds, peakBytes, error, refused } = on;
+  const errors = Object.entries(error).map(([name, each]) => `${name} ${each.toExponential(1)}`);
+  return [
+    "",
+    `WebGPU (${device}), bindings of at most ${megabytes(binding)}: ${rows} rows, width ${width}, vocabulary ${classes}`,
+    `linear: ${(milliseconds / 1000).toFixed(1)} s, peak ${megabytes(peakBytes)} beside the inputs and their gradients; logits ${megabytes(4 * rows * classes)}`,
+    `distance from float64, relative to the largest entry: ${errors.join(", ")}`,
+    refused === null ? "dense: computes" : `dense: "${refused}"`,
+  ].join("\n");
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -176,11 +176,13 @@ for (const shape of shapes) {
   console.log(renderText({ header: ["form", "median", "over linear", "peak bytes, over the logits"], rows: lines }));
 }
 if (!quick) {
-  const { rows, width, classes } = largest;
-  const alone = await measureLargest(largest);
+  const { rows, width, classes } = largestShape;
+  const alone = await measureLargest(largestShape);
   console.log(
     `\n${rows} rows, width ${width}, vocabulary ${classes}, linear: ${(alone.milliseconds / 1000).toFixed(1)} s, ` +
       `peak ${megabytes(alone.peakBytes)} beside the inputs and their gradients; logits ${megabytes(4 * rows * classes)}`,
   );
-  saveResult("linear.json", asJson({ machine, shapes: measured, largest: { ...largest, ...alone } }));
+  const webgpu = await readFromDeno<LinearOnWebGPU>("./linearOnWebGPU.ts");
+  console.log(renderWebGPU(webgpu));
+  saveResult("linear.json", asJson({ machine, shapes: measured, largest: { ...largestShape, ...alone }, webgpu }));
 }

@@ -1,8 +1,8 @@
 /** The texts in the terms of the page's vocabulary. */
 import { countTokens, type Frequencies } from "lossmith";
-import { type TextStream, textStream } from "../demo/batches.ts";
-import { endOfText } from "../demo/tokenizer.ts";
-import { buildVocabulary, type Vocabulary } from "../demo/vocabulary.ts";
+import { type TextStream, textStream } from "../model/batches.ts";
+import { endOfText } from "../model/tokenIds.ts";
+import { buildVocabulary, type Vocabulary } from "../model/vocabulary.ts";
 
 /** What models are trained on. */
 export interface Corpus {

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Numeric, warmupCosine } from "lossmith";
 import { perplexity, type StepResult, trainStep } from "lossmith/training";
-import { randomBatch, type TextStream, type TokenBatch } from "../demo/batches.ts";
+import { randomBatch, type TextStream, type TokenBatch } from "../model/batches.ts";
 import {
   copyModel,
   createModel,
@@ -15,10 +15,10 @@ import {
   logitsOf,
   type ModelSizes,
   variablesOf,
-} from "../demo/languageModel.ts";
-import { plainLoss } from "../demo/losses.ts";
-import { randomStream } from "../demo/random.ts";
-import { unigramLogits } from "../demo/vocabulary.ts";
+} from "../model/languageModel.ts";
+import { plainLoss } from "../model/losses.ts";
+import { randomStream } from "../model/random.ts";
+import { unigramLogits } from "../model/vocabulary.ts";
 import type { Corpus } from "./corpus.ts";
 import type { TrainableLoss } from "./losses.ts";
 import type { Pause } from "./pause.ts";

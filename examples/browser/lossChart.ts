@@ -1,6 +1,6 @@
 /** The loss curves, drawn as they grow. */
 import uPlot from "uplot";
-import { runningAverage } from "../demo/smoothing.ts";
+import { runningAverage } from "../report/smoothing.ts";
 
 /** Which of the numbers of a step are drawn. */
 export type Measure = "crossEntropy" | "rare" | "loss";

@@ -13,8 +13,9 @@ import {
   zLoss,
 } from "lossmith";
 import type { TrainStepOptions } from "lossmith/training";
-import { plainLoss, powerLawDecayLoss, rampedAlpha } from "../demo/losses.ts";
-import { ignoredLabel, type Vocabulary } from "../demo/vocabulary.ts";
+import { rampedAlpha } from "../demo/ramp.ts";
+import { plainLoss, powerLawDecayLoss } from "../model/losses.ts";
+import { ignoredLabel, type Vocabulary } from "../model/vocabulary.ts";
 import type { LossName, Settings } from "./settings.ts";
 
 /** A loss that ends in one number. */

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Batch, classWeights, compile, crossEntropy, ignoreIndex, pipe } from "lossmith";
 import type { Metric } from "lossmith/training";
-import { ignoredLabel, type Vocabulary } from "../demo/vocabulary.ts";
+import { ignoredLabel, type Vocabulary } from "../model/vocabulary.ts";
 
 /** The mean over the labels that are not among the most frequent quarter of the vocabulary; NaN where there are none. */
 export function rareCrossEntropy({ size }: Vocabulary): Metric {

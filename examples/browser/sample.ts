@@ -1,8 +1,9 @@
 /** What a model writes: it goes on from the beginning of a sentence, a token at a time, so that the page is never held up. */
 import * as tf from "@tensorflow/tfjs";
-import type { LanguageModel } from "../demo/languageModel.ts";
-import { randomStream } from "../demo/random.ts";
-import { continueTexts, drawPrompts, type SamplingOptions } from "../demo/sampling.ts";
+import { drawPrompts, type PromptOptions } from "../demo/prompts.ts";
+import type { LanguageModel } from "../model/languageModel.ts";
+import { randomStream } from "../model/random.ts";
+import { continueTexts } from "../model/sampling.ts";
 import type { Corpus } from "./corpus.ts";
 import type { Pause } from "./pause.ts";
 import type { Settings } from "./settings.ts";
@@ -22,7 +23,7 @@ export interface SampleOptions {
   readonly texts: number;
 }
 
-const options: Omit<SamplingOptions, "prompts" | "newTokens"> = { promptTokens: 8, temperature: 0.8, topTokens: 40 };
+const options: Omit<PromptOptions, "prompts" | "newTokens"> = { promptTokens: 8, temperature: 0.8, topTokens: 40 };
 
 /** So many beginnings are drawn, and one is taken whose tokens all belong to the vocabulary. */
 const drawnPrompts = 500;

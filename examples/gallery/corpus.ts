@@ -1,7 +1,7 @@
 /** The corpus whose frequencies the gallery shows: that of the demo. */
 import { countTokens, type Frequencies, mergeCounts } from "lossmith";
-import { loadAddresses, tokenize } from "../demo/corpus.ts";
-import { tokenizerSize } from "../demo/tokenizer.ts";
+import { loadAddresses } from "../corpora/addresses.ts";
+import { documentStream, tokenizerSize } from "../model/tokenizer.ts";
 
 export interface Corpus {
   /** r50k ids, one list for each address. */
@@ -10,7 +10,7 @@ export interface Corpus {
 }
 
 export function loadCorpus(): Corpus {
-  const addresses = loadAddresses().map((address) => tokenize([address]));
+  const addresses = loadAddresses().map((address) => documentStream([address.text]));
   const counts = addresses.map((ids) => countTokens(ids, { vocabSize: tokenizerSize }));
   return { addresses, frequencies: mergeCounts(...counts) };
 }

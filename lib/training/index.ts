@@ -24,6 +24,7 @@ export type { BatchDataset, BatchIterator, DatasetElement } from "./layers/batch
 export type { Callbacks, YieldEvery } from "./layers/callbacks.ts";
 export type { ClassWeight, RowData } from "./layers/feed.ts";
 export { advanceClock, type LayersLoss, type LossForOptions, lossFor } from "./layers/lossFor.ts";
+export type { Logs } from "./layers/modelSteps.ts";
 export type {
   EvaluateArgs,
   EvaluateDatasetArgs,
@@ -34,7 +35,7 @@ export type {
 } from "./layers/options.ts";
 export type { PerName } from "./layers/perOutput.ts";
 export { type LoadOptions, loadWithLoss, type SaveOptions, saveWithLoss, type TrainedLoss } from "./layers/save.ts";
-export { type Logs, type ModelWithLoss, withLoss } from "./layers/withLoss.ts";
+export { type ModelWithLoss, withLoss } from "./layers/withLoss.ts";
 export { type LinearHead, linearHead } from "./linearHead.ts";
 export type { Measure, Metric } from "./metric.ts";
 export { effectiveTokens } from "./metrics/effectiveTokens.ts";

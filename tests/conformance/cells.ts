@@ -44,16 +44,16 @@ const classes = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 64, 100, 257, 513, 1000, 4
 /** Where a device compiles a program for each composition, and a software driver runs it, there is time for fewer. */
 const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>> = {
   cpu: {
-    compositions: 2000,
+    compositions: 1200,
     soak: 100_000,
     edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
-    steps: 200,
+    steps: 100,
   },
   wasm: {
-    compositions: 2000,
+    compositions: 1200,
     soak: 100_000,
     edges: { classes, random: 100, vocabularies: [50_257, 262_144] },
-    steps: 200,
+    steps: 100,
   },
   webgl: {
     ...{ compositions: 12, soak: 500, steps: 8 },

@@ -63,7 +63,7 @@ describe("UnsortedSegmentSum", () => {
         expect(wasm).toEqual(cpu);
         expect(shapes).toEqual([`${[segments, ...shape.slice(1)]} float32`, shapes[0]]);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 
@@ -191,7 +191,7 @@ describe("BatchMatMul", () => {
         expectClose(wasm, cpu, 1e-6);
         expect(shapes[1]).toBe(shapes[0]);
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 

@@ -18,8 +18,8 @@ describe("evaluateGradient", () => {
   test("agrees with central finite differences of evaluate", () => {
     fc.assert(
       fc.property(casesOfLogits, fc.nat(), ({ composition: { steps, loss }, batch: { plain } }, position) => {
-        // What is detached is a constant to the gradient alone.
-        if (/dft|mixCE|mile|superLoss of/.test(steps.join())) return;
+        // What is detached is a constant to the gradient alone, and a choice of rows jumps where two of them tie.
+        if (/dft|mixCE|mile|superLoss of|highest|tokenSelection/.test(steps.join())) return;
         const size = flat(plain.logits).length;
         if (size === 0) return;
         const index = position % size;

@@ -53,9 +53,9 @@ describe("evaluateGradient", () => {
         smooth++;
         expect(Math.abs(gradient - central)).toBeLessThanOrEqual(1e-6 * scale + change);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
-    expect(smooth).toBeGreaterThan(250);
+    expect(smooth).toBeGreaterThan(150);
   });
 });
 
@@ -64,7 +64,7 @@ for (const backend of backends) {
     beforeAll(startBackend(backend));
 
     test("on random compositions of every loss over values", async () => {
-      await fc.assert(fc.asyncProperty(valuesCases, expectAgreement), { numRuns: 1000 });
+      await fc.assert(fc.asyncProperty(valuesCases, expectAgreement), { numRuns: 400 });
     });
   });
 }
@@ -77,5 +77,5 @@ for (const backend of gpuBackends) {
 }
 
 test("a backend that the library does not know agrees with the reference, by ordinary ops", async () => {
-  await behindGlass(() => fc.assert(fc.asyncProperty(valuesCases, expectAgreement), { numRuns: 400 }));
+  await behindGlass(() => fc.assert(fc.asyncProperty(valuesCases, expectAgreement), { numRuns: 200 }));
 });

@@ -263,12 +263,20 @@ const confidences = fc.oneof(
   fc.record({ lambda: slow(5, 20) }),
 );
 
+/** By classes and depth: to build the arbitrary takes some ten times as long as to draw from it. */
+const built = new Map<string, fc.Arbitrary<Composition>>();
+
 /** A random loss over `classes` classes, from every combinator in every order that has a meaning. */
 export function compositions(classes: number, depth = 1): fc.Arbitrary<Composition> {
-  return fc.oneof(
+  const key = `${classes} ${depth}`;
+  const known = built.get(key);
+  if (known !== undefined) return known;
+  const arbitrary = fc.oneof(
     { weight: 3, arbitrary: compositionsOf(classes, depth, true) },
     { weight: 1, arbitrary: compositionsOf(classes, depth, false) },
   );
+  built.set(key, arbitrary);
+  return arbitrary;
 }
 
 /** Compositions in which labels may be smoothed, or those in which a loss may read the weights of its targets. */

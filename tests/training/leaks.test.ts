@@ -14,11 +14,11 @@ import {
 import { backends, startBackend } from "../support/backends.ts";
 
 /**
- * A thousand steps in one place, or as many as LEAK_STEPS says; the other backend and runtime have the same loops, and tensors
+ * Three hundred steps in one place, or as many as LEAK_STEPS says; the other backend and runtime have the same loops, and tensors
  * are counted alike.
  */
 const stepsOn = (backend: string): number =>
-  backend === "cpu" && "Bun" in globalThis ? Number(process.env["LEAK_STEPS"] ?? 1000) : 100;
+  backend === "cpu" && "Bun" in globalThis ? Number(process.env["LEAK_STEPS"] ?? 300) : 100;
 
 interface Loop {
   /** Takes so many steps. */

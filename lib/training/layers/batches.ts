@@ -128,3 +128,13 @@ function feedOfElement(model: tf.LayersModel, element: unknown, where: string): 
   const { xs, ys, ...rows } = element as DatasetElement;
   return feedOf(model, xs, ys, rows, where);
 }
+
+/** `dataset` if it is one. */
+export function checkDataset(dataset: unknown, where: string): BatchDataset {
+  if (typeof dataset === "object" && dataset !== null && "iterator" in dataset) return dataset as BatchDataset;
+  throw new LossError(
+    where,
+    `got ${String(dataset)} in place of a dataset`,
+    "Give a tf.data.Dataset of batches { xs, ys }",
+  );
+}

@@ -1,4 +1,4 @@
-/** The tokenizer of the demo and the page: r50k, GPT-2's. What needs no more than these numbers runs in a browser. */
+/** What is to know of r50k's ids. What needs no more of the tokenizer than this runs in a browser without it. */
 
 /** The r50k id that ends a document. The tokenizer never makes it from text; it is appended to documents. */
 export const endOfText = 50256;
