@@ -96,7 +96,7 @@ const isTested = "Bun" in globalThis && hasChromium();
     const scheduled = rows.filter(({ model }) => model === "PDL").map((row) => row.scheduled);
     expect([scheduled[0], scheduled.at(-1)]).toEqual(["powerLaw(alpha) 0", "powerLaw(alpha) 0.5"]);
     expect(await opened.read("scheduled")).toContain("powerLaw(alpha) 0.5");
-    expect(await opened.read("tensors")).toMatch(new RegExp(`^\\d+, the same for ${steps - 1} steps$`));
+    expect(await opened.read("tensors")).toMatch(new RegExp(`^\\d+, flat for ${steps - 1} steps$`));
     expect(await opened.read("samples")).toContain(`PDL, after ${rows.at(-1)?.step} steps`);
     expect(await opened.page.locator("#chart canvas").evaluate(orangePixels)).toBeGreaterThan(50);
     await opened.page.screenshot({ path: join(screenshots, `page-${backend}.png`), fullPage: true });
