@@ -218,6 +218,7 @@ const isTested = "Bun" in globalThis && hasChromium();
     expect(await page.inputValue("[name=steps]")).toBe("5");
     expect(await read("failure")).toMatch(/alpha is “9”; give a number from 0 to 2; model is “huge”; give one of tiny/);
     await page.fill("[name=steps]", "7");
+    await page.press("[name=steps]", "Tab");
     expect(await page.evaluate(() => location.search)).toBe("?losses=own&steps=7");
     await page.fill("[name=steps]", "0");
     expect(await read("problem")).toContain("steps is “0”; give a whole number from 1");
