@@ -55,13 +55,16 @@ export function makeSettingsForm(initial: Settings): SettingsForm {
     for (const name of ["alpha", "gamma", "smoothing"] as const) {
       element(`${name}Value`, HTMLOutputElement).value = String(settings[name]);
     }
-    history.replaceState(null, "", `${location.pathname}${addressOf(settings)}`);
     return wrong.length === 0 && jsonProblem.length === 0;
   };
 
   fill(form, initial);
   update();
   form.addEventListener("input", update);
+  // Not at each move of a slider: browsers bound how often an address may change.
+  form.addEventListener("change", () => {
+    history.replaceState(null, "", `${location.pathname}${addressOf(settings)}`);
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   return {
     read: () => settings,

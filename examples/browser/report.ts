@@ -144,7 +144,7 @@ export function makeTensorReport(): (count: number) => void {
     unchanged = count === before ? unchanged + 1 : 0;
     before = count;
     element("tensors", HTMLElement).textContent =
-      unchanged === 0 ? `${count}` : `${count}, the same for ${unchanged} ${unchanged === 1 ? "step" : "steps"}`;
+      unchanged === 0 ? `${count}` : `${count}, flat for ${unchanged} ${unchanged === 1 ? "step" : "steps"}`;
   };
 }
 

@@ -18,7 +18,7 @@ buildPage(folder);
 const site = await serveFolder(folder);
 const browser = await launch(executable, [...withWebGPU, compileOnce]);
 try {
-  const size = { width: 1160, height: 700 };
+  const size = { width: 1160, height: 690 };
   const { page, runToEnd, complaints } = await visit(browser, `${site.address}?backend=${backend}`, size);
   const status = await runToEnd(1_800_000);
   if (status !== "Finished" || complaints.length > 0) throw new Error([status, ...complaints].join("\n"));
