@@ -17,8 +17,8 @@ import {
   type LanguageModel,
   logitsOf,
   variablesOf,
-} from "../examples/demo/languageModel.ts";
-import { unigramLogits } from "../examples/demo/vocabulary.ts";
+} from "../examples/model/languageModel.ts";
+import { unigramLogits } from "../examples/model/vocabulary.ts";
 import { type Contender, interleave, type Rounds } from "./interleaved.ts";
 import { describeMachine, thisMachine } from "./machine.ts";
 import { asJson, saveResult } from "./resultFiles.ts";

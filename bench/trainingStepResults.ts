@@ -1,5 +1,5 @@
 /** What was measured of whole training steps, and its tables. */
-import type { ModelSizes } from "../examples/demo/languageModel.ts";
+import type { ModelSizes } from "../examples/model/languageModel.ts";
 import type { Interleaved } from "./interleaved.ts";
 import type { Machine } from "./machine.ts";
 import { grouped, type TitledTable, threeDigits } from "./tables.ts";

@@ -64,6 +64,31 @@ describe("lib", () => {
   });
 });
 
+/** The folders of examples that each folder may import from. */
+const allowedExamples: Readonly<Record<string, readonly string[]>> = {
+  model: [],
+  corpora: [],
+  command: [],
+  report: ["model"],
+  demo: ["model", "corpora", "command", "report"],
+  gallery: ["model", "corpora"],
+  finetuning: ["model", "command", "report"],
+  define: ["corpora", "finetuning"],
+  summarise: ["corpora", "finetuning"],
+  style: ["corpora", "finetuning"],
+};
+
+test("imports between the folders of examples run one way", () => {
+  const folders = readdirSync(new URL("examples/", root));
+  expect(folders.toSorted()).toEqual(Object.keys(allowedExamples).toSorted());
+  for (const folder of folders) {
+    for (const file of sources(`examples/${folder}/`)) {
+      const relative = imports(file).filter((specifier) => specifier.startsWith("."));
+      for (const specifier of relative) expect([folder, ...allowedExamples[folder]]).toContain(target(file, specifier));
+    }
+  }
+});
+
 test("examples and benchmarks import the package as its users do", () => {
   for (const file of [...sources("examples/"), ...sources("bench/")]) {
     expect(imports(file).filter((s) => /\/(lib|mod\.ts)/.test(s))).toEqual([]);

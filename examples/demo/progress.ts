@@ -1,6 +1,6 @@
 /** Progress: bars where somebody is watching, plain lines elsewhere. */
 import cliProgress from "cli-progress";
-import { runningAverage } from "./smoothing.ts";
+import { runningAverage } from "../report/smoothing.ts";
 
 /** A part of the work under way. */
 export interface Phase {

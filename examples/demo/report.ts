@@ -1,20 +1,13 @@
 /** The report of an experiment, in Markdown. */
 import { show } from "lossmith";
+import { plainLoss, powerLawDecayLoss } from "../model/losses.ts";
+import { type Environment, placeOf } from "../report/environment.ts";
+import { grouped, renderMarkdown } from "../report/tables.ts";
+import { list } from "../report/words.ts";
 import type { Results } from "./experiment.ts";
 import { findings } from "./findings.ts";
-import { plainLoss, powerLawDecayLoss, rampedAlpha } from "./losses.ts";
+import { rampedAlpha } from "./ramp.ts";
 import { resultTable, samplesOf } from "./resultTables.ts";
-import { grouped, renderMarkdown } from "./tables.ts";
-
-/** Where and how an experiment ran. */
-export interface Environment {
-  /** Name and version, such as "Bun 1.4.5". */
-  readonly runtime: string;
-  readonly backend: string;
-  /** Names and versions of the packages that the numbers depend on. */
-  readonly packages: Readonly<Record<string, string>>;
-  readonly seconds: number;
-}
 
 /** The report; `picture` is the file name of the picture beside it. */
 export function renderReport(results: Results, environment: Environment, picture: string): string {
@@ -81,19 +74,7 @@ function settingsOf({ settings, vocabulary, years, tokens, heldOut }: Results): 
     `batch: ${settings.windowsPerBatch} windows, ${batch} tokens`,
     `pretraining: ${grouped(pretraining.steps)} steps, learning rate up to ${pretraining.learningRate}`,
     `each fine-tuning: ${grouped(fineTuning.steps)} steps, learning rate up to ${fineTuning.learningRate}`,
+    `losses over: ${settings.linear ? "hidden states and the output layer" : "logits"}`,
     `sampling: temperature ${sampling.temperature}, from the ${sampling.topTokens} likeliest tokens`,
   ];
-}
-
-function placeOf({ runtime, backend, packages, seconds }: Environment): string[] {
-  return [
-    `runtime: ${runtime}`,
-    `backend: ${backend}`,
-    ...Object.entries(packages).map(([name, version]) => `${name}: ${version}`),
-    `total time: ${seconds.toFixed(0)} s`,
-  ];
-}
-
-function list(lines: readonly string[]): string {
-  return lines.map((line) => `- ${line}`).join("\n");
 }

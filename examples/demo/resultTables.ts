@@ -1,9 +1,9 @@
 /** The results of an experiment as tables. */
-import { decode } from "gpt-tokenizer/encoding/r50k_base";
-import { bands } from "./bands.ts";
-import type { Measurement } from "./evaluation.ts";
+import { bands } from "../model/bands.ts";
+import type { Measurement } from "../model/measurement.ts";
+import { textOf } from "../model/tokenizer.ts";
+import { decimals, grouped, percent, type Table } from "../report/tables.ts";
 import type { ModelResult, Results } from "./experiment.ts";
-import { decimals, grouped, percent, type Table } from "./tables.ts";
 
 /** The main table: a row for each number, a column for each model. */
 export function resultTable(results: Results): Table {
@@ -45,11 +45,4 @@ export function samplesOf({ prompts, crossEntropy, powerLawDecay }: Results, cou
     crossEntropy: textOf(crossEntropy.continuations[i]),
     powerLawDecay: textOf(powerLawDecay.continuations[i]),
   }));
-}
-
-/** Tokens as one line of text. */
-function textOf(tokens: Int32Array): string {
-  return decode([...tokens])
-    .replaceAll(/\s+/g, " ")
-    .trim();
 }

@@ -1,9 +1,10 @@
 /** Training a model on windows of text. */
 import * as tf from "@tensorflow/tfjs";
-import { type AnyLoss, at, compile, cosine } from "lossmith";
-import { randomBatch, type TextStream } from "./batches.ts";
-import { hiddenStates, type LanguageModel, logitsOf, variablesOf } from "./languageModel.ts";
-import type { Random } from "./random.ts";
+import { at, cosine } from "lossmith";
+import { randomBatch, type TextStream } from "../model/batches.ts";
+import { type LanguageModel, variablesOf } from "../model/languageModel.ts";
+import { modelLoss, type TrainingLoss } from "../model/modelLoss.ts";
+import type { Random } from "../model/random.ts";
 
 /** What a training is told. */
 export interface TrainingOptions {
@@ -13,6 +14,8 @@ export interface TrainingOptions {
   readonly learningRate: number;
   /** Draws the windows: the same stream of numbers gives the same batches in the same order. */
   readonly random: Random;
+  /** Whether the loss takes hidden states and the output layer in place of logits; false by default. */
+  readonly linear?: boolean;
   /** Called after each step with the training loss. */
   readonly onStep: (step: number, loss: number) => void;
 }
@@ -25,12 +28,12 @@ export interface TrainingOptions {
  */
 export async function train(
   model: LanguageModel,
-  loss: AnyLoss,
+  loss: TrainingLoss,
   text: TextStream,
   options: TrainingOptions,
 ): Promise<number[]> {
-  const { steps, windowsPerBatch, random, onStep } = options;
-  const compiled = compile(loss);
+  const { steps, windowsPerBatch, random, linear = false, onStep } = options;
+  const compiled = modelLoss(model, loss, linear);
   const variables = variablesOf(model);
   // Adam's default memory for squared gradients, 0.999, is long on purpose: with the 0.98 that large models often take,
   // the held-out loss here was 0.1 nats higher.
@@ -41,9 +44,7 @@ export async function train(
       // tensorflow.js has no learning-rate schedules; the rate is a field that every step reads.
       Object.assign(optimizer, { learningRate: learningRateAt(step, options) });
       const { inputs, labels } = randomBatch(text, windowsPerBatch, model.sizes.window, random);
-      const forward = (): tf.Scalar =>
-        compiled({ logits: logitsOf(model, hiddenStates(model, inputs)), labels, step }) as tf.Scalar;
-      const cost = optimizer.minimize(forward, true, variables) as tf.Scalar;
+      const cost = optimizer.minimize(() => compiled({ inputs, labels, step }), true, variables) as tf.Scalar;
       const [value] = await cost.data();
       cost.dispose();
       if (!Number.isFinite(value)) throw new Error(`the training loss is ${value} at step ${step + 1} of ${steps}`);

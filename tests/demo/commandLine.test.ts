@@ -21,9 +21,11 @@ function demo(...args: string[]): { readonly status: number | null; readonly std
 describe("options", () => {
   test("have defaults, and are read", () => {
     expect(parseCommand([])).toEqual({ kind: "run", options: defaultOptions });
-    expect(parseCommand(["--alpha", "1", "--steps=30", "--seed", "7", "--backend", "cpu", "--out", "x"])).toEqual({
+    expect(
+      parseCommand(["--alpha", "1", "--steps=30", "--seed", "7", "--backend", "cpu", "--out", "x", "--linear"]),
+    ).toEqual({
       kind: "run",
-      options: { alpha: 1, steps: 30, seed: 7, backend: "cpu", out: "x" },
+      options: { alpha: 1, steps: 30, seed: 7, backend: "cpu", out: "x", linear: true },
     });
     expect(parseCommand(["--steps", "3", "-h"])).toEqual({ kind: "help" });
   });
@@ -42,8 +44,12 @@ describe("options", () => {
     [["--seed", "-1"], /--seed is "-1"; give a whole number from 0/],
     [["--backend", "gpu"], /--backend is "gpu"; give one of auto, wasm, cpu, webgl, webgpu/],
     [["--out", ""], /--out is ""; give the name of a folder/],
-    [["--epochs", "3"], /unknown option --epochs; the options are --backend, --alpha, --steps, --seed, --out, --help/],
+    [
+      ["--epochs", "3"],
+      /unknown option --epochs; the options are --backend, --alpha, --steps, --seed, --out, --linear, --help/,
+    ],
     [["--toString"], /unknown option --toString/],
+    [["--linear=yes"], /--linear takes no value, and has "yes"/],
     [["-x"], /unknown option -x/],
     [["now"], /unexpected argument "now"; options begin with --/],
   ];

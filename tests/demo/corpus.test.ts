@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { bandOf, bands, isRare } from "../../examples/demo/bands.ts";
-import { endOfText, loadAddresses, recentFrom, splitAddresses, tokenize } from "../../examples/demo/corpus.ts";
-import { buildVocabulary, ignoredLabel, toInputs, toLabels, unigramLogits } from "../../examples/demo/vocabulary.ts";
+import { loadAddresses } from "../../examples/corpora/addresses.ts";
+import { recentFrom, splitAddresses } from "../../examples/demo/corpus.ts";
+import { bandOf, bands, isRare } from "../../examples/model/bands.ts";
+import { documentStream, endOfText } from "../../examples/model/tokenizer.ts";
+import { buildVocabulary, ignoredLabel, toInputs, toLabels, unigramLogits } from "../../examples/model/vocabulary.ts";
 
 describe("the corpus", () => {
   const addresses = loadAddresses();
@@ -25,10 +27,7 @@ describe("the corpus", () => {
   });
 
   test("ends every address with the end of text, which the tokenizer does not make", () => {
-    const tokens = tokenize([
-      { year: 1, name: "A", text: "one two" },
-      { year: 2, name: "B", text: "three" },
-    ]);
+    const tokens = documentStream(["one two", "three"]);
     expect([...tokens]).toEqual([505, 734, 50256, 15542, 50256]);
   });
 });

@@ -7,7 +7,7 @@ import { findings } from "../../examples/demo/findings.ts";
 import { lines, silent } from "../../examples/demo/progress.ts";
 import { renderReport } from "../../examples/demo/report.ts";
 import { resultTable } from "../../examples/demo/resultTables.ts";
-import { renderMarkdown, renderText } from "../../examples/demo/tables.ts";
+import { renderMarkdown, renderText } from "../../examples/report/tables.ts";
 import { tinyAddresses, tinySettings } from "./tinyExperiment.ts";
 
 describe("the experiment", () => {
@@ -58,6 +58,18 @@ describe("the experiment", () => {
     expect(effectiveSampleSize).toBeCloseTo(1, 6);
   });
 
+  test("without the logits gives the same losses and measurements, but for rounding", async () => {
+    const linear = await runExperiment({ ...tinySettings, linear: true }, tinyAddresses, silent);
+    for (const model of ["before", "crossEntropy", "powerLawDecay"] as const) {
+      linear[model].losses.forEach((loss, step) => {
+        const dense = results[model].losses[step];
+        expect(Math.abs(loss - dense)).toBeLessThan(2e-5 * dense);
+      });
+      const [measured, dense] = [linear[model].measurement.overall, results[model].measurement.overall];
+      expect(Math.abs(measured - dense)).toBeLessThan(1e-4 * dense);
+    }
+  });
+
   test("has the overall loss as the mean of the bands, by their tokens", () => {
     const { heldOut, crossEntropy } = results;
     const weighed = crossEntropy.measurement.byBand.map((nll, i) =>
@@ -76,7 +88,7 @@ describe("the experiment", () => {
     expect(report).toContain("](picture.svg)");
     expect(report).toContain("- total time: 61 s");
     const settings = report.slice(report.indexOf("## Settings"), report.indexOf("## Where")).match(/^- .*$/gm) ?? [];
-    expect(settings.length).toBe(13);
+    expect(settings.length).toBe(14);
     for (const setting of settings) expect(setting).toMatch(/^- [\w -]+: \S/);
     for (const sentence of findings(results)) expect(report).toContain(sentence);
     const picture = await drawPicture(results);

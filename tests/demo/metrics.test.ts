@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { type HeldOutText, measureUnigram } from "../../examples/demo/evaluation.ts";
-import { runningAverage } from "../../examples/demo/smoothing.ts";
-import { distinct, effectiveSampleSize, repetition } from "../../examples/demo/textMetrics.ts";
+import { batchesOf, type HeldOutText } from "../../examples/demo/evaluation.ts";
+import { measureUnigram } from "../../examples/model/measurement.ts";
+import { distinct, effectiveSampleSize, repetition } from "../../examples/model/textMetrics.ts";
+import { runningAverage } from "../../examples/report/smoothing.ts";
 
 describe("metrics by hand", () => {
   test("distinct-2 is over all texts together", () => {
@@ -36,7 +37,7 @@ describe("metrics by hand", () => {
     };
     const logProbabilities = new Float32Array(2001).fill(-8);
     logProbabilities[0] = -1;
-    const { overall, byBand, rareAccuracy } = measureUnigram(logProbabilities, heldOut);
+    const { overall, byBand, rareAccuracy } = measureUnigram(logProbabilities, batchesOf(heldOut));
     // The labels after the first token: 0, 100, 2000, ignored, 0.
     expect(overall).toBe((1 + 8 + 8 + 1) / 4);
     expect(byBand.slice(0, 3)).toEqual([1, 8, 8]);

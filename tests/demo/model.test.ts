@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "lossmith";
-import { textStream } from "../../examples/demo/batches.ts";
-import { tokenize } from "../../examples/demo/corpus.ts";
+import { train } from "../../examples/demo/training.ts";
+import { textStream } from "../../examples/model/batches.ts";
 import {
   copyModel,
   createModel,
@@ -11,15 +11,15 @@ import {
   type LanguageModel,
   logitsOf,
   variablesOf,
-} from "../../examples/demo/languageModel.ts";
-import { classWeightsOf, plainLoss, powerLawDecayLoss } from "../../examples/demo/losses.ts";
-import { randomStream } from "../../examples/demo/random.ts";
-import { drawClass } from "../../examples/demo/sampling.ts";
-import { train } from "../../examples/demo/training.ts";
-import { buildVocabulary, unigramLogits } from "../../examples/demo/vocabulary.ts";
+} from "../../examples/model/languageModel.ts";
+import { classWeightsOf, plainLoss, powerLawDecayLoss } from "../../examples/model/losses.ts";
+import { randomStream } from "../../examples/model/random.ts";
+import { drawClass } from "../../examples/model/sampling.ts";
+import { documentStream } from "../../examples/model/tokenizer.ts";
+import { buildVocabulary, unigramLogits } from "../../examples/model/vocabulary.ts";
 import { tinyAddresses, tinySettings } from "./tinyExperiment.ts";
 
-const tokens = tokenize(tinyAddresses);
+const tokens = documentStream(tinyAddresses.map(({ text }) => text));
 const vocabulary = buildVocabulary([tokens], 64);
 const text = textStream(vocabulary, tokens);
 const classes = Int32Array.from({ length: 400 }, (_, i) => i % 5);

@@ -1,5 +1,5 @@
 /** A small experiment for the tests of the demo: a made-up corpus, and a model that trains in a moment. */
-import type { Address } from "../../examples/demo/corpus.ts";
+import type { Address } from "../../examples/corpora/addresses.ts";
 import type { Settings } from "../../examples/demo/experiment.ts";
 
 const words = ["the", "Union", "is", "strong", "and", "our", "people", "work", "for", "peace", "trade", "law"];
@@ -25,4 +25,5 @@ export const tinySettings: Settings = {
   fineTuning: { steps: 3, learningRate: 0.01 },
   heldOutTokens: 100,
   sampling: { prompts: 3, promptTokens: 6, newTokens: 8, temperature: 0.8, topTokens: 10 },
+  linear: false,
 };

@@ -1,42 +1,18 @@
-/** Continuing held-out text with a model. */
+/** Continuing text with a model. */
 import * as tf from "@tensorflow/tfjs";
-import { endOfText } from "./corpus.ts";
 import { hiddenStates, type LanguageModel, logitsOf } from "./languageModel.ts";
-import { type Random, randomInteger } from "./random.ts";
+import type { Random } from "./random.ts";
+import { endOfText } from "./tokenIds.ts";
 import { toInputs, type Vocabulary } from "./vocabulary.ts";
 
-/** How texts are sampled. */
+/** How texts are continued. */
 export interface SamplingOptions {
-  /** The number of texts to continue. */
-  readonly prompts: number;
-  /** The number of tokens of a prompt. */
-  readonly promptTokens: number;
   /** The number of tokens to add, fewer where the end of text is drawn. */
   readonly newTokens: number;
-  /** Logits are divided by it: below 1 likely tokens become likelier. */
+  /** Logits are divided by it: below 1 likely tokens become likelier, and at 0 the likeliest is taken. */
   readonly temperature: number;
   /** Only so many of the likeliest tokens can be drawn. */
   readonly topTokens: number;
-}
-
-/** The r50k id of a full stop. */
-const fullStop = 13;
-
-/** Random places of a stream of r50k ids that follow a full stop, each as the ids from there on. */
-export function drawPrompts(tokens: Int32Array, options: SamplingOptions, random: Random): Int32Array[] {
-  const { prompts, promptTokens } = options;
-  const starts = Array.from(tokens.keys()).filter(
-    (start) =>
-      start > 0 &&
-      tokens[start - 1] === fullStop &&
-      start + promptTokens <= tokens.length &&
-      !tokens.subarray(start, start + promptTokens).includes(endOfText),
-  );
-  if (starts.length === 0) throw new Error(`no sentence of the held-out text is followed by ${promptTokens} tokens`);
-  return Array.from({ length: prompts }, () => {
-    const start = starts[randomInteger(random, starts.length)];
-    return tokens.slice(start, start + promptTokens);
-  });
 }
 
 /**
@@ -55,7 +31,7 @@ export async function continueTexts(
 ): Promise<Int32Array[]> {
   const texts = prompts.map((prompt) => [...prompt]);
   const ended = prompts.map(() => false);
-  for (let i = 0; i < options.newTokens; i++) {
+  for (let i = 0; i < options.newTokens && !ended.every(Boolean); i++) {
     const rows = await nextLogits(model, vocabulary, texts);
     rows.forEach((logits, text) => {
       const token = vocabulary.tokenOf[drawClass(logits, options, random())];
@@ -87,12 +63,16 @@ async function nextLogits(
   return texts.map((_, i) => values.subarray(i * vocabulary.size, (i + 1) * vocabulary.size));
 }
 
-/** The class at which the cumulated probabilities of the likeliest classes, softmax(z / temperature), pass `chance`. */
+/**
+ * The class at which the cumulated probabilities of the likeliest classes, softmax(z / temperature), pass `chance`; the
+ * likeliest at temperature 0.
+ */
 export function drawClass(
   logits: Float32Array,
   { temperature, topTokens }: Pick<SamplingOptions, "temperature" | "topTokens">,
   chance: number,
 ): number {
+  if (temperature === 0) return logits.indexOf(logits.reduce((highest, z) => Math.max(highest, z)));
   // A typed array sorts numbers many times faster than a comparison of indices would.
   const lowest = logits.slice().sort()[Math.max(0, logits.length - topTokens)];
   const likeliest = Array.from(logits.keys())

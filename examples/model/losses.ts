@@ -1,4 +1,4 @@
-/** The losses of the demo. Everything that the demo has to say about lossmith is here and where these are compiled. */
+/** The losses that the demo and the examples share. What they have to say about lossmith is here and where these are compiled. */
 import * as tf from "@tensorflow/tfjs";
 import {
   compile,
@@ -6,7 +6,6 @@ import {
   freqWeights,
   ignoreIndex,
   type Loss,
-  linear,
   type Numeric,
   normalise,
   override,
@@ -32,7 +31,10 @@ export const lossPerToken: Loss<"logits", "already reduced per token"> = pipe(
  * `normalise` makes the mean weight of a training token 1, so that the weight 1 of the end of text means "as an average
  * token": its count is that of documents, and says nothing about how rare it is as a word.
  */
-export function powerLawDecayLoss(vocabulary: Vocabulary, alpha: Numeric): Loss<"logits", "with a weight field"> {
+export function powerLawDecayLoss(
+  vocabulary: Pick<Vocabulary, "frequencies" | "endOfText">,
+  alpha: Numeric,
+): Loss<"logits", "with a weight field"> {
   return pipe(
     crossEntropy,
     freqWeights(vocabulary.frequencies),
@@ -41,11 +43,6 @@ export function powerLawDecayLoss(vocabulary: Vocabulary, alpha: Numeric): Loss<
     override({ [vocabulary.endOfText]: 1 }),
     ignoreIndex(ignoredLabel),
   );
-}
-
-/** alpha as it comes in over the fine-tuning: cross entropy at the first step, the full exponent at the last. */
-export function rampedAlpha(alpha: number, steps: number): Numeric {
-  return steps === 1 ? alpha : linear({ init: 0, end: alpha, steps: steps - 1 });
 }
 
 /**
