@@ -17,10 +17,20 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { countDocuments, countIds, countStatement, countTokens } from "lossmith/frequency";
 import { countFiles } from "lossmith/frequency/files";
 import { Bench } from "tinybench";
+import {
+  type FrequencyResults,
+  idsTable,
+  type MemoryOfCount,
+  memoryTable,
+  type ProcessMemory,
+} from "./frequencyResults.ts";
 import { interleave } from "./interleaved.ts";
-import { saveResult } from "./resultFiles.ts";
+import { thisMachine } from "./machine.ts";
+import { asJson, saveResult } from "./resultFiles.ts";
+import { renderTitledText } from "./tables.ts";
 
 const quick = process.argv.includes("--quick");
+const machine = thisMachine(null);
 const vocabSize = 50257;
 const addresses = (sotu() as unknown as readonly { readonly text: string }[]).map(({ text }) => text);
 const texts = quick ? addresses.slice(0, 40) : addresses;
@@ -117,7 +127,7 @@ async function workersRatio(path: string): Promise<number> {
 }
 
 /** The memory of a process that counts a file, in MB: see the script. */
-function memory(path: string, tokenizer: string): Record<"resident" | "heap", number> {
+function memory(path: string, tokenizer: string): ProcessMemory {
   const script = fileURLToPath(new URL("frequencyMemory.ts", import.meta.url));
   const measure = (what: string): number => {
     const { stdout, stderr, status } = spawnSync(process.execPath, [script, path, tokenizer, what], {
@@ -130,12 +140,11 @@ function memory(path: string, tokenizer: string): Record<"resident" | "heap", nu
 }
 
 try {
-  console.log(`${tokens} r50k ids in memory, million tokens a second`);
   const millionsASecond = await inMemory();
-  console.table(millionsASecond);
+  console.log(renderTitledText(idsTable(tokens, millionsASecond)));
 
   const tokenizerShare = Number((await ofTokenizersSpeed()).toFixed(3));
-  console.log(`Text is counted at ${tokenizerShare} of the tokenizer's own speed.`);
+  console.log(`\nText is counted at ${tokenizerShare} of the tokenizer's own speed.`);
 
   const text = new TextEncoder().encode(`${texts.join("\n")}\n`);
   const size = quick ? 8e6 : 210e6;
@@ -143,17 +152,18 @@ try {
   console.log(`Two workers count ${size / 1e6} MB of text ${twoWorkers} times as fast as one.`);
 
   const packed = new Uint8Array(ids16.buffer);
-  const megabytes: Record<string, Record<string, number>> = {};
-  for (const length of quick ? [1e6, 8e6] : [10e6, 100e6, 1000e6]) {
-    const name = `${length / 1e6} MB`;
-    megabytes[`text, ${name}`] = memory(repeated("memory.txt", text, length), "r50k_base");
-    megabytes[`ids, ${name}`] = memory(repeated("memory.uint16", packed.subarray(0, length), length), "");
-  }
-  console.log("Memory of a process that counts, MB: the most that was resident, and the most in use on the heap");
-  console.table(megabytes);
+  const memories = (quick ? [1, 8] : [10, 100, 1000]).map((size): MemoryOfCount => {
+    const bytes = 1e6 * size;
+    return {
+      megabytes: size,
+      text: memory(repeated("memory.txt", text, bytes), "r50k_base"),
+      ids: memory(repeated("memory.uint16", packed.subarray(0, bytes), bytes), ""),
+    };
+  });
+  console.log(renderTitledText(memoryTable(memories)));
 
-  const report = { tokens, millionsASecond, tokenizerShare, twoWorkers, megabytes };
-  if (!quick) saveResult("frequency.json", `${JSON.stringify(report, null, 2)}\n`);
+  const results = { machine, tokens, millionsASecond, tokenizerShare, twoWorkers, memories };
+  if (!quick) saveResult("frequency.json", asJson(results satisfies FrequencyResults));
 } finally {
   rmSync(folder, { recursive: true });
 }

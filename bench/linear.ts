@@ -11,23 +11,21 @@ import { startWasm } from "./backends/kernelSets.ts";
 import { wasm } from "./backends/wasm.ts";
 import { readFromDeno } from "./denoProcess.ts";
 import { type Contender, interleave, type Rounds } from "./interleaved.ts";
-import { type LinearOnWebGPU, type LinearShape, largestShape, linearShapes } from "./linearShapes.ts";
+import {
+  type LinearForm,
+  type LinearMeasured,
+  type LinearOnWebGPU,
+  type LinearResults,
+  type LinearShape,
+  largestShape,
+  linearForms,
+  linearShapes,
+} from "./linearResults.ts";
+import { aloneTable, formsTable } from "./linearTables.ts";
 import { describeMachine, thisMachine } from "./machine.ts";
 import { asJson, saveResult } from "./resultFiles.ts";
 import { wallClock } from "./stopwatch.ts";
-import { renderText } from "./tables.ts";
-
-/** The forms that are compared; the first is what ratios are to. */
-const forms = ["linear", "linear, half of the rows ignored", "dense", "tensorflow.js"] as const;
-type Form = (typeof forms)[number];
-
-interface Measured extends LinearShape {
-  readonly rounds: number;
-  readonly milliseconds: Readonly<Partial<Record<Form, number>>>;
-  /** How many times as long as the linear form, the median of the rounds. */
-  readonly ratios: Readonly<Partial<Record<Form, number>>>;
-  readonly peakBytes: Readonly<Partial<Record<Form, number>>>;
-}
+import { renderTitledText } from "./tables.ts";
 
 const quick = process.argv.includes("--quick");
 const shapes = quick ? [{ rows: 128, width: 64, classes: 8192 }] : linearShapes;
@@ -70,7 +68,7 @@ const linear = compileLinear(data);
 const matMul = (hidden: tf.Tensor, kernel: tf.Tensor): tf.Tensor2D =>
   tf.matMul(hidden as tf.Tensor2D, kernel as tf.Tensor2D);
 
-function lossOf(form: Form, { labels, half }: Problem, oneHot: tf.Tensor | null): Loss {
+function lossOf(form: LinearForm, { labels, half }: Problem, oneHot: tf.Tensor | null): Loss {
   switch (form) {
     case "linear":
       return (hidden, kernel) => linear({ hidden, kernel, labels });
@@ -83,16 +81,16 @@ function lossOf(form: Form, { labels, half }: Problem, oneHot: tf.Tensor | null)
   }
 }
 
-async function measure(shape: LinearShape): Promise<Measured> {
+async function measure(shape: LinearShape): Promise<LinearMeasured> {
   const given = problem(shape);
   const oneHot = tf.tidy(() => tf.oneHot(tf.tensor1d(given.labels, "int32"), shape.classes).toFloat());
-  const run = (form: Form): (() => void) => {
+  const run = (form: LinearForm): (() => void) => {
     const loss = lossOf(form, given, oneHot);
     return () => step(loss, given);
   };
-  const withKernels = (form: Form): void => (form === "tensorflow.js" ? useStock() : useOurs());
-  const peakBytes: Partial<Record<Form, number>> = {};
-  for (const form of forms) {
+  const withKernels = (form: LinearForm): void => (form === "tensorflow.js" ? useStock() : useOurs());
+  const peakBytes: Partial<Record<LinearForm, number>> = {};
+  for (const form of linearForms) {
     process.stderr.write(`  ${form}: peak\n`);
     withKernels(form);
     const meter = wasm.meter();
@@ -100,8 +98,8 @@ async function measure(shape: LinearShape): Promise<Measured> {
     peakBytes[form] = meter.peakBytes - 4 * (given.hidden.size + given.kernel.size);
     meter.stop();
   }
-  const contenders = forms.map(
-    (form): Contender<Form> => ({
+  const contenders = linearForms.map(
+    (form): Contender<LinearForm> => ({
       name: form,
       call: () => {
         process.stderr.write(`  ${form}\n`);
@@ -113,8 +111,8 @@ async function measure(shape: LinearShape): Promise<Measured> {
   const { rounds: done, timings } = await interleave(contenders, rounds);
   useOurs();
   tf.dispose([given.hidden, given.kernel, oneHot]);
-  const each = (of: (form: Form) => number | undefined): Partial<Record<Form, number>> =>
-    Object.fromEntries(forms.map((form) => [form, of(form)]));
+  const each = (of: (form: LinearForm) => number | undefined): Partial<Record<LinearForm, number>> =>
+    Object.fromEntries(linearForms.map((form) => [form, of(form)]));
   return {
     ...shape,
     rounds: done,
@@ -140,49 +138,17 @@ async function measureLargest(
   return { milliseconds, peakBytes };
 }
 
-function renderWebGPU(on: LinearOnWebGPU): string {
-  const { rows, width, classes, device, binding, milliseconds, peakBytes, error, refused } = on;
-  const errors = Object.entries(error).map(([name, each]) => `${name} ${each.toExponential(1)}`);
-  return [
-    "",
-    `WebGPU (${device}), bindings of at most ${megabytes(binding)}: ${rows} rows, width ${width}, vocabulary ${classes}`,
-    `linear: ${(milliseconds / 1000).toFixed(1)} s, peak ${megabytes(peakBytes)} beside the inputs and their gradients; logits ${megabytes(4 * rows * classes)}`,
-    `distance from float64, relative to the largest entry: ${errors.join(", ")}`,
-    refused === null ? "dense: computes" : `dense: "${refused}"`,
-  ].join("\n");
-}
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 const machine = thisMachine(null);
 console.log(describeMachine(machine));
-const measured: Measured[] = [];
+const measured: LinearMeasured[] = [];
 for (const shape of shapes) {
-  const { rows, width, classes } = shape;
   const result = await measure(shape);
   measured.push(result);
-  const logits = 4 * rows * classes;
-  console.log(
-    `\n${rows} rows, width ${width}, vocabulary ${classes}: value and gradients, ${result.rounds} rounds; logits ${megabytes(logits)}`,
-  );
-  const lines = forms.map((form) => {
-    const peak = result.peakBytes[form] ?? 0;
-    return [
-      form,
-      `${result.milliseconds[form]?.toFixed(0)} ms`,
-      `${result.ratios[form]?.toFixed(2)}`,
-      `${megabytes(peak)}, ${(peak / logits).toFixed(3)}`,
-    ];
-  });
-  console.log(renderText({ header: ["form", "median", "over linear", "peak bytes, over the logits"], rows: lines }));
+  console.log(renderTitledText(formsTable(result)));
 }
 if (!quick) {
-  const { rows, width, classes } = largestShape;
-  const alone = await measureLargest(largestShape);
-  console.log(
-    `\n${rows} rows, width ${width}, vocabulary ${classes}, linear: ${(alone.milliseconds / 1000).toFixed(1)} s, ` +
-      `peak ${megabytes(alone.peakBytes)} beside the inputs and their gradients; logits ${megabytes(4 * rows * classes)}`,
-  );
+  const largest = { ...largestShape, ...(await measureLargest(largestShape)) };
   const webgpu = await readFromDeno<LinearOnWebGPU>("./linearOnWebGPU.ts");
-  console.log(renderWebGPU(webgpu));
-  saveResult("linear.json", asJson({ machine, shapes: measured, largest: { ...largestShape, ...alone }, webgpu }));
+  console.log(renderTitledText(aloneTable(largest, webgpu)));
+  saveResult("linear.json", asJson({ machine, shapes: measured, largest, webgpu } satisfies LinearResults));
 }

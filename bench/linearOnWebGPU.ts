@@ -6,7 +6,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { compile, compileLinear, crossEntropy, LossError, useBackend } from "lossmith";
 import { webgpu, webgpuBackend } from "./backends/webgpu.ts";
-import { type LinearOnWebGPU, shapeOnWebGPU } from "./linearShapes.ts";
+import { type LinearOnWebGPU, shapeOnWebGPU } from "./linearResults.ts";
 
 const { rows, width, classes } = shapeOnWebGPU;
 await useBackend("webgpu");

@@ -4,10 +4,20 @@ import type { CompositionResults, CrossEntropyResults, Results } from "./results
 
 const folder = new URL("./results/", import.meta.url);
 
+/** Where a file of results is. */
+export function resultFile(name: string): URL {
+  return new URL(name, folder);
+}
+
+/** Reads a file of results. */
+export function loadResult<T>(name: string): T {
+  return JSON.parse(readFileSync(resultFile(name), "utf8")) as T;
+}
+
 /** Writes a file of results. */
 export function saveResult(name: string, text: string): void {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL(name, folder), text);
+  writeFileSync(resultFile(name), text);
 }
 
 /** Writes both files of the comparison. */
@@ -18,10 +28,9 @@ export function saveResults({ machine, backends, compositions }: Results): void 
 
 /** Reads both files of the comparison. */
 export function loadResults(): Results {
-  const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
   return {
-    ...(read("composition.json") as CompositionResults),
-    ...(read("cross-entropy.json") as CrossEntropyResults),
+    ...loadResult<CompositionResults>("composition.json"),
+    ...loadResult<CrossEntropyResults>("cross-entropy.json"),
   };
 }
 

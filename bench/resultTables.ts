@@ -7,16 +7,10 @@ import type { Timing } from "./interleaved.ts";
 import type { KernelCount, KernelCounts } from "./kernelCounts.ts";
 import { type PassName, passNames } from "./passes.ts";
 import type { BackendResult, CaseResult, CompositionResult, ContenderName, Results } from "./results.ts";
-import { type Table, threeDigits } from "./tables.ts";
+import { type TitledTable, threeDigits } from "./tables.ts";
 import { targetsOf } from "./targets.ts";
 
 export { shapeTitle };
-
-/** A table and what it shows. */
-export interface TitledTable {
-  readonly title: string;
-  readonly table: Table;
-}
 
 /** The contenders as they are shown. */
 export const contenderTitles: Readonly<Record<ContenderName, string>> = {

@@ -6,6 +6,17 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** A table and what it shows. */
+export interface TitledTable {
+  readonly title: string;
+  readonly table: Table;
+}
+
+/** A titled table for a terminal. */
+export function renderTitledText({ title, table }: TitledTable): string {
+  return `\n${title}\n\n${renderText(table)}`;
+}
+
 /** The table for a terminal. */
 export function renderText(table: Table): string {
   const [header, ...rows] = padded(table);

@@ -16,21 +16,22 @@ import {
   hiddenStates,
   type LanguageModel,
   logitsOf,
-  type ModelSizes,
   variablesOf,
 } from "../examples/model/languageModel.ts";
 import { unigramLogits } from "../examples/model/vocabulary.ts";
-import { type Contender, type Interleaved, interleave, type Rounds } from "./interleaved.ts";
+import { type Contender, interleave, type Rounds } from "./interleaved.ts";
 import { describeMachine, thisMachine } from "./machine.ts";
 import { asJson, saveResult } from "./resultFiles.ts";
 import { wallClock } from "./stopwatch.ts";
-import { renderText, threeDigits } from "./tables.ts";
-
-/** A model and its batches. */
-interface Shape extends ModelSizes {
-  /** Windows in a batch. */
-  readonly windows: number;
-}
+import { renderTitledText } from "./tables.ts";
+import {
+  type TrainingLoop,
+  type TrainingShape,
+  type TrainingStepMeasured,
+  type TrainingStepResults,
+  trainingLoops,
+  trainingStepTable,
+} from "./trainingStepResults.ts";
 
 /** B · T tokens, window after window, and for each the token that follows. */
 interface Batch {
@@ -38,17 +39,8 @@ interface Batch {
   readonly labels: Int32Array;
 }
 
-/** How a step is taken; the first is what ratios are to. */
-const loops = [
-  "cross entropy, trainStep",
-  "cross entropy, minimize",
-  "tf.losses.softmaxCrossEntropy, minimize",
-  "power-law decay loss, trainStep",
-] as const;
-type Loop = (typeof loops)[number];
-
 /** The loops whose losses are of one formula. */
-const alike: readonly Loop[] = loops.slice(0, 3);
+const alike: readonly TrainingLoop[] = trainingLoops.slice(0, 3);
 
 /** Takes a step on a batch, and gives its loss. */
 interface Trainer {
@@ -56,15 +48,9 @@ interface Trainer {
   readonly dispose: () => void;
 }
 
-interface Measured extends Shape, Pick<Interleaved<Loop>, "rounds"> {
-  readonly tokensPerSecond: Readonly<Record<Loop, number>>;
-  /** How many times as long as the first, the median of the rounds. */
-  readonly ratios: Readonly<Record<Loop, number>>;
-}
-
 const quick = process.argv.includes("--quick");
 /** The demo's own sizes, and GPT-2's vocabulary under a wider model. */
-const shapes: readonly Shape[] = quick
+const shapes: readonly TrainingShape[] = quick
   ? [{ vocabulary: 2048, width: 32, heads: 2, blocks: 1, window: 32, windows: 4 }]
   : [
       { vocabulary: 8192, width: 64, heads: 2, blocks: 1, window: 64, windows: 4 },
@@ -80,7 +66,7 @@ const learningRate = 1e-3;
 const tolerance = 1e-4;
 
 /** Batches whose tokens fall off with their rank as those of text do, the same in each run. */
-function batchesOf({ vocabulary, windows, window }: Shape, count: number): readonly Batch[] {
+function batchesOf({ vocabulary, windows, window }: TrainingShape, count: number): readonly Batch[] {
   const tokens = windows * window;
   return Array.from({ length: count }, (_, i) => {
     const uniform = tf.randomUniform([tokens + 1], 0, 1, "float32", i + 1);
@@ -93,7 +79,7 @@ function batchesOf({ vocabulary, windows, window }: Shape, count: number): reado
   });
 }
 
-function trainerOf(loop: Loop, model: LanguageModel, frequencies: ReturnType<typeof countTokens>): Trainer {
+function trainerOf(loop: TrainingLoop, model: LanguageModel, frequencies: ReturnType<typeof countTokens>): Trainer {
   const optimizer = tf.train.adam(learningRate);
   const variables = variablesOf(model);
   const forward = (inputs: Int32Array): tf.Tensor2D => logitsOf(model, hiddenStates(model, inputs));
@@ -145,9 +131,9 @@ function trainerOf(loop: Loop, model: LanguageModel, frequencies: ReturnType<typ
 }
 
 /** Loops of one formula must have the same loss after as many steps. */
-function checkAgreement(losses: Readonly<Record<Loop, number>>): void {
+function checkAgreement(losses: Readonly<Record<TrainingLoop, number>>): void {
   const [first] = alike;
-  for (const loop of loops) {
+  for (const loop of trainingLoops) {
     if (!Number.isFinite(losses[loop])) throw new Error(`the loss of "${loop}" is ${losses[loop]}`);
     if (!alike.includes(loop)) continue;
     if (Math.abs(losses[loop] - losses[first]) <= tolerance * Math.abs(losses[first])) continue;
@@ -156,11 +142,11 @@ function checkAgreement(losses: Readonly<Record<Loop, number>>): void {
 }
 
 /** Something for each loop. */
-function each<T>(of: (loop: Loop) => T): Readonly<Record<Loop, T>> {
-  return Object.fromEntries(loops.map((loop) => [loop, of(loop)])) as Record<Loop, T>;
+function each<T>(of: (loop: TrainingLoop) => T): Readonly<Record<TrainingLoop, T>> {
+  return Object.fromEntries(trainingLoops.map((loop) => [loop, of(loop)])) as Record<TrainingLoop, T>;
 }
 
-async function measure(shape: Shape): Promise<Measured> {
+async function measure(shape: TrainingShape): Promise<TrainingStepMeasured> {
   const { vocabulary, windows, window } = shape;
   const batches = batchesOf(shape, warmUpSteps + rounds.most);
   const frequencies = countTokens(
@@ -171,14 +157,14 @@ async function measure(shape: Shape): Promise<Measured> {
   const trainers = each((loop) => trainerOf(loop, copyModel(start), frequencies));
   disposeModel(start);
   for (const batch of batches.slice(0, warmUpSteps)) {
-    const losses: Partial<Record<Loop, number>> = {};
-    for (const loop of loops) {
+    const losses: Partial<Record<TrainingLoop, number>> = {};
+    for (const loop of trainingLoops) {
       process.stderr.write(`  ${loop}: warm up\n`);
       losses[loop] = await trainers[loop].step(batch);
     }
-    checkAgreement(losses as Record<Loop, number>);
+    checkAgreement(losses as Record<TrainingLoop, number>);
   }
-  const contenders = loops.map((loop): Contender<Loop> => {
+  const contenders = trainingLoops.map((loop): Contender<TrainingLoop> => {
     let next = warmUpSteps;
     return {
       name: loop,
@@ -190,7 +176,7 @@ async function measure(shape: Shape): Promise<Measured> {
     };
   });
   const { rounds: done, timings } = await interleave(contenders, rounds);
-  for (const loop of loops) trainers[loop].dispose();
+  for (const loop of trainingLoops) trainers[loop].dispose();
   return {
     ...shape,
     rounds: done,
@@ -202,16 +188,10 @@ async function measure(shape: Shape): Promise<Measured> {
 await useBackend("wasm");
 const machine = thisMachine(null);
 console.log(describeMachine(machine));
-const measured: Measured[] = [];
+const measured: TrainingStepMeasured[] = [];
 for (const shape of shapes) {
   const result = await measure(shape);
   measured.push(result);
-  const { vocabulary, width, blocks, windows, window, tokensPerSecond, ratios } = result;
-  console.log(
-    `\n${windows} windows of ${window} tokens, vocabulary ${vocabulary}, width ${width}, blocks ${blocks}: ` +
-      `a training step on wasm, ${result.rounds} rounds`,
-  );
-  const rows = loops.map((loop) => [loop, threeDigits(tokensPerSecond[loop]), ratios[loop].toFixed(2)]);
-  console.log(renderText({ header: ["loop", "tokens a second", "time over the first's"], rows }));
+  console.log(renderTitledText(trainingStepTable(result)));
 }
-if (!quick) saveResult("training-step.json", asJson({ machine, shapes: measured }));
+if (!quick) saveResult("training-step.json", asJson({ machine, shapes: measured } satisfies TrainingStepResults));

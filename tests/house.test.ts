@@ -72,6 +72,7 @@ const allowedExamples: Readonly<Record<string, readonly string[]>> = {
   report: ["model"],
   demo: ["model", "corpora", "command", "report"],
   gallery: ["model", "corpora"],
+  browser: ["model", "corpora", "report", "demo"],
   finetuning: ["model", "command", "report"],
   define: ["corpora", "finetuning"],
   summarise: ["corpora", "finetuning"],

@@ -1,8 +1,8 @@
 /** The results of a GPU as tables. */
 import { compositionNames, compositionParts } from "../compositions.ts";
 import { passNames } from "../passes.ts";
-import { passTitles, shapeTitle, type TitledTable } from "../resultTables.ts";
-import { threeDigits } from "../tables.ts";
+import { passTitles, shapeTitle } from "../resultTables.ts";
+import { type TitledTable, threeDigits } from "../tables.ts";
 import type { DeviceComposition, GpuResults } from "./gpuResults.ts";
 
 /** The tables that other backends have not; with wall times alone where the device has no timestamps. */

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { hiddenStates, type LanguageModel, logitsOf } from "./languageModel.ts";
 import type { Random } from "./random.ts";
-import { endOfText } from "./tokenizer.ts";
+import { endOfText } from "./tokenIds.ts";
 import { toInputs, type Vocabulary } from "./vocabulary.ts";
 
 /** How texts are continued. */

@@ -1,12 +1,9 @@
 /** The tokenizer of the demo and the examples: r50k, GPT-2's. */
 import { decode, encode } from "gpt-tokenizer/encoding/r50k_base";
 import { joined } from "./joined.ts";
+import { endOfText } from "./tokenIds.ts";
 
-/** The r50k id that ends a document. The tokenizer never makes it from text; it is appended here. */
-export const endOfText = 50256;
-
-/** The number of ids of the r50k tokenizer. */
-export const tokenizerSize = 50257;
+export { endOfText, tokenizerSize } from "./tokenIds.ts";
 
 /** The ids of a text, without an end of text. */
 export function tokensOf(text: string): Int32Array {

@@ -3,7 +3,7 @@
  * the output layer small enough for a CPU.
  */
 import { countTokens, type Frequencies, fromCounts } from "lossmith";
-import { endOfText, tokenizerSize } from "./tokenizer.ts";
+import { endOfText, tokenizerSize } from "./tokenIds.ts";
 
 /** The label of a token outside the vocabulary; the losses ignore it. */
 export const ignoredLabel = -100;

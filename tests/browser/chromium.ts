@@ -105,7 +105,8 @@ export async function openPage<F extends PageFunctions>(options: PageOptions): P
   }
 }
 
-function launch(executablePath: string, more: readonly string[]): Promise<Browser> {
+/** Chromium without a window, with what it needs in a container, and more of its command line. */
+export function launch(executablePath: string, more: readonly string[]): Promise<Browser> {
   const environment = { ...keepsFreedMemory, ...process.env };
   // Chromium finds its own software driver.
   delete environment.VK_DRIVER_FILES;

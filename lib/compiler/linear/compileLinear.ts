@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
 import type { Kind, Loss } from "../../loss/loss.ts";
 import { type CompileOptions, executableOf } from "../compile.ts";
+import { isHostBackend } from "../entries.ts";
 import {
   combineParts,
   constantOf,
@@ -221,7 +222,9 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
     if (isWanted) save([...gradientsOf(swept, shape)]);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
-      return saved.map((gradient) => tf.mul(gradient, dy));
+      // Where nobody goes on from the loss, which the host may see, a gradient as large as the kernel need not be copied.
+      const isLast = isHostBackend() && dy.dataSync()[0] === 1;
+      return saved.map((gradient) => (isLast ? tf.clone(gradient) : tf.mul(gradient, dy)));
     };
     return { value: swept.value, gradFunc };
   });

@@ -16,8 +16,11 @@ export interface Guarded {
   readonly destroy: () => void;
 }
 
-/** How long an error of a read waits for the news that the device is lost, in milliseconds. */
-const newsOfLoss = 200;
+/**
+ * How long an error of a read waits for the news that the device is lost, in milliseconds: in a browser on a busy machine it
+ * comes from another process, after the read was broken off.
+ */
+const newsOfLoss = 2000;
 
 const kinds = ["validation", "out-of-memory", "internal"] as const satisfies readonly GPUErrorFilter[];
 
@@ -79,7 +82,12 @@ export function guard(backend: WebGPUBackend): Guarded {
       return values;
     } catch (error) {
       if (error instanceof LossError) throw error;
-      await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, newsOfLoss))]);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise((resolve) => {
+        timer = setTimeout(resolve, newsOfLoss);
+      });
+      await Promise.race([lost, late]);
+      clearTimeout(timer);
       throwSince(first);
       throw error;
     }

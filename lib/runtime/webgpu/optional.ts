@@ -17,7 +17,7 @@ interface Bun {
 
 /** Whether the package lies beside this one: where there is no node_modules at all, Bun downloads what is imported. */
 async function isInstalled(name: string, bun: Bun): Promise<boolean> {
-  for (let folder = new URL("./", import.meta.url); ; folder = new URL("../", folder)) {
+  for (let folder = new URL(/* @vite-ignore */ "./", import.meta.url); ; folder = new URL("../", folder)) {
     if (await bun.file(new URL(`node_modules/${name}/package.json`, folder)).exists()) return true;
     if (folder.pathname === new URL("../", folder).pathname) return false;
   }
