@@ -9,7 +9,7 @@ process.exitCode = await runExample({
   title: "From documents to summaries",
   about:
     "Fine-tunes a small language model to sum up documents: the descriptions of Debian's packages, from apt's lists on this\n" +
-    "machine. Where there are none it takes WordNet's glosses and sums them up in words.",
+    "machine. Where there are none it takes WordNet: how words are used, to be summed up in what they mean.",
   temperature: 0,
   own: [
     {
