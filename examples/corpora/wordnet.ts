@@ -9,6 +9,8 @@ export interface Synset {
   readonly partOfSpeech: "noun" | "verb" | "adjective" | "adverb";
   /** What they mean, without the examples. */
   readonly definition: string;
+  /** How they are used. */
+  readonly examples: readonly string[];
 }
 
 const partsOfSpeech: Readonly<Record<string, Synset["partOfSpeech"]>> = {
@@ -39,9 +41,9 @@ export function parseSynsets(text: string): Synset[] {
     const fields = line.slice(0, bar).split(" ");
     const partOfSpeech = partsOfSpeech[fields[2]];
     const words = Array.from({ length: Number.parseInt(fields[3], 16) }, (_, i) => wordOf(fields[4 + 2 * i]));
-    const definition = definitionOf(line.slice(bar + 3));
+    const { definition, examples } = partsOf(line.slice(bar + 3));
     if (partOfSpeech === undefined || words.length === 0 || definition === "") return [];
-    return [{ words, partOfSpeech, definition }];
+    return [{ words, partOfSpeech, definition, examples }];
   });
 }
 
@@ -50,7 +52,9 @@ function wordOf(field: string): string {
   return field.replaceAll("_", " ").replace(/\((?:p|a|ip)\)$/, "");
 }
 
-/** A gloss up to its examples, which are in quotation marks after a semicolon. */
-function definitionOf(gloss: string): string {
-  return gloss.replace(/(?:^|;)\s*(?:[^";]*: )?".*$/, "").trim();
+/** A gloss's definition and its examples, which are in quotation marks after a semicolon. */
+function partsOf(gloss: string): Pick<Synset, "definition" | "examples"> {
+  const definition = gloss.replace(/(?:^|;)\s*(?:[^";]*: )?".*$/, "");
+  const quoted = gloss.slice(definition.length).matchAll(/"([^"]+)"/g);
+  return { definition: definition.trim(), examples: Array.from(quoted, ([, example]) => example.trim()) };
 }

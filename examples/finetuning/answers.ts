@@ -6,6 +6,8 @@ import { textOf } from "../model/tokenizer.ts";
 /** The answers of one model. */
 export interface Answers {
   readonly texts: readonly string[];
+  /** How long answers are, in tokens; the mean. */
+  readonly length: number;
   /** Distinct-2 over all answers. */
   readonly distinct2: number;
   /** Seq-rep-2 of the answers. */
@@ -20,6 +22,7 @@ export function judgeAnswers(answers: readonly Int32Array[], references: readonl
   const scores = texts.map((text, i) => overlap(text, references[i]));
   return {
     texts,
+    length: answers.reduce((sum, { length }) => sum + length, 0) / answers.length,
     distinct2: distinct(answers, 2),
     repetition2: repetition(answers, 2),
     rougeL: scores.reduce((sum, score) => sum + score, 0) / scores.length,

@@ -4,6 +4,7 @@
  */
 import { countTokens } from "lossmith";
 import type { TrainingCallback } from "lossmith/training";
+import { UserError } from "../command/program.ts";
 import { randomBatch, type TokenBatch, textStream } from "../model/batches.ts";
 import { joined } from "../model/joined.ts";
 import { copyModel, createModel, disposeModel, type LanguageModel, type ModelSizes } from "../model/languageModel.ts";
@@ -157,7 +158,7 @@ const pairsAtOnce = 32;
 /**
  * Runs the experiment. A backend must have been started.
  *
- * @throws Error where there are too few pairs; UserError where the chosen loss does not fit.
+ * @throws UserError where there is too little text, or the chosen loss does not fit.
  */
 export async function runExperiment(settings: Settings, corpus: Corpus, watch: Watch): Promise<Results> {
   const { preset, seed, alphas, chosen, temperature, topTokens } = settings;
@@ -166,7 +167,7 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
   const trainingPairs = shuffled(split.training, randomStream(seed, "training pairs")).slice(0, preset.trainingPairs);
   const heldOutPairs = shuffled(split.heldOut, randomStream(seed, "held-out pairs")).slice(0, preset.heldOutPairs);
   if (trainingPairs.length === 0 || heldOutPairs.length === 0) {
-    throw new Error(
+    throw new UserError(
       `${corpus.pairs.length} pairs make ${trainingPairs.length} for training and ${heldOutPairs.length} held out`,
     );
   }
@@ -179,6 +180,9 @@ export async function runExperiment(settings: Settings, corpus: Corpus, watch: W
     corpus.pretraining ?? trainingPairs.map(({ document, response }) => document + corpus.cue + response),
   );
   const fineTuningText = corpus.pretraining === null ? [] : [joined(training.map(({ tokens }) => tokens))];
+  if (pretrainingText.length <= window) {
+    throw new UserError(`the pretraining text has ${pretrainingText.length} tokens, and a window ${window}`);
+  }
   const vocabulary = buildVocabulary([pretrainingText, ...fineTuningText], preset.sizes.vocabulary);
   const sizes = { ...preset.sizes, vocabulary: vocabulary.size };
   tryLoss(chosen, vocabulary.size);

@@ -59,7 +59,7 @@ export function contenders(
   endOfText: number,
   chosen: { readonly name: string; readonly loss: TrainingLoss },
 ): Contender[] {
-  return [
+  const others: Contender[] = [
     { name: "cross entropy", colour: palette.blue, loss: plainLoss, alpha: null },
     ...alphas.map((alpha, i) => ({
       name: `PDL ${alpha}`,
@@ -67,8 +67,15 @@ export function contenders(
       loss: powerLawDecayLoss({ frequencies, endOfText }, alpha),
       alpha,
     })),
-    { ...chosen, colour: palette.green, alpha: null },
   ];
+  const isTaken = others.some(({ name }) => fileName(name) === fileName(chosen.name));
+  const name = isTaken ? `${chosen.name} of choice` : chosen.name;
+  return [...others, { name, loss: chosen.loss, colour: palette.green, alpha: null }];
+}
+
+/** The name of a loss as that of a file. */
+export function fileName(name: string): string {
+  return name.replaceAll(/[^\w.-]+/g, "-");
 }
 
 /**

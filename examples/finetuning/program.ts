@@ -1,5 +1,6 @@
 /** An example as a program: progress goes to stderr, results to stdout, the report, its pictures and logs into a folder. */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { lossToJSON } from "lossmith";
@@ -10,7 +11,7 @@ import { renderText } from "../report/tables.ts";
 import { drawBands, drawCurves } from "./charts.ts";
 import { type Corpus, type Preset, type Results, runExperiment, type Settings, type Watch } from "./experiment.ts";
 import { findings } from "./findings.ts";
-import { chosenLoss } from "./losses.ts";
+import { chosenLoss, fileName } from "./losses.ts";
 import { type AllOptions, type CommandLine, type PresetName, parseExample, usage } from "./options.ts";
 import { pictures, renderReport } from "./report.ts";
 import { notes, resultTable, samplesOf } from "./resultTables.ts";
@@ -54,6 +55,7 @@ async function program(example: Example, options: AllOptions): Promise<void> {
   await writeFile(join(options.out, pictures.curves), await drawCurves(title, results));
   await writeFile(join(options.out, pictures.bands), await drawBands(title, results));
   await writeFile(report, renderReport(title, results, environment));
+  await mkdir(join(options.out, "losses"), { recursive: true });
   for (const { name, loss } of results.contenders) {
     await writeFile(join(options.out, "losses", `${fileName(name)}.json`), JSON.stringify(lossToJSON(loss)));
   }
@@ -91,18 +93,14 @@ export async function settingsOf(example: Example, options: AllOptions): Promise
 /** A bar for each training, and a log of its steps in the folder. */
 async function watching(out: string, tell: (line: string) => void): Promise<Watch> {
   const logs = join(out, "logs");
-  for (const folder of [logs, join(out, "losses")]) {
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder);
-  }
+  await mkdir(logs, { recursive: true });
   return (name, steps) => {
     tell(`${name}, ${steps} steps`);
-    return [progressBar({ steps }), jsonLines(join(logs, `${fileName(name)}.jsonl`))];
+    const log = join(logs, `${fileName(name)}.jsonl`);
+    // Lines are appended; those of an earlier run would stand before them.
+    rmSync(log, { force: true });
+    return [progressBar({ steps }), jsonLines(log)];
   };
-}
-
-function fileName(name: string): string {
-  return name.replaceAll(/[^\w.-]+/g, "-");
 }
 
 /** Table, samples and findings for the terminal. */

@@ -35,6 +35,7 @@ export function resultTable({ unigram, before, contenders, measured, hasReferenc
         percent(rareAccuracy, 2),
       ),
       ...(hasReferences ? [ofAnswers("ROUGE-L of answers", ({ answers }) => decimals(answers.rougeL, 3))] : []),
+      ofAnswers("tokens of an answer", ({ answers }) => decimals(answers.length, 1)),
       ofAnswers("distinct-2 of answers", ({ answers }) => decimals(answers.distinct2, 3)),
       ofAnswers("seq-rep-2 of answers", ({ answers }) => decimals(answers.repetition2, 3)),
       ofWeights("effective sample size", ({ effectiveSampleSize }) => percent(effectiveSampleSize, 1)),

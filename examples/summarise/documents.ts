@@ -13,7 +13,9 @@ const sameSoftware = 60;
 export async function loadDocuments(folder: string, tell: (line: string) => void): Promise<Corpus> {
   const found = await loadDescriptions(folder);
   if ("missing" in found) {
-    tell(`${found.missing}. WordNet takes their place: glosses, to be summed up in their words.`);
+    tell(
+      `${found.missing}. WordNet takes their place: examples of how words are used, to be summed up in what they mean.`,
+    );
     return fromWordNet();
   }
   return {
@@ -31,9 +33,9 @@ async function fromWordNet(): Promise<Corpus> {
   return {
     subject: "WordNet's glosses",
     source: [
-      "text: WordNet 3.1, each synset's gloss and what it sums up to, its words; WordNet's licence. There were no package descriptions on this machine",
+      "text: WordNet 3.1, words with examples of their use, and the glosses that sum them up; WordNet's licence. There were no package descriptions on this machine",
     ],
-    pairs: wordsOfGlosses(await loadSynsets()),
+    pairs: meanings(await loadSynsets()),
     ...form,
     pretraining: null,
   };
@@ -48,11 +50,13 @@ export function summaries(descriptions: readonly Description[]): Pair[] {
   }));
 }
 
-/** Glosses, and the words that they are the glosses of. */
-export function wordsOfGlosses(synsets: readonly Synset[]): Pair[] {
-  return synsets.map(({ words, definition }) => ({
-    key: words[0],
-    document: definition,
-    response: ` ${words.join(", ")}`,
-  }));
+/** How a word is used, by the examples in its gloss, and what that sums up to: the gloss without them. */
+export function meanings(synsets: readonly Synset[]): Pair[] {
+  return synsets
+    .filter(({ examples }) => examples.length > 0)
+    .map(({ words, partOfSpeech, definition, examples }) => ({
+      key: words[0],
+      document: `${words[0]} (${partOfSpeech}): ${examples.join("; ")}.`,
+      response: ` ${definition}`,
+    }));
 }

@@ -9,7 +9,7 @@ process.exitCode = await runExample({
   title: "From documents to summaries",
   about:
     "Fine-tunes a small language model to sum up documents: the descriptions of Debian's packages, from apt's lists on this\n" +
-    "machine. Where there are none it takes WordNet's glosses and sums them up in words.",
+    "machine. Where there are none it takes WordNet: how words are used, to be summed up in what they mean.",
   temperature: 0,
   own: [
     {
@@ -29,13 +29,13 @@ process.exitCode = await runExample({
   ],
   presets: {
     small: {
-      sizes: { vocabulary: 4096, width: 64, heads: 2, blocks: 2, window: 64 },
+      sizes: { vocabulary: 4096, width: 64, heads: 2, blocks: 2, window: 48 },
       trainingPairs: 20_000,
       pairsPerBatch: 12,
-      windowsPerBatch: 8,
+      windowsPerBatch: 10,
       pretraining: { steps: 480, learningRate: 0.01 },
-      fineTuning: { steps: 70, learningRate: 0.002 },
-      heldOutPairs: 400,
+      fineTuning: { steps: 80, learningRate: 0.002 },
+      heldOutPairs: 360,
       validations: 4,
       validationPairs: 96,
       answers: 32,
@@ -48,7 +48,7 @@ process.exitCode = await runExample({
       windowsPerBatch: 8,
       pretraining: { steps: 6000, learningRate: 0.001 },
       fineTuning: { steps: 2000, learningRate: 0.0005 },
-      heldOutPairs: 4000,
+      heldOutPairs: 3600,
       validations: 10,
       validationPairs: 500,
       answers: 128,

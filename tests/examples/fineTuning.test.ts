@@ -219,6 +219,11 @@ describe("the loss of choice", () => {
     expect(again.contenders[1].losses).toEqual(contenders[2].losses);
   });
 
+  test("has another name than the others", async () => {
+    const { contenders } = await run(file("PDL-0.5.json", lossToJSON(crossEntropy)), { alphas: [0.5] });
+    expect(contenders.map(({ name }) => name)).toEqual(["cross entropy", "PDL 0.5", "PDL-0.5 of choice"]);
+  });
+
   const refused = async (promise: Promise<unknown>): Promise<string> => {
     const error = await promise.then(
       () => null,
@@ -228,7 +233,7 @@ describe("the loss of choice", () => {
     return (error as Error).message;
   };
 
-  test("is refused where the file holds none, or one for something else", async () => {
+  test("is refused where the file holds none, or one for something else; so is too little text", async () => {
     expect(await refused(chosenLoss(file("text.json", "no json")))).toMatch(/text\.json is no JSON/);
     expect(await refused(chosenLoss(file("other.json", { format: "x" })))).toMatch(/other\.json: .*format/);
     const broken = { ...lossToJSON(crossEntropy), version: 99 };
@@ -236,6 +241,10 @@ describe("the loss of choice", () => {
     const tables = pipe(crossEntropy, freqWeights(fromCounts([1, 2, 3])), powerLaw(1), ignoreIndex(-100));
     expect(await refused(run(file("tables.json", lossToJSON(tables))))).toMatch(/the loss tables: .*3/);
     const rows = lossToJSON(pipe(crossEntropy, perToken));
+    const few = { ...tinyCorpus, pairs: tinyPairs.slice(0, 1) };
+    expect(await refused(runExperiment(await tinySettings(), few, unwatched))).toMatch(/1 pairs make/);
+    const short = { ...tinyCorpus, pretraining: ["short"] };
+    expect(await refused(runExperiment(await tinySettings(), short, unwatched))).toMatch(/2 tokens, and a window 12/);
     expect(await refused(run(file("rows.json", rows)))).toMatch(/the loss rows gives a number for each token/);
   });
 });
