@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
 import { at, lift, type Numeric } from "../loss/schedule.ts";
+import { knownVariables } from "./checkpoint/optimizerState.ts";
 import { clipByGlobalNorm, globalNorm } from "./globalNorm.ts";
 import { gradientsOf, type MicroBatch } from "./gradients.ts";
 import { type Head, type HeadReadings, parametersOfHeads, takeApart } from "./objective.ts";
@@ -56,17 +57,17 @@ export function makeStepper(
   const { optimizer, learningRate, clipNorm, maxSkips = 10, onSkip, clock = stepClock() } = options;
   checkOptions(options, where);
   const parameters = parametersOfHeads(heads);
-  // Optimizers keep what they know of a variable by its place in the list of gradients, which must not change.
-  const places: tf.Variable[] = [];
+  let places: readonly string[] = [];
   let skips = 0;
 
   const apply = (gradients: Readonly<Record<string, tf.Tensor>>, given: readonly tf.Variable[] | null): void => {
-    const known = new Set(places.map(({ name }) => name));
+    // Optimizers keep what they know of a variable by its place in the list of gradients, whatever its name: a variable
+    // that comes later, or a state that was loaded, must not move the others.
+    const known = knownVariables(optimizer);
+    if (known.some((name) => name in tf.engine().registeredVariables)) places = known;
     const names = given === null ? Object.keys(gradients) : given.map(({ name }) => name);
-    for (const name of names) {
-      if (!known.has(name)) places.push(tf.engine().registeredVariables[name]);
-    }
-    const list = places.map(({ name }) => ({ name, tensor: gradients[name] ?? null }));
+    places = [...new Set([...places, ...names])];
+    const list = places.map((name) => ({ name, tensor: gradients[name] ?? null }));
     optimizer.applyGradients(list as Parameters<tf.Optimizer["applyGradients"]>[0]);
   };
 

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
 import { read, writeAtomically } from "../file.ts";
+import { weightsOf } from "../layers/weights.ts";
 import type { StepClock } from "../stepClock.ts";
 import { decode, encode, type Stored, type StoredTensor } from "./format.ts";
-import { type OptimizerState, restoreState, stateOf } from "./optimizerState.ts";
+import { lastingNames, type OptimizerState, restoreState, stateOf } from "./optimizerState.ts";
 import { storedOf, tensorOf } from "./tensors.ts";
 
 /** What a checkpoint holds of a training. */
@@ -92,17 +93,18 @@ export function checkpoint(options: CheckpointOptions): Checkpoint {
   const variablesOf = (): readonly tf.Variable[] => {
     const { variables } = options;
     if (Array.isArray(variables)) return variables as readonly tf.Variable[];
-    return (variables as tf.LayersModel).weights.map((weight) => weight.read() as unknown as tf.Variable);
+    return weightsOf(variables as tf.LayersModel);
   };
 
   const bytesOf = (notes: CheckpointNotes, where: string): Promise<Uint8Array<ArrayBuffer>> => {
     const tensors: tf.Tensor[] = [];
     const put = (tensor: tf.Tensor): number => tensors.push(tensor) - 1;
-    const own = optimizer === undefined ? null : stateOf(optimizer);
+    const variables = variablesOf();
+    const own = optimizer === undefined ? null : stateOf(optimizer, lastingNames(variables, parameters));
     const state: State = {
       ...notes,
       step: clock?.step ?? null,
-      variables: variablesOf().map(put),
+      variables: variables.map(put),
       parameters: mapValues(Object.fromEntries(parameters), put),
       optimizer: own && {
         className: own.className,
@@ -135,7 +137,7 @@ export function checkpoint(options: CheckpointOptions): Checkpoint {
             list.map((entry) => entry && { name: entry.name, tensor: loaded[entry.tensor] }),
           ),
         };
-        restoreState(optimizer, whole, where);
+        restoreState(optimizer, whole, lastingNames(variables, parameters), where);
       }
       variables.forEach((variable, i) => {
         variable.assign(loaded[state.variables[i]]);

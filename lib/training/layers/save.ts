@@ -2,7 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import { lossFromJSON, lossToJSON } from "../../json/lossJSON.ts";
 import { LossError } from "../../loss/error.ts";
 import type { AnyLoss } from "../../loss/loss.ts";
-import { type OptimizerState, restoreState, stateOf } from "../checkpoint/optimizerState.ts";
+import { lastingNames, type OptimizerState, restoreState, stateOf } from "../checkpoint/optimizerState.ts";
+import { weightsOf } from "./weights.ts";
 import type { ModelWithLoss, withLoss } from "./withLoss.ts";
 
 /** How a loss becomes JSON. */
@@ -98,7 +99,7 @@ export async function saveWithLoss(
   const where = "saveWithLoss(training, handlerOrURL)";
   const { model, optimizer, clock, parameters, loss } = training;
   const handler = handlerOf(handlerOrURL, "save", where);
-  const { className, numbers, variables, lists } = stateOf(optimizer);
+  const { className, numbers, variables, lists } = stateOf(optimizer, lastingNames(weightsOf(model), parameters));
   const tensors: tf.NamedTensorMap = Object.fromEntries([
     ...Object.entries(variables).map(([field, tensor]) => [weightName(field), tensor] as const),
     ...Object.entries(lists).flatMap(([field, list]) =>
@@ -174,7 +175,8 @@ export async function loadWithLoss(
   }
   const tensors = tf.io.decodeWeights(optimizerWeights, optimizerSpecs);
   try {
-    restoreState(training.optimizer, stateFrom(metadata.optimizer, tensors), where);
+    const names = lastingNames(weightsOf(training.model), training.parameters);
+    restoreState(training.optimizer, stateFrom(metadata.optimizer, tensors), names, where);
   } finally {
     tf.dispose(tensors);
   }
