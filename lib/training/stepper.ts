@@ -21,7 +21,8 @@ export interface StepOptions {
   readonly clipNorm?: Numeric;
   /**
    * How many steps in a row may be skipped because the loss or a gradient is not finite; the next one is a LossError. 10 by
-   * default, and 0 makes the first an error. A skipped step changes neither weights nor optimizer.
+   * default, and 0 makes the first an error. A skipped step changes neither weights, the moving averages of batch normalisation among them,
+   * nor optimizer.
    */
   readonly maxSkips?: number;
   /** Called with each step that is skipped, and why. */
@@ -78,9 +79,15 @@ export function makeStepper(
       if (learningRate !== undefined) setLearningRate(optimizer, at(learningRate, step));
       const given = variables();
       const all = given === null ? null : [...new Set([...given, ...parameters])];
-      const { gradients, readings } = gradientsOf(heads, micro, all, step);
+      const kept = untrained(optimizer);
+      let isApplied = false;
+      let gradients: Readonly<Record<string, tf.Tensor>> = {};
+      let readings: tf.Tensor1D | null = null;
       try {
-        const packed = tf.tidy(() => tf.concat([readings, globalNorm(Object.values(gradients)).reshape([1])]));
+        ({ gradients, readings } = gradientsOf(heads, micro, all, step));
+        const packed = tf.tidy(() =>
+          tf.concat([readings as tf.Tensor1D, globalNorm(Object.values(gradients)).reshape([1])]),
+        );
         let read: Float32Array;
         try {
           read = (await packed.data()) as Float32Array;
@@ -94,6 +101,8 @@ export function makeStepper(
           const limit = clipNorm === undefined ? Number.POSITIVE_INFINITY : at(clipNorm, step);
           if (!(limit > 0))
             throw new LossError(`${where}, clipNorm`, `it is ${limit} at step ${step}`, "Give a number above 0");
+          isApplied = true;
+          kept.dispose();
           tf.tidy(() =>
             apply(gradientNorm > limit ? clipByGlobalNorm(gradients, gradientNorm, limit) : gradients, all),
           );
@@ -111,8 +120,36 @@ export function makeStepper(
         clock.advance();
         return { step, loss, penalty, gradientNorm, skipped, heads: takeApart(heads, read) };
       } finally {
-        tf.dispose([readings, ...Object.values(gradients)]);
+        if (!isApplied) kept.putBack();
+        readings?.dispose();
+        tf.dispose(Object.values(gradients));
       }
+    },
+  };
+}
+
+/**
+ * The variables that are no optimizer's to change, and that a model changes while it runs: the moving averages of batch
+ * normalisation, which a batch with a NaN would spoil for good.
+ */
+function untrained(optimizer: tf.Optimizer): { readonly putBack: () => void; readonly dispose: () => void } {
+  const own = new Set<unknown>(
+    Object.values(optimizer).flatMap((value) =>
+      Array.isArray(value) ? value.map((slot: { readonly variable?: unknown } | undefined) => slot?.variable) : [value],
+    ),
+  );
+  // A reshape shares what it is of on every backend; on wasm a clone may be a copy.
+  const kept = Object.values(tf.engine().registeredVariables)
+    .filter((variable) => !variable.trainable && !own.has(variable))
+    .map((variable) => ({ variable, data: variable.dataId, value: tf.keep(tf.reshape(variable, variable.shape)) }));
+  const dispose = (): void => tf.dispose(kept.map(({ value }) => value));
+  return {
+    dispose,
+    putBack: () => {
+      for (const { variable, data, value } of kept) {
+        if (!variable.isDisposed && variable.dataId !== data) variable.assign(value);
+      }
+      dispose();
     },
   };
 }

@@ -146,6 +146,21 @@ for (const backend of backends) {
       training.dispose();
     });
 
+    test("the mask of an embedding of one id, whose ids have no axis", async () => {
+      const model = tf.sequential({
+        layers: [
+          tf.layers.embedding({ inputDim: 4, outputDim: 3, inputShape: [1], maskZero: true }),
+          tf.layers.dense({ units: 3 }),
+        ],
+      });
+      const training = withLoss(model, crossEntropy, { optimizer: still() });
+      const y = tf.tensor2d([0, 1, 2], [3, 1], "int32");
+      const logs = await training.evaluate(tf.tensor1d([1, 0, 2], "int32"), y);
+      expect(logs["tokens"]).toBe(2);
+      expect(logs).toEqual(await training.evaluate(tf.tensor2d([1, 0, 2], [3, 1], "int32"), y));
+      training.dispose();
+    });
+
     test("Masking behind a reshape, merges of masks, nested models, and layers that drop masks", async () => {
       const input = tf.input({ shape: [6] });
       const other = tf.input({ shape: [3, 2] });
@@ -339,9 +354,42 @@ for (const backend of backends) {
         const { epoch } = await training.fitDataset(dataset, { epochs: 5, batchesPerEpoch: 2 });
         expect(epoch).toEqual([0, 1]);
         expect(warnings[0]).toContain("Repeat it");
+        // An epoch that finds nothing has no place in the history.
+        const pairs = datasetOf(cuts.slice(0, 2), (from, size) => ({
+          xs: x.slice([from], [size]),
+          ys: tf.tensor1d(labels.slice(from, from + size), "int32"),
+        }));
+        const { history } = await training.fitDataset(pairs, {
+          epochs: 3,
+          batchesPerEpoch: 1,
+          validationData: dataset,
+        });
+        expect([history["loss"]?.length, history["val_loss"]?.length]).toEqual([2, 2]);
       } finally {
         console.warn = warn;
       }
+      training.dispose();
+    });
+
+    test("a batch with a NaN leaves batch normalisation as it was", async () => {
+      const normalisation = tf.layers.batchNormalization();
+      const model = tf.sequential({
+        layers: [tf.layers.dense({ units: 3, inputShape: [2] }), normalisation, tf.layers.dense({ units: 3 })],
+      });
+      const training = withLoss(model, crossEntropy, { optimizer: tf.train.adam(0.1) });
+      const averages = (): unknown => normalisation.getWeights().map((weight) => weight.arraySync());
+      const good = tf.tensor2d([1, 2, 0, -1], [2, 2]);
+      const y = tf.tensor1d([0, 1], "int32");
+      const first = averages();
+      await training.trainOnBatch(good, y);
+      const before = averages();
+      expect(before).not.toEqual(first);
+      const { numTensors } = tf.memory();
+      const bad = tf.tensor2d([1, Number.NaN, 0, -1], [2, 2]);
+      expect((await training.trainOnBatch(bad, y))["loss"]).toBeNaN();
+      bad.dispose();
+      expect(averages()).toEqual(before);
+      expect(tf.memory().numTensors).toBe(numTensors);
       training.dispose();
     });
 
@@ -560,6 +608,14 @@ describe("what is wrong is said", () => {
     "half an epoch": [
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { epochs: 0.5 }),
       "whole number",
+    ],
+    "an empty dataset": [
+      () =>
+        withLoss(dense(), crossEntropy, { optimizer }).fitDataset(
+          datasetOf([], () => ({})),
+          { epochs: 2 },
+        ),
+      "there is no batch",
     ],
     "no dataset": [() => withLoss(dense(), crossEntropy, { optimizer }).fitDataset([] as never), "Dataset of batches"],
     "a mask of numbers": [

@@ -1,5 +1,6 @@
 /** The epochs of `fit` and `fitDataset`. */
 import type * as tf from "@tensorflow/tfjs";
+import { LossError } from "../../loss/error.ts";
 import type { Head } from "../objective.ts";
 import { parameterValues, stepLogs } from "../stepLogs.ts";
 import { tallyOf } from "../tally.ts";
@@ -57,6 +58,7 @@ export function epochsOf(
       const tally = tallyOf(heads);
       let skipped = 0;
       let last = clock.step;
+      let count = 0;
       const batches = await batchesOf(epoch);
       try {
         for (let batch = 0; ; batch++) {
@@ -69,6 +71,7 @@ export function epochsOf(
             break;
           }
           const { parts, size, dispose } = next.value;
+          count++;
           try {
             await list.onBatchBegin(batch, { batch, size });
             const taken = await take(parts, weights, at);
@@ -83,6 +86,11 @@ export function epochsOf(
         }
       } finally {
         await batches.return?.(undefined as never);
+      }
+      // An epoch that has not begun has no loss.
+      if (count === 0) {
+        if (!model.stopTraining) throw new LossError(at, "there is no batch", "Give a dataset that has some");
+        break;
       }
       const validation = validate === null ? {} : await validate();
       await list.onEpochEnd(epoch, {

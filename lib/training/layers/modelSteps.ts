@@ -8,7 +8,7 @@ import { type Tally, tallyOf } from "../tally.ts";
 import { batchesOfTensors, type StepFeed } from "./batches.ts";
 import { prepare } from "./entries.ts";
 import type { ClassWeight, Feed } from "./feed.ts";
-import { masksOf } from "./masks.ts";
+import { type Masks, masksOf } from "./masks.ts";
 import type { FitOptions } from "./options.ts";
 import { inOrder, type PerName } from "./perOutput.ts";
 import { whole } from "./wholeNumber.ts";
@@ -33,13 +33,15 @@ export interface ModelSteps {
 }
 
 export function modelSteps(model: tf.LayersModel, heads: readonly Head[], stepper: Stepper): ModelSteps {
-  const masks = masksOf(model);
   const { clock } = stepper;
+  /** Numbers for a model that takes rows of them are rows of one, as in TensorFlow.js. */
+  const inputsOf = (x: readonly tf.Tensor[]): readonly tf.Tensor[] =>
+    x.map((tensor, i) => (tensor.rank === 1 && model.inputs[i].shape.length === 2 ? tensor.expandDims(-1) : tensor));
+  const masksOfInputs = masksOf(model);
+  const masks: Masks | null = masksOfInputs && ((x) => masksOfInputs(inputsOf(x)));
 
   const forward = (x: readonly tf.Tensor[], training: boolean): readonly tf.Tensor[] => {
-    const inputs = x.map((tensor, i) =>
-      tensor.rank === 1 && model.inputs[i].shape.length === 2 ? tensor.expandDims(-1) : tensor,
-    );
+    const inputs = [...inputsOf(x)];
     const outputs = model.apply(inputs.length === 1 ? inputs[0] : inputs, { training }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(outputs) ? outputs : [outputs];
   };
