@@ -195,6 +195,15 @@ describe("files", () => {
     rmSync(join(path, ".."), { recursive: true });
   });
 
+  test("options of other kinds", () => {
+    const variables: tf.Variable[] = [];
+    for (const options of [undefined, {}, { variables: [tf.scalar(0)] }, { variables, optimizer: "adam" }]) {
+      expect(() => checkpoint(options as never)).toThrow(LossError);
+    }
+    expect(() => checkpoint({ variables, clock: 3 } as never)).toThrow("clock of the training");
+    expect(() => checkpoint({ variables, parameters: {} } as never)).toThrow("parameters of the training");
+  });
+
   test("that of another training", async () => {
     const one = training(tf.train.adam(0.1));
     await losses(one, 1);

@@ -281,5 +281,10 @@ describe("a model that is saved with its loss", () => {
     await saveWithLoss(make(dense(), tf.train.adam(1)), handler);
     await expect(loadWithLoss(tf.io.fromMemory(artifacts()), { resume })).rejects.toThrow("the state of Adam");
     await expect(loadWithLoss("nowhere://", { resume })).rejects.toThrow(LossError);
+    const { weightData = new ArrayBuffer(0), ...rest } = artifacts();
+    const torn = { ...rest, weightData: tf.io.concatenateArrayBuffers([weightData].flat()).slice(0, 40) };
+    await expect(loadWithLoss(tf.io.fromMemory(torn), { resume })).rejects.toThrow("it has 40 bytes of weights");
+    const bare = { ...artifacts(), userDefinedMetadata: { lossmith: { version: 1 } } };
+    await expect(loadWithLoss(tf.io.fromMemory(bare), { resume })).rejects.toThrow("is not whole");
   });
 });

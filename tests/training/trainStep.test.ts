@@ -269,5 +269,9 @@ describe("what is wrong is said", () => {
     expect(tf.memory().numTensors).toBe(numTensors);
     expect(step.clock.step).toBe(1);
     step.dispose();
+    const apart = trainStep({ optimizer, loss: crossEntropy, model: () => tf.zeros([1, 2]) });
+    await expect(apart({ x: 0, labels: [0] })).rejects.toThrow(LossError);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    weights.dispose();
   });
 });

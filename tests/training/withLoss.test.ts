@@ -390,6 +390,10 @@ for (const backend of backends) {
       bad.dispose();
       expect(averages()).toEqual(before);
       expect(tf.memory().numTensors).toBe(numTensors);
+      const lost = await training.fit(tf.fill([2, 2], Number.NaN), y, { validationData: [good, y] });
+      expect(lost.history["loss"]).toEqual([Number.NaN]);
+      expect(lost.history["skipped"]).toEqual([1]);
+      expect(lastOf(lost, "val_loss")).toBeFinite();
       training.dispose();
     });
 
@@ -596,6 +600,18 @@ describe("what is wrong is said", () => {
     "a class too many": [
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { classWeight: { 0: -1 } }),
       "class 0 has the weight -1",
+    ],
+    "a weight for a class that is not there": [
+      () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { classWeight: { 3: 2 } }),
+      "there is no class 3",
+    ],
+    "a model that is frozen as a whole": [
+      () => {
+        const model = dense();
+        model.layers[0].trainable = false;
+        return withLoss(model, crossEntropy, { optimizer }).fit(x(), y());
+      },
+      "none of 0 is trainable",
     ],
     "weights of another shape": [
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { sampleWeight: tf.ones([2, 3]) }),

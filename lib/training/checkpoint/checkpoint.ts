@@ -65,7 +65,7 @@ interface State extends CheckpointNotes {
  * A file is written beside its place, brought to the disk, and renamed, so that a process killed at any moment leaves the last whole
  * checkpoint. A file that is torn, of another format or of another training is refused.
  *
- * @throws LossError in `load` and `decode` for such a file, and for one whose variables have other shapes.
+ * @throws LossError for options of other kinds, and in `load` and `decode` for such a file, and for one whose variables have other shapes.
  *
  * @example
  * ```ts
@@ -89,6 +89,7 @@ interface State extends CheckpointNotes {
  * ```
  */
 export function checkpoint(options: CheckpointOptions): Checkpoint {
+  checkOptions(options);
   const { optimizer, clock, parameters = new Map<string, tf.Variable>() } = options;
   const variablesOf = (): readonly tf.Variable[] => {
     const { variables } = options;
@@ -161,6 +162,24 @@ export function checkpoint(options: CheckpointOptions): Checkpoint {
     encode: (notes = {}) => bytesOf(notes, "checkpoint.encode(notes)"),
     decode: (bytes) => restore(bytes, "checkpoint.decode(bytes)"),
   };
+}
+
+function checkOptions(options: CheckpointOptions): void {
+  const where = "checkpoint(options)";
+  const { variables, optimizer, clock, parameters } = (options ?? {}) as Partial<CheckpointOptions>;
+  const areVariables = Array.isArray(variables) && variables.every((variable) => variable instanceof tf.Variable);
+  if (!areVariables && !(variables instanceof tf.LayersModel)) {
+    throw new LossError(`${where}, variables`, "they are none", "Give an array of tf.Variable, or a tf.LayersModel");
+  }
+  if (optimizer !== undefined && !(optimizer instanceof tf.Optimizer)) {
+    throw new LossError(`${where}, optimizer`, `got ${String(optimizer)}`, "Give the tf.Optimizer that trains them");
+  }
+  if (clock !== undefined && typeof clock?.set !== "function") {
+    throw new LossError(`${where}, clock`, `got ${String(clock)}`, "Give the clock of the training");
+  }
+  if (parameters !== undefined && !(parameters instanceof Map)) {
+    throw new LossError(`${where}, parameters`, `got ${String(parameters)}`, "Give the parameters of the training");
+  }
 }
 
 interface Training {

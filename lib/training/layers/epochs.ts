@@ -1,9 +1,8 @@
 /** The epochs of `fit` and `fitDataset`. */
 import type * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
-import type { Head } from "../objective.ts";
 import { parameterValues, stepLogs } from "../stepLogs.ts";
-import { tallyOf } from "../tally.ts";
+import { logNames, tallyOf } from "../tally.ts";
 import type { StepFeed } from "./batches.ts";
 import { callbacksOf } from "./callbacks.ts";
 import type { Logs, ModelSteps } from "./modelSteps.ts";
@@ -48,7 +47,7 @@ export function epochsOf(
       ...(sizes.batchSize !== null && { batchSize: sizes.batchSize }),
       verbose: 0,
       doValidation: validate !== null,
-      metrics: Object.keys(tallyNames(heads)).flatMap((name) => (validate === null ? [name] : [name, `val_${name}`])),
+      metrics: logNames(heads).flatMap((name) => (validate === null ? [name] : [name, `val_${name}`])),
     });
     onHistory(filled);
     model.stopTraining = false;
@@ -94,7 +93,8 @@ export function epochsOf(
       }
       const validation = validate === null ? {} : await validate();
       await list.onEpochEnd(epoch, {
-        ...tally.logs(),
+        // Where every step was skipped the history keeps its place.
+        ...(tally.batches > 0 ? tally.logs() : Object.fromEntries(logNames(heads).map((name) => [name, Number.NaN]))),
         ...(await valuesAt(last)),
         ...(skipped > 0 && { skipped }),
         ...Object.fromEntries(Object.entries(validation).map(([name, value]) => [`val_${name}`, value])),
@@ -103,11 +103,4 @@ export function epochsOf(
     await list.onTrainEnd();
     return filled;
   };
-}
-
-/** The names of what logs have, without a batch. */
-function tallyNames(heads: readonly Head[]): Logs {
-  return Object.fromEntries(
-    ["loss", ...heads.flatMap(({ measures }) => measures.map(({ name }) => name))].map((n) => [n, 0]),
-  );
 }

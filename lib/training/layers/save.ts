@@ -160,6 +160,14 @@ export async function loadWithLoss(
   if (metadata.version !== 1) {
     throw new LossError(where, `it has version ${String(metadata.version)}`, "Use the lossmith that has saved it");
   }
+  if (
+    typeof metadata.optimizer !== "object" ||
+    typeof metadata.parameters !== "object" ||
+    metadata.optimizer === null
+  ) {
+    throw new LossError(where, "what was saved beside the model is not whole", "Go back to an earlier one");
+  }
+  checkSize(artifacts, where);
   const { weights, optimizerWeights, specs, optimizerSpecs } = split(artifacts);
   const model = await tf.loadLayersModel({
     load: async () => ({ ...artifacts, weightSpecs: specs, weightData: weights }),
@@ -200,6 +208,17 @@ function stateFrom(optimizer: Metadata["optimizer"], tensors: tf.NamedTensorMap)
       ]),
     ),
   };
+}
+
+/** Throws where weights are cut off. All of a model's and an optimizer's take four bytes a number, unless they are quantized or strings. */
+function checkSize(artifacts: tf.io.ModelArtifacts, where: string): void {
+  const all = artifacts.weightSpecs ?? [];
+  if (all.some(({ dtype, quantization }) => quantization !== undefined || (dtype !== "float32" && dtype !== "int32")))
+    return;
+  const expected = all.reduce((sum, { shape }) => sum + 4 * tf.util.sizeFromShape(shape), 0);
+  const found = [artifacts.weightData ?? []].flat().reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (found === expected) return;
+  throw new LossError(where, `it has ${found} bytes of weights in place of ${expected}`, "Go back to an earlier one");
 }
 
 /** The model's weights and the optimizer's, which are behind them in one buffer. */
