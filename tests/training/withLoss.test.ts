@@ -474,6 +474,32 @@ for (const backend of backends) {
       training.dispose();
     });
 
+    test("regularizers of cells, of both directions, of nested models; those of a shared layer once", async () => {
+      const kernelRegularizer = tf.regularizers.l2({ l2: 0.1 });
+      const shared = tf.layers.dense({ units: 2, kernelRegularizer });
+      const input = tf.input({ shape: [3, 2] });
+      const twice = tf.layers.add().apply([shared.apply(input), shared.apply(input)] as tf.SymbolicTensor[]);
+      const recurrent = tf.layers.lstm({ units: 2, returnSequences: true, kernelRegularizer }) as tf.RNN;
+      const both = tf.layers.bidirectional({ layer: recurrent, mergeMode: "sum" }).apply(twice);
+      const last = tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 3, kernelRegularizer }) });
+      const nestedModel = tf.sequential({
+        layers: [tf.layers.gru({ units: 2, kernelRegularizer, inputShape: [3, 2], returnSequences: true }), last],
+      });
+      const model = tf.model({ inputs: input, outputs: nestedModel.apply(both) as tf.SymbolicTensor });
+      const training = withLoss(model, crossEntropy, { optimizer: still() });
+      const kernels = model.trainableWeights.filter(({ name }) => /(?<!recurrent_)kernel/.test(name));
+      expect(kernels.length).toBe(5);
+      const squares = await Promise.all(kernels.map((kernel) => tf.sum(tf.square(kernel.read())).data()));
+      const penalty = 0.1 * squares.reduce((all, [own]) => all + own, 0);
+      const { numTensors } = tf.memory();
+      const ones = tf.ones([2, 3, 2]);
+      const y = tf.zeros([2, 3], "int32");
+      expect((await training.evaluate(ones, y))["regularization"]).toBeCloseTo(penalty, 5);
+      expect((await training.trainOnBatch(ones, y))["regularization"]).toBeCloseTo(penalty, 5);
+      expect(tf.memory().numTensors - numTensors).toBe(2);
+      training.dispose();
+    });
+
     test("a teacher and inputs of rows are given beside y, and cut with it", async () => {
       const model = dense();
       const { input, lossOf, multiply, nll } = language;
