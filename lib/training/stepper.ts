@@ -84,7 +84,11 @@ export function makeStepper(
       let gradients: Readonly<Record<string, tf.Tensor>> = {};
       let readings: tf.Tensor1D | null = null;
       try {
-        ({ gradients, readings } = gradientsOf(heads, micro, all, step));
+        try {
+          ({ gradients, readings } = gradientsOf(heads, micro, all, step));
+        } finally {
+          kept.look();
+        }
         const packed = tf.tidy(() =>
           tf.concat([readings as tf.Tensor1D, globalNorm(Object.values(gradients)).reshape([1])]),
         );
@@ -132,22 +136,34 @@ export function makeStepper(
  * The variables that are no optimizer's to change, and that a model changes while it runs: the moving averages of batch
  * normalisation, which a batch with a NaN would spoil for good.
  */
-function untrained(optimizer: tf.Optimizer): { readonly putBack: () => void; readonly dispose: () => void } {
+function untrained(optimizer: tf.Optimizer): {
+  /** Sees what the model has changed; to be called when it has run. */
+  readonly look: () => void;
+  readonly putBack: () => void;
+  readonly dispose: () => void;
+} {
   const own = new Set<unknown>(
     Object.values(optimizer).flatMap((value) =>
       Array.isArray(value) ? value.map((slot: { readonly variable?: unknown } | undefined) => slot?.variable) : [value],
     ),
   );
   // A reshape shares what it is of on every backend; on wasm a clone may be a copy.
-  const kept = Object.values(tf.engine().registeredVariables)
+  const before = Object.values(tf.engine().registeredVariables)
     .filter((variable) => !variable.trainable && !own.has(variable))
     .map((variable) => ({ variable, data: variable.dataId, value: tf.keep(tf.reshape(variable, variable.shape)) }));
-  const dispose = (): void => tf.dispose(kept.map(({ value }) => value));
+  let changed: readonly { readonly variable: tf.Variable; readonly to: object; readonly value: tf.Tensor }[] = [];
+  const dispose = (): void => tf.dispose(changed.map(({ value }) => value));
   return {
+    look: () => {
+      // What others change later, while the device is waited for, is theirs.
+      const isChanged = ({ variable, data }: (typeof before)[number]): boolean => variable.dataId !== data;
+      tf.dispose(before.filter((one) => !isChanged(one)).map(({ value }) => value));
+      changed = before.filter(isChanged).map(({ variable, value }) => ({ variable, to: variable.dataId, value }));
+    },
     dispose,
     putBack: () => {
-      for (const { variable, data, value } of kept) {
-        if (!variable.isDisposed && variable.dataId !== data) variable.assign(value);
+      for (const { variable, to, value } of changed) {
+        if (!variable.isDisposed && variable.dataId === to) variable.assign(value);
       }
       dispose();
     },

@@ -390,6 +390,21 @@ for (const backend of backends) {
       bad.dispose();
       expect(averages()).toEqual(before);
       expect(tf.memory().numTensors).toBe(numTensors);
+      await expect(training.trainOnBatch(good, tf.tensor1d([0, 7], "int32"))).rejects.toThrow("row 1 is 7");
+      expect(averages()).toEqual(before);
+      expect(tf.memory().numTensors).toBe(numTensors + 1);
+      // What another training does in the meantime is not undone.
+      const other = withLoss(dense(), crossEntropy, { optimizer: tf.train.momentum(0.1, 0.9) });
+      await other.trainOnBatch(good, y);
+      const skipped = training.trainOnBatch(tf.fill([2, 2], Number.NaN), y);
+      const state = (): unknown =>
+        (other.optimizer as never as { accumulations: { variable: tf.Tensor }[] }).accumulations.map(({ variable }) =>
+          variable.arraySync(),
+        );
+      const momenta = state();
+      await Promise.all([skipped, other.trainOnBatch(good, y)]);
+      expect(state()).not.toEqual(momenta);
+      other.dispose();
       const lost = await training.fit(tf.fill([2, 2], Number.NaN), y, { validationData: [good, y] });
       expect(lost.history["loss"]).toEqual([Number.NaN]);
       expect(lost.history["skipped"]).toEqual([1]);
