@@ -2,6 +2,7 @@
 import { LossError } from "../loss/error.ts";
 import type { CorpusCounts } from "./corpusCounts.ts";
 import { checkFrequencies } from "./frequencies.ts";
+import { checkVocabSize } from "./ids.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** The head of a file of counts. */
@@ -57,6 +58,7 @@ export function readHeader(json: unknown, where: string): CountsHeader {
     vocabulary.special !== null &&
     typeof header.tokens === "number";
   if (!isWhole) throw new LossError(where, "a part of the file's head is missing", "Save the counts anew");
+  checkVocabSize(vocabulary.size, where);
   return header;
 }
 

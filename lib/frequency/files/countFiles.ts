@@ -108,11 +108,14 @@ export async function countFiles(paths: readonly string[], options: CountFilesOp
   const onProgress = totalling(options.onProgress, totalBytes);
   signal?.throwIfAborted();
   const counted =
-    parts.length === 1 || workers === 1
+    // Only this thread has the standard input.
+    parts.length === 1 || workers === 1 || paths.includes(standardInput)
       ? await oneAfterTheOther(parts, loaded, settings, onProgress, signal)
       : await countInWorkers(parts, Math.min(workers, parts.length), named(options), settings, onProgress, signal);
   signal?.throwIfAborted();
-  if (counted.tokens > 0) return counted;
+  // A file without any text is a document, which may have an end of text.
+  const ends = settings.endOfText === undefined ? 0 : counted.counts[settings.endOfText];
+  if (counted.tokens > ends) return counted;
   throw new LossError(
     "countFiles",
     `there is no token in ${paths.length === 1 ? paths[0] : `the ${paths.length} files`}`,

@@ -39,6 +39,7 @@ export async function countPart(
   try {
     return await counting[part.format](part, tokenizer, settings, onProgress, signal);
   } catch (error) {
+    if (signal?.aborted) throw signal.reason;
     if (!(error instanceof LossError)) throw error;
     const { path } = part;
     throw error.where === path
@@ -92,8 +93,12 @@ const counting: Readonly<Record<CorpusPart["format"], Counting>> = {
   },
   uint16: tokenised,
   uint32: tokenised,
-  parquet: async (part, tokenizer, settings, onProgress) => {
-    const { source, close } = await openSlices(part.path, (bytes) => onProgress({ bytes, tokens: 0 }));
+  parquet: async (part, tokenizer, settings, onProgress, signal) => {
+    const onBytes = (bytes: number): void => {
+      signal?.throwIfAborted();
+      onProgress({ bytes, tokens: 0 });
+    };
+    const { source, close } = await openSlices(part.path, onBytes);
     const rowGroups = { rowGroups: [part.start, part.end ?? Number.POSITIVE_INFINITY] as const };
     try {
       const options = { ...tokenizer, ...settings, ...rowGroups } as CountParquetTextOptions | CountParquetIdsOptions;
