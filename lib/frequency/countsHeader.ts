@@ -62,6 +62,29 @@ export function readHeader(json: unknown, where: string): CountsHeader {
   return header;
 }
 
+/**
+ * The head, with a tokenizer's name where it has none. A LossError where it is of another size or tokenizer than was
+ * given.
+ */
+export function agreeing(
+  header: CountsHeader,
+  { vocabSize, tokenizer }: { readonly vocabSize?: number; readonly tokenizer?: string | null },
+  where: string,
+): CountsHeader {
+  const { vocabulary } = header;
+  const refuse = (option: string, given: unknown, said: unknown): never => {
+    throw new LossError(
+      `${where}({ ${option} })`,
+      `got ${String(given)}, and the file says ${String(said)}`,
+      "Leave it out: the file says what it is of",
+    );
+  };
+  if (vocabSize !== undefined && vocabSize !== vocabulary.size) refuse("vocabSize", vocabSize, vocabulary.size);
+  const name = vocabulary.tokenizer ?? tokenizer ?? null;
+  if ((tokenizer ?? name) !== name) refuse("tokenizer", tokenizer, name);
+  return { ...header, vocabulary: { ...vocabulary, tokenizer: name } };
+}
+
 /** `counts` if they add up to the tokens that the head says. */
 export function verified(counts: CorpusCounts, { tokens }: CountsHeader, where: string): CorpusCounts {
   const { counts: each } = counts;

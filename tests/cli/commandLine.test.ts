@@ -261,6 +261,7 @@ describe("laws of the command line", () => {
 
   test("are those of the library", () => {
     expect(show(lawsOf("powerLaw(0.5)")(loss))).toBe(show(powerLaw(0.5)(loss)));
+    expect(show(lawsOf("powerLaw(-.5, {epsilon: .1})")(loss))).toBe(show(powerLaw(-0.5, { epsilon: 0.1 })(loss)));
     for (const law of [
       "powerLaw(0.5, { epsilon: 0.1 }) | clip(0.1, 2)",
       "balanced",

@@ -113,6 +113,12 @@ describe("countFiles", () => {
 
   test("takes ids with the size of their vocabulary alone, and adds the end of text", async () => {
     const path = file("b.uint16", new Uint8Array(Uint16Array.from([1, 2, 2]).buffer));
+    const columnData = [{ name: "text", data: Int32Array.of(1, 2, 2) }];
+    const parquet = file("b.parquet", new Uint8Array(parquetWriteBuffer({ columnData })));
+    for (const paths of [[path], [parquet]]) {
+      const { tokens, vocabulary } = await countFiles(paths, { vocabSize: 3, name: "mine" });
+      expect([tokens, vocabulary.tokenizer]).toEqual([3, "mine"]);
+    }
     const { counts, vocabulary } = await countFiles([path], { vocabSize: 3 });
     expect([[...counts], vocabulary.tokenizer]).toEqual([[0, 1, 2], null]);
     const ended = await countFiles([file("c.jsonl", jsonl)], { tokenizer, endOfText: true });
@@ -290,6 +296,15 @@ describe("saved counts", () => {
       expect(error.message).toMatch(message);
       expect(error.where).toContain(`wrong.${ending}`);
     }
+    for (const path of [json, parquet]) {
+      expect(await loadCounts(path, { vocabSize: 5, tokenizer: "mine" })).toEqual(counts);
+      expect((await refusal(loadCounts(path, { vocabSize: 6 }))).what).toBe("got 6, and the file says 5");
+      expect((await refusal(loadCounts(path, { tokenizer: "other" }))).what).toBe("got other, and the file says mine");
+      const { vocabulary, ...unnamed } = counts;
+      await saveCounts(path, { ...unnamed, vocabulary: { ...vocabulary, tokenizer: null } });
+      expect(await loadCounts(path, { tokenizer: "mine" })).toEqual(counts);
+    }
+    await saveCounts(json, counts);
     expect((await refusal(saveCounts(join(folder, "no/where.json"), counts))).message).toContain(
       "Make the folder first",
     );

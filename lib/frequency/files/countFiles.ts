@@ -153,9 +153,10 @@ export async function load(named: NamedTokenizer | null): Promise<LoadedTokenize
 }
 
 function settingsOf(options: CountFilesOptions, tokenizer: Tokenizer | null): CorpusSettings {
-  const { vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack } = options;
+  const { name, vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack } = options;
   const endOfText = endOfTextOf(options, tokenizer);
-  const given = { vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack, endOfText };
+  const ofText = { field, prompt, skipBad, specialText, longestHoldBack };
+  const given = { name, vocabSize, column, ignoreIndex, endOfText, ...ofText };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

@@ -14,6 +14,7 @@ import { openSlices, readPart } from "./readFile.ts";
 
 /** What counting needs to know of a corpus, beside its tokenizer; all of it can be sent to a worker. */
 export interface CorpusSettings {
+  readonly name?: string;
   readonly vocabSize?: number;
   readonly field?: string;
   readonly prompt?: string;
@@ -101,7 +102,10 @@ const counting: Readonly<Record<CorpusPart["format"], Counting>> = {
     const { source, close } = await openSlices(part.path, onBytes);
     const rowGroups = { rowGroups: [part.start, part.end ?? Number.POSITIVE_INFINITY] as const };
     try {
-      const options = { ...tokenizer, ...settings, ...rowGroups } as CountParquetTextOptions | CountParquetIdsOptions;
+      const named = settings.name === undefined ? {} : { tokenizer: settings.name };
+      const options = { ...named, ...tokenizer, ...settings, ...rowGroups } as
+        | CountParquetTextOptions
+        | CountParquetIdsOptions;
       const counted = await countParquet(source, options);
       onProgress({ bytes: 0, tokens: counted.tokens + counted.ignored });
       return counted;
@@ -127,8 +131,9 @@ async function tokenised(
 
 /** Ids need no tokenizer; one that is given says what they are ids of. */
 async function idOptions(tokenizer: LoadedTokenizer | null, settings: CorpusSettings): Promise<CountIdsOptions> {
-  const { vocabSize, endOfText, ignoreIndex } = settings;
+  const { vocabSize, endOfText, ignoreIndex, name } = settings;
   const given = {
+    ...(name === undefined ? {} : { tokenizer: name }),
     ...(endOfText === undefined ? {} : { endOfText }),
     ...(ignoreIndex === undefined ? {} : { ignoreIndex }),
   };
