@@ -168,8 +168,8 @@ describe("lossmith", () => {
   }, 60_000);
 
   test("reads standard input beside files with several workers, and each file once by whatever name", () => {
-    ids("one.uint16", [1, 2]);
-    const args = ["count", "-", "one.uint16", "./one.uint16", "--format", "uint16", "--vocab-size", "400", "-w", "2"];
+    ids("(1).uint16", [1, 2]);
+    const args = ["count", "-", "(1).uint16", "./(1).uint16", "--format", "uint16", "--vocab-size", "400", "-w", "2"];
     const { status, stdout } = lossmith(args, "A\u0000B\u0000");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ tokens: 4, steps: [2, 1, 63, 1] });
