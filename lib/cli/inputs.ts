@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { standardInput } from "../frequency/files/format.ts";
@@ -7,7 +8,8 @@ import { LossError } from "../loss/error.ts";
 export async function expanded(inputs: readonly string[]): Promise<readonly string[]> {
   const found: string[] = [];
   for (const input of inputs) {
-    if (input === standardInput || !isDynamicPattern(input)) {
+    // A shell also gives names such as "corpus (1).txt", which would be patterns.
+    if (input === standardInput || !isDynamicPattern(input) || existsSync(input)) {
       found.push(input);
       continue;
     }

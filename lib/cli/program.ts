@@ -43,7 +43,10 @@ function countCommand(): Command {
       'the text in a line of JSON: text (the default), meta.title, "messages[role=assistant].content"',
     )
     .option("--prompt <path>", "a text, or column, that is read before the text but not counted")
-    .option("--column <name>", "the column of Parquet files: text, ids, or lists of ids (default: text)")
+    .option(
+      "--column <name>",
+      "the column of Parquet files: text, ids, or lists of ids (default: that of --field, or text)",
+    )
     .option("--skip-bad", "leave bad lines and rows out, and say how many")
     .option("--end-of-text [id]", "count an end of text after each document; without an id the tokenizer's own", whole)
     .option("--ignore-index <id>", "a label among ids that is not counted (default: -100)", integer)

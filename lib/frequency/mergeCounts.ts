@@ -1,6 +1,6 @@
 import { LossError } from "../loss/error.ts";
 import type { CorpusCounts } from "./corpusCounts.ts";
-import type { Frequencies } from "./frequencies.ts";
+import { checkFrequencies, type Frequencies } from "./frequencies.ts";
 import { joinVocabularies } from "./vocabulary.ts";
 
 /**
@@ -23,6 +23,7 @@ export function mergeCounts(...shards: readonly CorpusCounts[]): CorpusCounts;
 export function mergeCounts(...shards: readonly Frequencies[]): Frequencies;
 export function mergeCounts(...shards: readonly Frequencies[]): Frequencies {
   if (shards.length === 0) throw new LossError("mergeCounts", "got no counts", "Give at least one Frequencies");
+  for (const shard of shards) checkFrequencies(shard, "mergeCounts");
   const [first] = shards;
   const counts = new Float64Array(first.counts.length);
   shards.forEach((shard, i) => {

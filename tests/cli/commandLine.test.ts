@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -168,11 +168,23 @@ describe("lossmith", () => {
   }, 60_000);
 
   test("reads standard input beside files with several workers, and each file once by whatever name", () => {
-    ids("one.uint16", [1, 2]);
-    const args = ["count", "-", "one.uint16", "./one.uint16", "--format", "uint16", "--vocab-size", "400", "-w", "2"];
+    ids("(1).uint16", [1, 2]);
+    const args = ["count", "-", "(1).uint16", "./(1).uint16", "--format", "uint16", "--vocab-size", "400", "-w", "2"];
     const { status, stdout } = lossmith(args, "A\u0000B\u0000");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ tokens: 4, steps: [2, 1, 63, 1] });
+  }, 60_000);
+
+  test("names a tokenizer by its folder, which may be the current one", () => {
+    const vocab = { a: 0, b: 1, "<eos>": 2 };
+    const added = { id: 2, content: "<eos>", special: true };
+    const [normalizer, pre_tokenizer, post_processor, decoder] = [null, null, null, null];
+    const parts = { normalizer, pre_tokenizer, post_processor, decoder };
+    const model = { type: "BPE", vocab, merges: [] };
+    write("tokenizer.json", JSON.stringify({ ...parts, added_tokens: [added], model }));
+    write("ab.txt", "ab");
+    const { stdout } = lossmith(["count", "ab.txt", "-t", "tokenizer.json", "--end-of-text"]);
+    expect(JSON.parse(stdout)).toMatchObject({ vocabulary: { size: 3, tokenizer: basename(folder) }, tokens: 3 });
   }, 60_000);
 
   test("says where standard output cannot be written, and is silent where its reader has seen enough", () => {

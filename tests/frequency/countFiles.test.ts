@@ -179,6 +179,13 @@ describe("countFiles", () => {
       [[file("h.uint16", Uint8Array.of(1, 0, 9))], {}, /h\.uint16: the bytes end 1 byte into a uint16/],
       [[file("i.uint32", new Uint8Array(Uint32Array.of(1, 50257).buffer))], {}, /position 1 is 50257/],
       [[file("i.parquet", "PAR1")], {}, /i\.parquet: the Parquet file cannot be read/],
+      [["-"], { format: "parquet" }, /standard input: Parquet is read from its end.* Name a file/],
+      [[file("i.parquet.gz", "PAR1")], {}, /i\.parquet\.gz: Parquet is read from its end.* Decompress/],
+      [
+        [file("j.parquet", new Uint8Array(parquetWriteBuffer({ columnData: [{ name: "a", data: ["b"] }] })))],
+        { field: "c" },
+        /no column "c"/,
+      ],
       [[file("empty.jsonl", "\n")], {}, /there is no token in .*empty\.jsonl/],
       [[file("empty.uint16", "")], {}, /there is no token/],
       [[good], { tokenizer: "r50k" }, /"r50k" is not known\. Give one of r50k_base/],

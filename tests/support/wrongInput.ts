@@ -148,6 +148,7 @@ export const badParameters: readonly WrongInput[] = [
   ["id fraction", () => countTokens([0.5], { vocabSize: 4 }), "position 0", "0.5"],
   ["merging different vocabularies", () => mergeCounts(f, fromCounts([1])), "shard 1", "3 entries"],
   ["merging nothing", () => mergeCounts(), "mergeCounts"],
+  ["merging what are no counts", () => mergeCounts(fromCounts([1]), {} as never), "mergeCounts"],
   ["an uncertainty without a name", () => uncertainty(""), "parameter(name)", '""'],
   ["an uncertainty from NaN", () => uncertainty("s", { init: Number.NaN }), "init", "NaN"],
   ["an uncertainty of no form", () => uncertainty("s", { form: anything("mse") }), "form", "mse", '"classification"'],

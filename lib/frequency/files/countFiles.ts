@@ -38,7 +38,7 @@ export interface CountFilesOptions {
   readonly field?: string;
   /** The path, or the column, of a prompt that is read before the text but not counted. */
   readonly prompt?: string;
-  /** The column of a Parquet file; "text" by default. */
+  /** The column of a Parquet file; by default the field, or "text". */
   readonly column?: string;
   /** Whether bad lines and rows are left out, and counted as `skipped`; false by default. */
   readonly skipBad?: boolean;
@@ -91,7 +91,9 @@ export async function countFiles(paths: readonly string[], options: CountFilesOp
   }
   const wholes = paths.map((path): CorpusPart => {
     const start = 0;
-    return { path, ...readingOf(path, options), start, end: null, continues: false };
+    const reading = readingOf(path, options);
+    if (reading.format === "parquet") checkParquetFile(path, reading.compression);
+    return { path, ...reading, start, end: null, continues: false };
   });
   const sizes = await Promise.all(wholes.map(({ path }) => (path === standardInput ? null : fileSize(path))));
   const totalBytes = sizes.reduce((sum: number | null, size) => (sum === null || size === null ? null : sum + size), 0);
@@ -120,6 +122,16 @@ export async function countFiles(paths: readonly string[], options: CountFilesOp
     "countFiles",
     `there is no token in ${paths.length === 1 ? paths[0] : `the ${paths.length} files`}`,
     "Name files with text or ids in them, and the right field or column",
+  );
+}
+
+/** Parquet is read from its end, and has its own compression. */
+function checkParquetFile(path: string, compression: Compression): void {
+  if (path !== standardInput && compression === "none") return;
+  throw new LossError(
+    path === standardInput ? "standard input" : path,
+    `Parquet is read from its end, which ${path === standardInput ? "a stream" : `a file under ${compression}`} does not have at hand`,
+    path === standardInput ? "Name a file" : "Decompress the file first: Parquet has a compression of its own",
   );
 }
 

@@ -103,7 +103,9 @@ const counting: Readonly<Record<CorpusPart["format"], Counting>> = {
     const rowGroups = { rowGroups: [part.start, part.end ?? Number.POSITIVE_INFINITY] as const };
     try {
       const named = settings.name === undefined ? {} : { tokenizer: settings.name };
-      const options = { ...named, ...tokenizer, ...settings, ...rowGroups } as
+      const { column = settings.field } = settings;
+      const ofColumn = column === undefined ? {} : { column };
+      const options = { ...named, ...tokenizer, ...settings, ...ofColumn, ...rowGroups } as
         | CountParquetTextOptions
         | CountParquetIdsOptions;
       const counted = await countParquet(source, options);

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { LossError } from "../../loss/error.ts";
 import type { AnyTokenizer, TokenizerOptions } from "../tokenizer.ts";
 import { unreadable } from "./readFile.ts";
@@ -78,7 +78,7 @@ async function fromFile(path: string): Promise<LoadedTokenizer> {
   if (package_ === null) throw missing(path, "@huggingface/tokenizers");
   const model = await json(path);
   const config = await json(join(dirname(path), "tokenizer_config.json")).catch(() => ({}));
-  const name = basename(path) === "tokenizer.json" ? basename(dirname(path)) : basename(path, ".json");
+  const name = basename(path) === "tokenizer.json" ? basename(dirname(resolve(path))) : basename(path, ".json");
   try {
     return { tokenizer: new package_.Tokenizer(model, config), name };
   } catch (error) {
