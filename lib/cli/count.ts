@@ -1,11 +1,10 @@
 import process from "node:process";
 import { countFiles } from "../frequency/files/countFiles.ts";
 import type { Compression, CorpusFormat } from "../frequency/files/format.ts";
-import { formatOfCounts } from "../frequency/files/savedCounts.ts";
 import { LossError } from "../loss/error.ts";
 import { expanded } from "./inputs.ts";
 import { progressOn } from "./progress.ts";
-import { give, type ResultOptions } from "./result.ts";
+import { checkResult, give, type ResultOptions } from "./result.ts";
 
 /** The options of `lossmith count`, as its --help says. */
 export interface CountOptions extends ResultOptions {
@@ -26,8 +25,7 @@ export interface CountOptions extends ResultOptions {
 }
 
 export async function count(inputs: readonly string[], options: CountOptions, signal: AbortSignal): Promise<void> {
-  // What would only be found out after hours of counting.
-  if (options.out !== undefined) formatOfCounts(options.out);
+  await checkResult(options);
   const { out, json, quiet, special, ...counting } = options;
   const paths = await expanded(inputs);
   if (special !== undefined && options.tokenizer === undefined) {

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { lossFromJSON } from "../json/lossJSON.ts";
 import { LossError } from "../loss/error.ts";
 import { show } from "../loss/show.ts";
+import { print } from "./print.ts";
 
 /** The options of `lossmith explain`, as its --help says. */
 export interface ExplainFileOptions {
@@ -17,7 +18,7 @@ export async function explainFile(path: string, { step, json = false }: ExplainF
   // It counts what the backend's kernels read, and TensorFlow.js takes a while to load.
   const { explain } = await import("../compiler/explain.ts");
   const explanation = explain(loss, { step });
-  process.stdout.write(json ? `${JSON.stringify({ loss: show(loss), step, explanation })}\n` : `${explanation}\n`);
+  await print(json ? `${JSON.stringify({ loss: show(loss), step, explanation })}\n` : `${explanation}\n`);
 }
 
 async function contentOf(path: string): Promise<string> {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { standardInput } from "../frequency/files/format.ts";
 import { LossError } from "../loss/error.ts";
@@ -20,5 +21,11 @@ export async function expanded(inputs: readonly string[]): Promise<readonly stri
     }
     found.push(...paths.sort());
   }
-  return [...new Set(found)];
+  // A file has several names: a.txt and ./a.txt.
+  const once = new Map<string, string>();
+  for (const path of found) {
+    const key = path === standardInput ? path : resolve(path);
+    if (!once.has(key)) once.set(key, path);
+  }
+  return [...once.values()];
 }

@@ -5,12 +5,14 @@ import { type CountsDescription, describeCounts, percent } from "../frequency/de
 import { describeWeights, type WeightRange, type WeightsDescription } from "../frequency/describeWeights.ts";
 import { loadTokenizer, tokenizerNames } from "../frequency/files/loadTokenizer.ts";
 import { loadCounts } from "../frequency/files/savedCounts.ts";
+import { checkWritable } from "../frequency/files/writeWhole.ts";
 import { crossEntropy } from "../library/crossEntropy.ts";
 import { freqWeights } from "../library/freqWeights.ts";
 import { evaluateField, type Field } from "../loss/field.ts";
 import { showNumber } from "../loss/show.ts";
 import { lawsOf } from "./laws.ts";
 import { checkPlotName, plot } from "./plot.ts";
+import { print } from "./print.ts";
 import { tableOptions } from "./tableOptions.ts";
 import { grouped, table } from "./text.ts";
 
@@ -25,7 +27,10 @@ export interface InspectOptions {
 }
 
 export async function inspect(path: string, options: InspectOptions): Promise<void> {
-  if (options.plot !== undefined) checkPlotName(options.plot);
+  if (options.plot !== undefined) {
+    checkPlotName(options.plot);
+    await checkWritable(options.plot);
+  }
   const laws = options.law.map((text) => ({ text, apply: lawsOf(text) }));
   const counts = await loadCounts(path, tableOptions(options));
   const described = describeCounts(counts, { top: options.top });
@@ -39,7 +44,7 @@ export async function inspect(path: string, options: InspectOptions): Promise<vo
   if (options.json === true) {
     const { vocabulary, documents, ignored, skipped, forcedCuts } = counts;
     const json = { counts: { ...described, vocabulary, documents, ignored, skipped, forcedCuts }, laws: weights };
-    process.stdout.write(`${JSON.stringify(json)}\n`);
+    await print(`${JSON.stringify(json)}\n`);
     return;
   }
   const textOf = await tokenTexts(counts, options.tokenizer);
@@ -49,7 +54,7 @@ export async function inspect(path: string, options: InspectOptions): Promise<vo
     bandTable(described),
     ...weights.map(weightsText),
   ];
-  process.stdout.write(`${parts.filter((part) => part !== "").join("\n\n")}\n`);
+  await print(`${parts.filter((part) => part !== "").join("\n\n")}\n`);
   for (const { what, remedy } of [described, ...weights].flatMap(({ warnings }) => warnings)) {
     process.stderr.write(`lossmith: warning: ${what}. ${remedy}.\n`);
   }

@@ -73,7 +73,10 @@ function lawOf(text: string): LawCombinator {
 
 /** Arguments as JavaScript has them, as far as they are data; null where they are not. */
 function argumentsOf(list: string): readonly unknown[] | null {
-  const json = list.replaceAll("'", '"').replace(/([{,]\s*)(\w+)\s*:/g, '$1"$2":');
+  const json = list
+    .replaceAll("'", '"')
+    .replace(/([{,]\s*)(\w+)\s*:/g, '$1"$2":')
+    .replace(/(^|[\s,:[-])\.(?=\d)/g, "$10.");
   try {
     return JSON.parse(`[${json}]`);
   } catch {

@@ -3,7 +3,7 @@ import { loadCounts } from "../frequency/files/savedCounts.ts";
 import { mergeCounts } from "../frequency/mergeCounts.ts";
 import { joinVocabularies } from "../frequency/vocabulary.ts";
 import { expanded } from "./inputs.ts";
-import { give, type ResultOptions } from "./result.ts";
+import { checkResult, give, type ResultOptions } from "./result.ts";
 import { tableOptions } from "./tableOptions.ts";
 
 /** The options of `lossmith merge`, as its --help says. */
@@ -13,6 +13,7 @@ export interface MergeOptions extends ResultOptions {
 }
 
 export async function merge(inputs: readonly string[], options: MergeOptions): Promise<void> {
+  await checkResult(options);
   const paths = await expanded(inputs);
   let sum: CorpusCounts | null = null;
   for (const path of paths) {

@@ -2,8 +2,10 @@ import process from "node:process";
 import type { CorpusCounts } from "../frequency/corpusCounts.ts";
 import { countsToJson } from "../frequency/countsJson.ts";
 import { describeCounts } from "../frequency/describeCounts.ts";
-import { saveCounts } from "../frequency/files/savedCounts.ts";
+import { formatOfCounts, saveCounts } from "../frequency/files/savedCounts.ts";
+import { checkWritable } from "../frequency/files/writeWhole.ts";
 import { LossError } from "../loss/error.ts";
+import { print } from "./print.ts";
 import { grouped } from "./text.ts";
 
 /** Where counts go, and what is said of them. */
@@ -13,21 +15,28 @@ export interface ResultOptions {
   readonly quiet?: boolean;
 }
 
+/** Throws for what would only be found out after hours of work. */
+export async function checkResult({ out, json = false }: ResultOptions): Promise<void> {
+  if (out !== undefined) {
+    formatOfCounts(out);
+    await checkWritable(out);
+  } else if (json) {
+    throw new LossError("--json", "the counts themselves are on standard output", "Name a file for them with --out");
+  }
+}
+
 /**
  * Saves counts, or writes them to the standard output. A summary is for people at a terminal, on standard error, or
  * as JSON for programs; warnings are for both.
  */
 export async function give(counts: CorpusCounts, { out, json = false, quiet = false }: ResultOptions): Promise<void> {
-  if (out === undefined && json) {
-    throw new LossError("--json", "the counts themselves are on standard output", "Name a file for them with --out");
-  }
   const { seen, entries, warnings } = describeCounts(counts, { top: 0 });
-  if (out === undefined) process.stdout.write(countsToJson(counts));
+  if (out === undefined) await print(countsToJson(counts));
   else await saveCounts(out, counts);
   const { tokens, documents, ignored, skipped, forcedCuts, vocabulary } = counts;
   if (json) {
     const summary = { out, tokens, types: seen, documents, ignored, skipped, forcedCuts, vocabulary, warnings };
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    await print(`${JSON.stringify(summary)}\n`);
   }
   if (!quiet && process.stderr.isTTY && out !== undefined) {
     const of = documents === null ? "" : ` of ${grouped(documents)} documents`;

@@ -16,12 +16,8 @@ export async function run(args: readonly string[]): Promise<number> {
   };
   const signals = Object.keys(interrupted) as NodeJS.Signals[];
   for (const signal of signals) process.once(signal, onSignal);
-  // A reader that has seen enough, as head, closes the pipe.
-  const onClosedPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  };
-  process.stdout.on("error", onClosedPipe);
+  // Streams emit the errors of writing, too, after the writer has been told; a pipe whose reader is gone needs no more.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     await programOf(stop.signal).parseAsync(args, { from: "user" });
     return status;
@@ -33,6 +29,5 @@ export async function run(args: readonly string[]): Promise<number> {
     return 1;
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
-    process.stdout.off("error", onClosedPipe);
   }
 }

@@ -70,7 +70,7 @@ function endOfTextAsSpecial({ special = {}, endOfText }: CountIdsOptions): Reado
 }
 
 function isIds(item: unknown): item is TokenIds {
-  return Array.isArray(item) ? typeof item[0] !== "object" : ArrayBuffer.isView(item);
+  return Array.isArray(item) ? typeof item[0] !== "object" : ArrayBuffer.isView(item) && !(item instanceof DataView);
 }
 
 /** Arrays as they are, and ids that follow each other as one iterable. */

@@ -88,7 +88,11 @@ function readLine(bytes: Uint8Array, decoder: TextDecoder, count: RecordCounter,
 
 /** What is thrown for a record that is wrong. */
 export function wrongRecord(where: string, at: string, wrong: string): LossError {
-  return new LossError(where, `${at}: ${wrong}`, "Mend it, name another field, or leave bad records out with skipBad");
+  return new LossError(
+    where,
+    `${at}: ${wrong}`,
+    "Mend it, name another field, or leave bad records out with skipBad (--skip-bad)",
+  );
 }
 
 /** Counts the texts of a record, or says what is wrong with it; nothing of a wrong one is counted. */

@@ -113,10 +113,9 @@ async function countTexts(
     const texts = await file.read(column, group);
     const prompts = prompt === undefined ? null : await file.read(prompt, group);
     for (let row = 0; row < texts.length; row++) {
-      const wrong = count(
-        { text: texts[row], ...(prompts === null ? {} : { prompt: prompts[row] }) },
-        `row ${group.rowStart + row}`,
-      );
+      const record = { text: texts[row], ...(prompts === null ? {} : { prompt: prompts[row] }) };
+      const isBytes = Object.values(record).some((value) => value instanceof Uint8Array);
+      const wrong = isBytes ? "it is not UTF-8" : count(record, `row ${group.rowStart + row}`);
       if (wrong === null) continue;
       if (!skipBad) throw wrongRecord("countParquet(source)", `row ${group.rowStart + row}`, wrong);
       skipped++;
@@ -142,7 +141,9 @@ async function countNumbers(
       "Name a column of text, of integers, or of lists of integers",
     );
   }
-  const histogram = tokenHistogram({ vocabSize, ignoreIndex, where: `countParquet("${element.name}")` });
+  // Ids that are no lists are one a row, whatever row group is the first.
+  const firstPosition = isList ? 0 : (groups[0]?.rowStart ?? 0);
+  const histogram = tokenHistogram({ vocabSize, ignoreIndex, where: `countParquet("${element.name}")`, firstPosition });
   let [documents, skipped] = [0, 0];
   for (const group of groups) {
     const values = await file.read(element.name, group);
@@ -157,7 +158,7 @@ async function countNumbers(
         if (!skipBad) throw wrongRecord("countParquet(source)", at, `there is no "${element.name}"`);
         skipped++;
       } else if (isList) {
-        histogram.add(value as TokenIds);
+        inRow(group.rowStart + row, () => histogram.add(value as TokenIds));
         documents++;
       }
     }
@@ -169,6 +170,16 @@ async function countNumbers(
     { kind: "frequencies", counts },
     { ...options, documents: isList ? documents : separated, ignored, skipped },
   );
+}
+
+/** An error of `count` says of which row it is. */
+function inRow(row: number, count: () => void): void {
+  try {
+    count();
+  } catch (error) {
+    if (error instanceof LossError) throw new LossError(error.where, `row ${row}: ${error.what}`, error.remedy);
+    throw error;
+  }
 }
 
 function innermost(tree: SchemaTree): SchemaTree["element"] {

@@ -2,6 +2,7 @@
 import { LossError } from "../loss/error.ts";
 import type { CorpusCounts } from "./corpusCounts.ts";
 import { checkFrequencies } from "./frequencies.ts";
+import { checkVocabSize } from "./ids.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** The head of a file of counts. */
@@ -57,7 +58,31 @@ export function readHeader(json: unknown, where: string): CountsHeader {
     vocabulary.special !== null &&
     typeof header.tokens === "number";
   if (!isWhole) throw new LossError(where, "a part of the file's head is missing", "Save the counts anew");
+  checkVocabSize(vocabulary.size, where);
   return header;
+}
+
+/**
+ * The head, with a tokenizer's name where it has none. A LossError where it is of another size or tokenizer than was
+ * given.
+ */
+export function agreeing(
+  header: CountsHeader,
+  { vocabSize, tokenizer }: { readonly vocabSize?: number; readonly tokenizer?: string | null },
+  where: string,
+): CountsHeader {
+  const { vocabulary } = header;
+  const refuse = (option: string, given: unknown, said: unknown): never => {
+    throw new LossError(
+      `${where}({ ${option} })`,
+      `got ${String(given)}, and the file says ${String(said)}`,
+      "Leave it out: the file says what it is of",
+    );
+  };
+  if (vocabSize !== undefined && vocabSize !== vocabulary.size) refuse("vocabSize", vocabSize, vocabulary.size);
+  const name = vocabulary.tokenizer ?? tokenizer ?? null;
+  if ((tokenizer ?? name) !== name) refuse("tokenizer", tokenizer, name);
+  return { ...header, vocabulary: { ...vocabulary, tokenizer: name } };
 }
 
 /** `counts` if they add up to the tokens that the head says. */

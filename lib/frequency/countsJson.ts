@@ -1,6 +1,14 @@
 import { LossError } from "../loss/error.ts";
 import { type CorpusCounts, corpusCounts } from "./corpusCounts.ts";
-import { type CountsHeader, headerOf, readHeader, verified } from "./countsHeader.ts";
+import { agreeing, type CountsHeader, headerOf, readHeader, verified } from "./countsHeader.ts";
+
+/** Options of `countsFromJson`. */
+export interface CountsFromJsonOptions {
+  /** The number of entries that the vocabulary is expected to have. */
+  readonly vocabSize?: number;
+  /** The tokenizer's name, for counts that do not say it, or the one that is expected. */
+  readonly tokenizer?: string | null;
+}
 
 interface CountsJson extends CountsHeader {
   /** The ids that were seen, in ascending order, each as its distance from the one before, the first from −1. */
@@ -46,7 +54,7 @@ export function countsToJson(counts: CorpusCounts): string {
  * expect(() => countsFromJson('{"counts": [1, 2]}')).toThrow("is not a file of counts");
  * ```
  */
-export function countsFromJson(text: string): CorpusCounts {
+export function countsFromJson(text: string, options: CountsFromJsonOptions = {}): CorpusCounts {
   const where = "countsFromJson";
   let json: unknown;
   try {
@@ -58,7 +66,7 @@ export function countsFromJson(text: string): CorpusCounts {
       "Give a whole file that lossmith saved; save it anew where it was cut",
     );
   }
-  const header = readHeader(json, where);
+  const header = agreeing(readHeader(json, where), options, where);
   const { steps, counts: seen } = json as Partial<CountsJson>;
   const counts = new Float64Array(header.vocabulary.size);
   const areNumbers = (list: unknown): list is readonly number[] =>

@@ -1,7 +1,7 @@
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { LossError } from "../loss/error.ts";
 import { type CorpusCounts, corpusCounts } from "./corpusCounts.ts";
-import { headerOf, readHeader, verified } from "./countsHeader.ts";
+import { agreeing, headerOf, readHeader, verified } from "./countsHeader.ts";
 import { checkVocabSize, outsideVocabulary } from "./ids.ts";
 import { openParquet, type ParquetFile, type ParquetSource } from "./parquetFile.ts";
 import type { VocabularyDetails } from "./vocabulary.ts";
@@ -95,15 +95,8 @@ export async function countsFromParquet(
     checkVocabSize(vocabSize, `${where}({ vocabSize })`);
     return corpusCounts({ kind: "frequencies", counts: await readTable(file, token, count, vocabSize) }, options);
   }
-  const header = readHeader(parsed(head), where);
+  const header = agreeing(readHeader(parsed(head), where), options, where);
   const { size, ...vocabulary } = header.vocabulary;
-  if (vocabSize !== undefined && vocabSize !== size) {
-    throw new LossError(
-      `${where}({ vocabSize })`,
-      `got ${vocabSize}, and the file says ${size}`,
-      "Leave it out: the file says what it is of",
-    );
-  }
   const counts = await readTable(file, token, count, size);
   return verified(corpusCounts({ kind: "frequencies", counts }, { ...header, ...vocabulary }), header, where);
 }

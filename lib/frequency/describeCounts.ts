@@ -151,7 +151,8 @@ function warningsOf(frequencies: Frequencies, ranked: Int32Array, tokens: number
     const name = isCorpusCounts(frequencies) ? specialName(frequencies.vocabulary, first) : null;
     warnings.push({
       what: `${name === null ? `id ${first}` : `${name} (id ${first})`} is ${percent(counts[first] / tokens)} of all tokens`,
-      remedy: "If it pads, leave it out with ignoreIndex; else see that the corpus is what it should be",
+      remedy:
+        "If it pads, leave it out with ignoreIndex (--ignore-index); else see that the corpus is what it should be",
     });
   }
   if (isCorpusCounts(frequencies)) {
@@ -159,13 +160,13 @@ function warningsOf(frequencies: Frequencies, ranked: Int32Array, tokens: number
     if (skipped > 0.01 * (skipped + (documents ?? 0))) {
       warnings.push({
         what: `${skipped} bad items were left out${documents === null ? "" : `, beside ${documents} documents`}`,
-        remedy: "Count without skipBad to see the first of them",
+        remedy: "Count without skipBad (--skip-bad) to see the first of them",
       });
     }
     if (forcedCuts > 0) {
       warnings.push({
         what: `text without a place to cut was cut ${forcedCuts} times, which may have added as many tokens`,
-        remedy: "Give a larger longestHoldBack if that matters",
+        remedy: "Give a larger longestHoldBack (--longest-hold-back) if that matters",
       });
     }
   }

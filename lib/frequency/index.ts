@@ -19,7 +19,7 @@ export {
   type ParquetColumnOptions,
 } from "./countParquet.ts";
 export { type CountStatementOptions, countStatement } from "./countStatement.ts";
-export { countsFromJson, countsToJson } from "./countsJson.ts";
+export { type CountsFromJsonOptions, countsFromJson, countsToJson } from "./countsJson.ts";
 export { type CountsFromParquetOptions, countsFromParquet, countsToParquet } from "./countsParquet.ts";
 export { countText } from "./countText.ts";
 export { type CountTokenisedOptions, countTokenised, type IdWidth } from "./countTokenised.ts";

@@ -25,6 +25,19 @@ export interface ParquetFile {
   read(column: string, group: { readonly rowStart: number; readonly rowEnd: number }): Promise<DecodedArray>;
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A text that is no UTF-8 stays the bytes that it is, where hyparquet would put other characters into it. */
+const parsers = {
+  stringFromBytes: (bytes: Uint8Array | undefined): string | Uint8Array | undefined => {
+    try {
+      return bytes === undefined ? bytes : decoder.decode(bytes);
+    } catch {
+      return bytes;
+    }
+  },
+};
+
 /** Opens a Parquet file; a LossError where it is none, is cut, or a column is missing. */
 export async function openParquet(
   source: ParquetSource,
@@ -44,7 +57,7 @@ export async function openParquet(
     );
   }
   const scan = await orRefuse(
-    () => parquetScan({ file, metadata, columns: [...columns], compressors, useOffsetIndex: false }),
+    () => parquetScan({ file, metadata, columns: [...columns], compressors, useOffsetIndex: false, parsers }),
     where,
   );
   return {

@@ -47,11 +47,11 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
     pending.fill(0);
     pendingTokens = 0;
   };
-  const addDirect = (ids: Uint16Array | Int32Array, given: TokenIds): void => {
+  const addDirect = (ids: Uint16Array | Int32Array, given: TokenIds, ignored = ignoreIndex): void => {
     if (pendingTokens + ids.length > mostPending) settle();
     pendingTokens += ids.length;
     for (let i = countRange(ids, 0, pending, vocabSize); i < ids.length; ) {
-      if (given[i] !== ignoreIndex) throw outsideVocabulary(given[i], position + i, vocabSize, where);
+      if (given[i] !== ignored) throw outsideVocabulary(given[i], position + i, vocabSize, where);
       ignoredOutside++;
       i = countRange(ids, i + 1, pending, vocabSize);
     }
@@ -59,12 +59,16 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
   };
   const addBlock = (length: number): void => {
     const ids = block.subarray(0, length);
-    addDirect(ids, ids);
+    addDirect(ids, ids, ignoredInBlock);
   };
+  // A block cannot hold an ignore index such as 2³² − 1; in its place stands an id that is outside every vocabulary.
+  const ignoredInBlock = ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1;
   const put = (given: number | bigint, place: number): void => {
     const id = typeof given === "bigint" ? Number(given) : given;
-    block[place] = id;
-    if (block[place] !== id) throw outsideVocabulary(id, position + place, vocabSize, where);
+    const isIgnored = id === ignoreIndex;
+    block[place] = isIgnored ? ignoredInBlock : id;
+    if (!isIgnored && (block[place] !== id || id === ignoredInBlock))
+      throw outsideVocabulary(id, position + place, vocabSize, where);
   };
   return {
     add: (ids) => {

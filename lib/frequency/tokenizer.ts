@@ -289,7 +289,7 @@ function refusing(encode: (text: string) => TokenIds, where: string): (text: str
       throw new LossError(
         `${where}({ tokenizer })`,
         `the tokenizer refuses the text: ${error instanceof Error ? error.message : String(error)}`,
-        'Where text spells a special token out, say what it is: { specialText: "text" } or "token"',
+        'Where text spells a special token out, say what it is: { specialText: "text" } or "token" (--special)',
       );
     }
   };

@@ -43,6 +43,9 @@ export function gradientsOf(
   step: number,
 ): StepGradients {
   if (micro.length === 0) throw new LossError("step(batches)", "there is no batch", "Give at least one");
+  if (variables !== null && !variables.some(({ trainable }) => trainable)) {
+    throw new LossError("variables", `none of ${variables.length} is trainable`, "Give some, or thaw a layer");
+  }
   return tf.tidy(() => {
     const denominators = heads.map((head, i) =>
       micro.length === 1
@@ -83,7 +86,7 @@ function gradientsOfOne(
     try {
       const seen: (() => tf.Tensor1D)[] = [];
       let penalties: tf.Tensor = tf.scalar(0);
-      const { value, grads } = tf.variableGrads(
+      const { value, grads } = connected(
         freeingTape(() => {
           const { outputs, penalty } = forward();
           const values = heads.map((head, i) => {
@@ -106,7 +109,7 @@ function gradientsOfOne(
           penalties = keep(penalty);
           return tf.add(loss, penalty) as tf.Scalar;
         }),
-        variables === null ? undefined : [...variables],
+        variables,
       );
       const read = seen.map((readings) => readings());
       const gradients = Object.fromEntries(Object.entries(grads).filter(([, gradient]) => gradient !== null));
@@ -115,6 +118,20 @@ function gradientsOfOne(
       tf.dispose(kept);
     }
   });
+}
+
+/** tf.variableGrads, which says in our words that the loss depends on no variable. */
+function connected(f: () => tf.Scalar, variables: readonly tf.Variable[] | null): ReturnType<typeof tf.variableGrads> {
+  try {
+    return tf.variableGrads(f, variables === null ? undefined : [...variables]);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith("Cannot find a connection")) throw error;
+    throw new LossError(
+      "model",
+      "its output depends on none of the variables that are trained",
+      "Compute it from them, in the function itself, with operations that have gradients",
+    );
+  }
 }
 
 function addGradients(a: StepGradients, b: StepGradients): StepGradients {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { describe } from "../compiler/entries.ts";
 import type { LinearLayer } from "../compiler/linear/linearBatch.ts";
 import { LossError } from "../loss/error.ts";
 
@@ -49,6 +50,13 @@ export interface LinearHead {
  */
 export function linearHead(model: tf.LayersModel): LinearHead {
   const where = "linearHead";
+  if (!(model instanceof tf.LayersModel)) {
+    throw new LossError(
+      where,
+      `got ${describe(model)}`,
+      "Give a LayersModel: of tf.model, tf.sequential or loadLayersModel",
+    );
+  }
   if (model.outputs.length !== 1) {
     throw new LossError(where, `the model has ${model.outputs.length} outputs`, "Take apart a model of one output");
   }

@@ -32,6 +32,9 @@ export interface HeadOptions {
   readonly terms?: readonly string[];
 }
 
+/** What logs have in any case. */
+const reserved = new Set(["loss", "tokens", "gradientNorm", "regularization", "skipped", "batch", "size"]);
+
 export function makeHead(name: string, loss: AnyLoss, where: string, options: HeadOptions = {}): Head {
   const { weight = 1, metrics = [], terms = [] } = options;
   checkLoss(loss, where);
@@ -51,6 +54,14 @@ export function makeHead(name: string, loss: AnyLoss, where: string, options: He
     refuse(
       `${terms.length} names for the ${compiled.plan.terms.length} terms of the loss`,
       "Give { terms } one name for each term, in the order in which they were added",
+    );
+  }
+  const names = [...terms, ...metrics.map((metric) => metric.name)];
+  const twice = names.find((own, i) => reserved.has(own) || names.indexOf(own) !== i);
+  if (twice !== undefined) {
+    refuse(
+      `logs would have two numbers of the name "${twice}"`,
+      "Give each term and each metric a name of its own, other than those that logs have in any case",
     );
   }
   const measures = metrics.map((metric) => ({ name: metric.name, measure: metric.measure(loss) }));

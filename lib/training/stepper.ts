@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
 import { at, lift, type Numeric } from "../loss/schedule.ts";
+import { knownVariables } from "./checkpoint/optimizerState.ts";
 import { clipByGlobalNorm, globalNorm } from "./globalNorm.ts";
 import { gradientsOf, type MicroBatch } from "./gradients.ts";
 import { type Head, type HeadReadings, parametersOfHeads, takeApart } from "./objective.ts";
@@ -20,7 +21,8 @@ export interface StepOptions {
   readonly clipNorm?: Numeric;
   /**
    * How many steps in a row may be skipped because the loss or a gradient is not finite; the next one is a LossError. 10 by
-   * default, and 0 makes the first an error. A skipped step changes neither weights nor optimizer.
+   * default, and 0 makes the first an error. A skipped step changes neither weights, the moving averages of batch normalisation among them,
+   * nor optimizer.
    */
   readonly maxSkips?: number;
   /** Called with each step that is skipped, and why. */
@@ -56,17 +58,17 @@ export function makeStepper(
   const { optimizer, learningRate, clipNorm, maxSkips = 10, onSkip, clock = stepClock() } = options;
   checkOptions(options, where);
   const parameters = parametersOfHeads(heads);
-  // Optimizers keep what they know of a variable by its place in the list of gradients, which must not change.
-  const places: tf.Variable[] = [];
+  let places: readonly string[] = [];
   let skips = 0;
 
   const apply = (gradients: Readonly<Record<string, tf.Tensor>>, given: readonly tf.Variable[] | null): void => {
-    const known = new Set(places.map(({ name }) => name));
+    // Optimizers keep what they know of a variable by its place in the list of gradients, whatever its name: a variable
+    // that comes later, or a state that was loaded, must not move the others.
+    const known = knownVariables(optimizer);
+    if (known.some((name) => name in tf.engine().registeredVariables)) places = known;
     const names = given === null ? Object.keys(gradients) : given.map(({ name }) => name);
-    for (const name of names) {
-      if (!known.has(name)) places.push(tf.engine().registeredVariables[name]);
-    }
-    const list = places.map(({ name }) => ({ name, tensor: gradients[name] ?? null }));
+    places = [...new Set([...places, ...names])];
+    const list = places.map((name) => ({ name, tensor: gradients[name] ?? null }));
     optimizer.applyGradients(list as Parameters<tf.Optimizer["applyGradients"]>[0]);
   };
 
@@ -77,9 +79,19 @@ export function makeStepper(
       if (learningRate !== undefined) setLearningRate(optimizer, at(learningRate, step));
       const given = variables();
       const all = given === null ? null : [...new Set([...given, ...parameters])];
-      const { gradients, readings } = gradientsOf(heads, micro, all, step);
+      const kept = untrained(optimizer);
+      let isApplied = false;
+      let gradients: Readonly<Record<string, tf.Tensor>> = {};
+      let readings: tf.Tensor1D | null = null;
       try {
-        const packed = tf.tidy(() => tf.concat([readings, globalNorm(Object.values(gradients)).reshape([1])]));
+        try {
+          ({ gradients, readings } = gradientsOf(heads, micro, all, step));
+        } finally {
+          kept.look();
+        }
+        const packed = tf.tidy(() =>
+          tf.concat([readings as tf.Tensor1D, globalNorm(Object.values(gradients)).reshape([1])]),
+        );
         let read: Float32Array;
         try {
           read = (await packed.data()) as Float32Array;
@@ -93,6 +105,8 @@ export function makeStepper(
           const limit = clipNorm === undefined ? Number.POSITIVE_INFINITY : at(clipNorm, step);
           if (!(limit > 0))
             throw new LossError(`${where}, clipNorm`, `it is ${limit} at step ${step}`, "Give a number above 0");
+          isApplied = true;
+          kept.dispose();
           tf.tidy(() =>
             apply(gradientNorm > limit ? clipByGlobalNorm(gradients, gradientNorm, limit) : gradients, all),
           );
@@ -110,8 +124,48 @@ export function makeStepper(
         clock.advance();
         return { step, loss, penalty, gradientNorm, skipped, heads: takeApart(heads, read) };
       } finally {
-        tf.dispose([readings, ...Object.values(gradients)]);
+        if (!isApplied) kept.putBack();
+        readings?.dispose();
+        tf.dispose(Object.values(gradients));
       }
+    },
+  };
+}
+
+/**
+ * The variables that are no optimizer's to change, and that a model changes while it runs: the moving averages of batch
+ * normalisation, which a batch with a NaN would spoil for good.
+ */
+function untrained(optimizer: tf.Optimizer): {
+  /** Sees what the model has changed; to be called when it has run. */
+  readonly look: () => void;
+  readonly putBack: () => void;
+  readonly dispose: () => void;
+} {
+  const own = new Set<unknown>(
+    Object.values(optimizer).flatMap((value) =>
+      Array.isArray(value) ? value.map((slot: { readonly variable?: unknown } | undefined) => slot?.variable) : [value],
+    ),
+  );
+  // A reshape shares what it is of on every backend; on wasm a clone may be a copy.
+  const before = Object.values(tf.engine().registeredVariables)
+    .filter((variable) => !variable.trainable && !own.has(variable))
+    .map((variable) => ({ variable, data: variable.dataId, value: tf.keep(tf.reshape(variable, variable.shape)) }));
+  let changed: readonly { readonly variable: tf.Variable; readonly to: object; readonly value: tf.Tensor }[] = [];
+  const dispose = (): void => tf.dispose(changed.map(({ value }) => value));
+  return {
+    look: () => {
+      // What others change later, while the device is waited for, is theirs.
+      const isChanged = ({ variable, data }: (typeof before)[number]): boolean => variable.dataId !== data;
+      tf.dispose(before.filter((one) => !isChanged(one)).map(({ value }) => value));
+      changed = before.filter(isChanged).map(({ variable, value }) => ({ variable, to: variable.dataId, value }));
+    },
+    dispose,
+    putBack: () => {
+      for (const { variable, to, value } of changed) {
+        if (!variable.isDisposed && variable.dataId === to) variable.assign(value);
+      }
+      dispose();
     },
   };
 }

@@ -15,6 +15,16 @@ export interface Tally {
   logs(): Record<string, number>;
 }
 
+/** The names of what logs have, whatever the batches are. */
+export function logNames(heads: readonly Head[]): readonly string[] {
+  const prefixed = prefixes(heads);
+  const ofHeads = heads.flatMap(({ terms, measures }, i) => {
+    const own = [...(heads.length > 1 ? ["loss"] : []), ...terms, ...measures.map(({ name }) => name), "tokens"];
+    return own.map((name) => prefixed[i] + name);
+  });
+  return ["loss", ...ofHeads];
+}
+
 export function tallyOf(heads: readonly Head[]): Tally {
   const prefixed = prefixes(heads);
   const sums = heads.map(() => ({

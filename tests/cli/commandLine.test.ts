@@ -167,6 +167,28 @@ describe("lossmith", () => {
     expect(JSON.parse(stdout)).toMatchObject({ format: "lossmith counts", tokens: 2, steps: [66, 1], counts: [1, 1] });
   }, 60_000);
 
+  test("reads standard input beside files with several workers, and each file once by whatever name", () => {
+    ids("one.uint16", [1, 2]);
+    const args = ["count", "-", "one.uint16", "./one.uint16", "--format", "uint16", "--vocab-size", "400", "-w", "2"];
+    const { status, stdout } = lossmith(args, "A\u0000B\u0000");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: 4, steps: [2, 1, 63, 1] });
+  }, 60_000);
+
+  test("says where standard output cannot be written, and is silent where its reader has seen enough", () => {
+    ids("two.uint16", [1, 2]);
+    const command = [process.execPath, ...runtimeArgs, script].map((part) => `'${part}'`).join(" ");
+    const into = (end: string): Outcome =>
+      spawnSync("bash", ["-c", `${command} count two.uint16 --vocab-size 400 ${end}`], {
+        cwd: folder,
+        encoding: "utf8",
+      });
+    const full = into("> /dev/full");
+    expect(full.status).toBe(1);
+    expect(full.stderr).toMatch(/^lossmith: standard output: [^\n]*\n$/);
+    expect(into("| true").stderr).toBe("");
+  }, 60_000);
+
   test("says in one line what is wrong, with the status 1, and leaves what was there", () => {
     write("kept.json", "what was there");
     ids("big.uint16", [1, 2, 500]);
@@ -177,7 +199,10 @@ describe("lossmith", () => {
       [["count", "big.uint16", "--vocab-size", "400", "-o", "kept.json"], /big\.uint16: the id at position 2 is 500/],
       [["count", "no*.txt", "-t", "r50k_base"], /no\*\.txt: no file matches the pattern/],
       [["count", "small.uint16", "-o", "x.csv"], /x\.csv: .* Name it \.parquet or \.json/],
-      [["count", "small.uint16", "--vocab-size", "4", "--json"], /Name a file for them with --out/],
+      // What is wrong with the result is said before anything is read.
+      [["count", "nowhere.uint16", "--vocab-size", "4", "--json"], /Name a file for them with --out/],
+      [["count", "nowhere.uint16", "--vocab-size", "4", "-o", "no/x.json"], /no\/x\.json: its folder does not exist/],
+      [["merge", "nowhere.json", "-o", "no/x.json"], /no\/x\.json: its folder does not exist/],
       [
         ["merge", "three.json", "four.json", "-o", "kept.json"],
         /three\.json has a vocabulary of 3 entries, four\.json one of 4/,
@@ -236,6 +261,7 @@ describe("laws of the command line", () => {
 
   test("are those of the library", () => {
     expect(show(lawsOf("powerLaw(0.5)")(loss))).toBe(show(powerLaw(0.5)(loss)));
+    expect(show(lawsOf("powerLaw(-.5, {epsilon: .1})")(loss))).toBe(show(powerLaw(-0.5, { epsilon: 0.1 })(loss)));
     for (const law of [
       "powerLaw(0.5, { epsilon: 0.1 }) | clip(0.1, 2)",
       "balanced",

@@ -30,19 +30,23 @@ export function seedOf(cell: Cell): number {
   return 1 + 1000 * cells.indexOf(cell);
 }
 
+function isGPU({ backend }: Cell): boolean {
+  return backend === "webgpu" || backend === "webgl";
+}
+
 /** For a start: a device that compiles programs takes longest. */
 export function longestFirst(chosen: readonly Cell[]): readonly Cell[] {
-  const isGPU = ({ backend }: Cell): boolean => backend === "webgpu" || backend === "webgl";
   return [...chosen.filter(isGPU), ...chosen.filter((cell) => !isGPU(cell))];
 }
 
-type Amount = Pick<SuiteOptions, "compositions" | "edges" | "steps">;
+type Amount = Pick<SuiteOptions, "compositions" | "edges" | "steps" | "features">;
+type AmountOfBackend = Omit<Amount, "features">;
 
 /** Row lengths on both sides of each change of way in the kernels. */
 const classes = [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 64, 100, 257, 513, 1000, 4097];
 
 /** Where a device compiles a program for each composition, and a software driver runs it, there is time for fewer. */
-const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>> = {
+const amounts: Readonly<Record<BackendName, AmountOfBackend & { readonly soak: number }>> = {
   cpu: {
     compositions: 1200,
     soak: 100_000,
@@ -57,15 +61,20 @@ const amounts: Readonly<Record<BackendName, Amount & { readonly soak: number }>>
   },
   webgl: {
     ...{ compositions: 12, soak: 500, steps: 8 },
-    edges: { classes: [1, 4, 257, 1000], random: 4, vocabularies: [50_257] },
+    edges: { classes: [1, 4, 1000], random: 2, vocabularies: [50_257] },
   },
   webgpu: {
     ...{ compositions: 12, soak: 1000, steps: 8 },
-    edges: { classes: [1, 7, 257, 4097], random: 3, vocabularies: [50_257] },
+    edges: { classes: [1, 7, 257, 4097], random: 2, vocabularies: [50_257] },
   },
 };
 
-export function amountFor({ backend }: Cell, isSoak: boolean): Amount {
-  const { soak, ...amount } = amounts[backend];
-  return isSoak ? { ...amount, compositions: soak } : amount;
+/** On devices that compile programs a cell takes one of three of the features, and the next cell the next. */
+const featuresOneOf = 3;
+
+export function amountFor(cell: Cell, isSoak: boolean): Amount {
+  const { soak, ...amount } = amounts[cell.backend];
+  if (isSoak) return { ...amount, compositions: soak, features: { first: 0, oneOf: 1 } };
+  if (!isGPU(cell)) return { ...amount, features: { first: 0, oneOf: 1 } };
+  return { ...amount, features: { first: cells.filter(isGPU).indexOf(cell) % featuresOneOf, oneOf: featuresOneOf } };
 }

@@ -16,6 +16,7 @@ import {
   saveCounts,
 } from "lossmith/frequency/files";
 import { partsOf } from "../../lib/frequency/files/parts.ts";
+import { zstdFrames } from "../../lib/frequency/files/zstdFrames.ts";
 import { tokenizerOf } from "../../lib/frequency/tokenizer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lossmith-files-"));
@@ -82,11 +83,42 @@ describe("countFiles", () => {
       expect((await refusal(countFiles([path], { tokenizer }))).what).toContain("cannot decompress zstd");
     } else {
       expect(numbers(await countFiles([path], { tokenizer }))).toEqual(numbers(documents));
+      // Runtimes take a file that is cut for a whole one.
+      const packed = zstdCompressSync(jsonl.repeat(9));
+      for (const length of [3, 9, packed.length >> 1, packed.length - 1]) {
+        const cut = file("cut.jsonl.zst", packed.subarray(0, length));
+        expect((await refusal(countFiles([cut], { tokenizer, skipBad: true }))).what).toContain("unexpected end");
+      }
     }
+  });
+
+  test("knows where frames of zstd end", () => {
+    const areWhole = (bytes: readonly number[], step = bytes.length): boolean => {
+      const frames = zstdFrames();
+      for (let at = 0; at < bytes.length; at += step) frames.push(Uint8Array.from(bytes.slice(at, at + step)));
+      return frames.areWhole;
+    };
+    // A skippable frame of two bytes; a frame with a window, a run of five bytes and a checksum; an empty frame.
+    const skippable = [0x53, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7];
+    const run = [0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x00, 0x2b, 0, 0, 65, 1, 2, 3, 4];
+    const empty = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0];
+    const all = [...skippable, ...run, ...empty];
+    const ends = [0, skippable.length, skippable.length + run.length, all.length];
+    for (let length = 0; length <= all.length; length++) {
+      expect(areWhole(all.slice(0, length))).toBe(ends.includes(length));
+      expect(areWhole(all.slice(0, length), 1)).toBe(ends.includes(length));
+    }
+    expect(areWhole([...all, 1, 2, 3, 4, 5])).toBe(false);
   });
 
   test("takes ids with the size of their vocabulary alone, and adds the end of text", async () => {
     const path = file("b.uint16", new Uint8Array(Uint16Array.from([1, 2, 2]).buffer));
+    const columnData = [{ name: "text", data: Int32Array.of(1, 2, 2) }];
+    const parquet = file("b.parquet", new Uint8Array(parquetWriteBuffer({ columnData })));
+    for (const paths of [[path], [parquet]]) {
+      const { tokens, vocabulary } = await countFiles(paths, { vocabSize: 3, name: "mine" });
+      expect([tokens, vocabulary.tokenizer]).toEqual([3, "mine"]);
+    }
     const { counts, vocabulary } = await countFiles([path], { vocabSize: 3 });
     expect([[...counts], vocabulary.tokenizer]).toEqual([[0, 1, 2], null]);
     const ended = await countFiles([file("c.jsonl", jsonl)], { tokenizer, endOfText: true });
@@ -110,6 +142,23 @@ describe("countFiles", () => {
       });
       await expect(stopped).rejects.toThrow("enough");
     }
+    const data = ["first ", "second ", "third "].map((text) => text.repeat(1 << 16));
+    const groups = { columnData: [{ name: "text", data }], rowGroupSize: 1, codec: "UNCOMPRESSED" as const };
+    const parquet = file("d.parquet", new Uint8Array(parquetWriteBuffer(groups)));
+    const stop = new AbortController();
+    const read: string[] = [];
+    const encode = (text: string): number[] => {
+      read.push(text.slice(0, 3));
+      return [0];
+    };
+    const stopped = countFiles([parquet], {
+      tokenizer: { encode },
+      vocabSize: 1,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error("enough")),
+    });
+    await expect(stopped).rejects.toThrow("enough");
+    expect(read).not.toContain("thi");
   });
 
   test("refuses wrong files and options, and says which", async () => {
@@ -141,6 +190,8 @@ describe("countFiles", () => {
     for (const [paths, options, message] of wrong) {
       expect((await refusal(countFiles(paths, { tokenizer, ...options }))).message).toMatch(message);
     }
+    const empty = countFiles([file("empty.txt", "")], { tokenizer, endOfText: true });
+    expect((await refusal(empty)).message).toContain("there is no token in");
     expect((await refusal(countFiles([good], {}))).message).toContain("text needs a tokenizer, and none is named");
     expect((await refusal(countFiles([join(folder, "b.uint16")], {}))).message).toContain("how many entries");
     const { skipped, tokens } = await countFiles([join(folder, "g.jsonl")], { tokenizer, skipBad: true });
@@ -233,6 +284,8 @@ describe("saved counts", () => {
       ["json", text.replace('"counts":[3', '"counts":[-3'), /count of id 1 is -3/],
       ["json", text.replace('"steps":[2', '"steps":[0'), /do not fit together/],
       ["json", text.replace('"tokenizer":"mine"', '"tokenizer":7'), /head is missing/],
+      ["json", text.replace('"size":5', '"size":-5'), /got -5/],
+      ["json", text.replace('"size":5', '"size":5e12'), /got 5000000000000/],
       ["parquet", bytes.subarray(0, -20), /cannot be read/],
       ["parquet", bytes.subarray(0, 40), /cannot be read/],
       ["parquet", new Uint8Array(parquetWriteBuffer({ columnData: [{ name: "x", data: [1] }] })), /no column "token"/],
@@ -243,6 +296,15 @@ describe("saved counts", () => {
       expect(error.message).toMatch(message);
       expect(error.where).toContain(`wrong.${ending}`);
     }
+    for (const path of [json, parquet]) {
+      expect(await loadCounts(path, { vocabSize: 5, tokenizer: "mine" })).toEqual(counts);
+      expect((await refusal(loadCounts(path, { vocabSize: 6 }))).what).toBe("got 6, and the file says 5");
+      expect((await refusal(loadCounts(path, { tokenizer: "other" }))).what).toBe("got other, and the file says mine");
+      const { vocabulary, ...unnamed } = counts;
+      await saveCounts(path, { ...unnamed, vocabulary: { ...vocabulary, tokenizer: null } });
+      expect(await loadCounts(path, { tokenizer: "mine" })).toEqual(counts);
+    }
+    await saveCounts(json, counts);
     expect((await refusal(saveCounts(join(folder, "no/where.json"), counts))).message).toContain(
       "Make the folder first",
     );

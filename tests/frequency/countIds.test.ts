@@ -109,6 +109,20 @@ describe("countIds", () => {
     expect(vocabulary.special).toEqual({ "end of text": 7 });
   });
 
+  test("leaves out an ignored id of more than 32 bits, and no other one", async () => {
+    const ignored = 2 ** 32 - 1;
+    const forms: readonly IdSource[] = [
+      [1, ignored],
+      [1n, BigInt(ignored)],
+      Uint32Array.of(1, ignored),
+      BigInt64Array.of(1n, BigInt(ignored)),
+    ];
+    for (const form of forms) {
+      expect(await countIds(form, { vocabSize, ignoreIndex: ignored })).toMatchObject({ tokens: 1, ignored: 1 });
+    }
+    expect((await refusal([1, -1], { ignoreIndex: ignored })).what).toContain("position 1 is -1");
+  });
+
   test("names the position of an id outside the vocabulary, over all pieces", async () => {
     const long = new Int32Array(20_000);
     const wrong: readonly (readonly [IdSource, string])[] = [
@@ -123,6 +137,7 @@ describe("countIds", () => {
     ];
     for (const [source, what] of wrong) expect((await refusal(source)).what).toContain(what);
     expect((await refusal(7 as unknown as number[])).remedy).toContain("an iterable or a stream of ids");
+    expect((await refusal(new DataView(new ArrayBuffer(8)) as unknown as number[])).remedy).toContain("an iterable");
     expect((await refusal([], { vocabSize: 0 })).where).toBe("countIds({ vocabSize })");
     expect((await refusal([], { endOfText: 300 })).what).toContain("300");
   });

@@ -356,6 +356,23 @@ describe("countParquet", () => {
     }
   });
 
+  test("names the row of an id outside the vocabulary, in any row group", async () => {
+    const outside = async (column: string, rowGroups: readonly [number, number]): Promise<string> =>
+      (await refusal(countParquet(file, { column, vocabSize: 3, rowGroups }))).what;
+    expect(await outside("id", [0, 2])).toContain("position 2 is 3");
+    expect(await outside("id", [1, 2])).toContain("position 3 is 3");
+    expect(await outside("ids", [0, 1])).toContain("row 2: the id at position 2 is 3");
+    expect(await outside("ids", [1, 2])).toContain("row 3: ");
+  });
+
+  test("refuses text that is not UTF-8, or leaves it out", async () => {
+    const data = [Uint8Array.of(65), Uint8Array.of(65, 0xff)];
+    const bytes = parquetWriteBuffer({ columnData: [{ name: "text", data, type: "BYTE_ARRAY" }] });
+    expect((await refusal(countParquet(bytes, options))).what).toBe("row 1: it is not UTF-8");
+    const { tokens, skipped } = await countParquet(bytes, { ...options, skipBad: true });
+    expect([tokens, skipped]).toEqual([1, 1]);
+  });
+
   test("refuses other columns, other files, and options that do not fit", async () => {
     const wrong = async (source: unknown, given: object): Promise<string> =>
       (await refusal(countParquet(source as ArrayBuffer, { ...options, ...given }))).message;

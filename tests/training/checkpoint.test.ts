@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { crossEntropy, LossError, parameter, pipe, temperature } from "lossmith";
-import { type Checkpoint, checkpoint, type TrainStep, trainStep } from "lossmith/training";
+import { type Checkpoint, checkpoint, type TrainStep, trainStep, withLoss } from "lossmith/training";
 import { backends, startBackend } from "../support/backends.ts";
 
 interface Training {
@@ -91,6 +91,63 @@ for (const backend of backends) {
   });
 }
 
+describe("variables that come into training in another order after loading", () => {
+  beforeAll(startBackend("cpu"));
+
+  test("branches of a model, of which a step takes one", async () => {
+    const make = (): { step: TrainStep<number>; saved: Checkpoint } => {
+      const variables = [1, 2].map((seed) => tf.variable(tf.randomUniform([1, 3], -1, 1, "float32", seed)));
+      const optimizer = tf.train.adam(0.1);
+      const step = trainStep({ optimizer, loss: crossEntropy, model: (branch: number) => variables[branch] });
+      return { step, saved: checkpoint({ variables, optimizer, clock: step.clock }) };
+    };
+    const run = async (step: TrainStep<number>, branches: readonly number[]): Promise<number[]> => {
+      const found: number[] = [];
+      for (const x of branches) found.push((await step({ x, labels: [2 * x] })).loss);
+      return found;
+    };
+    const one = make();
+    await run(one.step, [1, 1, 0]);
+    const bytes = await one.saved.encode();
+    const expected = await run(one.step, [0, 1, 0, 1]);
+    const other = make();
+    await other.saved.decode(bytes);
+    expect(await run(other.step, [0, 1, 0, 1])).toEqual(expected);
+  });
+
+  test("layers that are thawed, or frozen, beside batch normalisation", async () => {
+    const make = (): tf.Sequential => {
+      const kernelInitializer = tf.initializers.glorotUniform({ seed: 4 });
+      const layer = (): tf.layers.Layer => tf.layers.dense({ units: 2, inputShape: [2], kernelInitializer });
+      return tf.sequential({ layers: [layer(), tf.layers.batchNormalization(), layer()] });
+    };
+    const start = (model: tf.LayersModel): { run: () => Promise<number>; saved: Checkpoint } => {
+      const optimizer = tf.train.adam(0.1);
+      const { clock, trainOnBatch } = withLoss(model, crossEntropy, { optimizer });
+      const x = tf.tensor2d([1, 2, 0, -1], [2, 2]);
+      const run = async (): Promise<number> => (await trainOnBatch(x, tf.tensor1d([0, 1]))).loss;
+      return { run, saved: checkpoint({ variables: model, optimizer, clock }) };
+    };
+    const model = make();
+    const { run, saved } = start(model);
+    model.layers[0].trainable = false;
+    await run();
+    await run();
+    const whenFrozen = await saved.encode();
+    model.layers[0].trainable = true;
+    await run();
+    const whenThawed = await saved.encode();
+    const expected = [await run(), await run()];
+    const other = start(make());
+    await other.saved.decode(whenThawed);
+    expect([await other.run(), await other.run()]).toEqual(expected);
+    // The first layer was frozen then, and is not here.
+    await other.saved.decode(whenFrozen);
+    await other.run();
+    expect([await other.run(), await other.run()]).toEqual(expected);
+  });
+});
+
 describe("files", () => {
   beforeAll(startBackend("cpu"));
 
@@ -136,6 +193,15 @@ describe("files", () => {
     expect(one.step.clock.step).toBe(2);
     one.dispose();
     rmSync(join(path, ".."), { recursive: true });
+  });
+
+  test("options of other kinds", () => {
+    const variables: tf.Variable[] = [];
+    for (const options of [undefined, {}, { variables: [tf.scalar(0)] }, { variables, optimizer: "adam" }]) {
+      expect(() => checkpoint(options as never)).toThrow(LossError);
+    }
+    expect(() => checkpoint({ variables, clock: 3 } as never)).toThrow("clock of the training");
+    expect(() => checkpoint({ variables, parameters: {} } as never)).toThrow("parameters of the training");
   });
 
   test("that of another training", async () => {

@@ -102,6 +102,7 @@ for (const backend of backends) {
       expect(ends((model) => model.add(tf.layers.dense({ units: 3, activation: "relu" })))).toThrow(
         "activation is relu",
       );
+      for (const other of [undefined, null, {}]) expect(() => linearHead(other as never)).toThrow("Give a LayersModel");
       const input = tf.input({ shape: [3] });
       const outputs = [tf.layers.dense({ units: 2 }), tf.layers.dense({ units: 2 })].map(
         (layer) => layer.apply(input) as tf.SymbolicTensor,

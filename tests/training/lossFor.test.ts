@@ -224,6 +224,25 @@ describe("a model that is saved with its loss", () => {
     });
   }
 
+  test("a layer that was thawed in the middle has its optimizer's state back", async () => {
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 2, inputShape: [2] }), tf.layers.dense({ units: 3 })],
+    });
+    model.layers[0].trainable = false;
+    const training = make(model, tf.train.adam(0.1));
+    await training.trainOnBatch(x, y);
+    model.layers[0].trainable = true;
+    await training.trainOnBatch(x, y);
+    const { handler, artifacts } = memory();
+    await saveWithLoss(training, handler);
+    const again = await loadWithLoss(tf.io.fromMemory(artifacts()), {
+      resume: (loaded, loss) => withLoss(loaded, loss, { optimizer: tf.train.adam(0.1) }),
+    });
+    await again.trainOnBatch(x, y);
+    await training.trainOnBatch(x, y);
+    expect(await again.trainOnBatch(x, y)).toEqual(await training.trainOnBatch(x, y));
+  });
+
   test("several outputs have their losses back, and a loss with a function by JSON of one's own", async () => {
     const input = tf.input({ shape: [2] });
     const outputs = ["a", "b"].map((name) => tf.layers.dense({ units: 3, name }).apply(input) as tf.SymbolicTensor);
@@ -262,5 +281,10 @@ describe("a model that is saved with its loss", () => {
     await saveWithLoss(make(dense(), tf.train.adam(1)), handler);
     await expect(loadWithLoss(tf.io.fromMemory(artifacts()), { resume })).rejects.toThrow("the state of Adam");
     await expect(loadWithLoss("nowhere://", { resume })).rejects.toThrow(LossError);
+    const { weightData = new ArrayBuffer(0), ...rest } = artifacts();
+    const torn = { ...rest, weightData: tf.io.concatenateArrayBuffers([weightData].flat()).slice(0, 40) };
+    await expect(loadWithLoss(tf.io.fromMemory(torn), { resume })).rejects.toThrow("it has 40 bytes of weights");
+    const bare = { ...artifacts(), userDefinedMetadata: { lossmith: { version: 1 } } };
+    await expect(loadWithLoss(tf.io.fromMemory(bare), { resume })).rejects.toThrow("is not whole");
   });
 });

@@ -233,6 +233,16 @@ describe("what is wrong is said", () => {
       { optimizer, model, loss: pipe(crossEntropy, zLoss(1)), terms: ["a"] },
       "1 names for the 2 terms",
     ],
+    [
+      "a term that is called as the loss",
+      { optimizer, model, loss: pipe(crossEntropy, zLoss(1)), terms: ["loss", "z"] },
+      'two numbers of the name "loss"',
+    ],
+    [
+      "two metrics of one name",
+      { optimizer, model, loss: crossEntropy, metrics: [tokenAccuracy(), tokenAccuracy({ weighted: true })] },
+      'two numbers of the name "accuracy"',
+    ],
     ["accuracy of values", { optimizer, model, loss: meanSquaredError, metrics: [tokenAccuracy()] }, "no classes"],
     ["perplexity of values", { optimizer, model, loss: meanSquaredError, metrics: [perplexity()] }, "no classes"],
     ["an endless rate", { optimizer, model, loss: crossEntropy, learningRate: Number.NaN }, "learningRate"],
@@ -259,5 +269,9 @@ describe("what is wrong is said", () => {
     expect(tf.memory().numTensors).toBe(numTensors);
     expect(step.clock.step).toBe(1);
     step.dispose();
+    const apart = trainStep({ optimizer, loss: crossEntropy, model: () => tf.zeros([1, 2]) });
+    await expect(apart({ x: 0, labels: [0] })).rejects.toThrow(LossError);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    weights.dispose();
   });
 });

@@ -146,6 +146,21 @@ for (const backend of backends) {
       training.dispose();
     });
 
+    test("the mask of an embedding of one id, whose ids have no axis", async () => {
+      const model = tf.sequential({
+        layers: [
+          tf.layers.embedding({ inputDim: 4, outputDim: 3, inputShape: [1], maskZero: true }),
+          tf.layers.dense({ units: 3 }),
+        ],
+      });
+      const training = withLoss(model, crossEntropy, { optimizer: still() });
+      const y = tf.tensor2d([0, 1, 2], [3, 1], "int32");
+      const logs = await training.evaluate(tf.tensor1d([1, 0, 2], "int32"), y);
+      expect(logs["tokens"]).toBe(2);
+      expect(logs).toEqual(await training.evaluate(tf.tensor2d([1, 0, 2], [3, 1], "int32"), y));
+      training.dispose();
+    });
+
     test("Masking behind a reshape, merges of masks, nested models, and layers that drop masks", async () => {
       const input = tf.input({ shape: [6] });
       const other = tf.input({ shape: [3, 2] });
@@ -339,9 +354,61 @@ for (const backend of backends) {
         const { epoch } = await training.fitDataset(dataset, { epochs: 5, batchesPerEpoch: 2 });
         expect(epoch).toEqual([0, 1]);
         expect(warnings[0]).toContain("Repeat it");
+        // An epoch that finds nothing has no place in the history.
+        const pairs = datasetOf(cuts.slice(0, 2), (from, size) => ({
+          xs: x.slice([from], [size]),
+          ys: tf.tensor1d(labels.slice(from, from + size), "int32"),
+        }));
+        const { history } = await training.fitDataset(pairs, {
+          epochs: 3,
+          batchesPerEpoch: 1,
+          validationData: dataset,
+        });
+        expect([history["loss"]?.length, history["val_loss"]?.length]).toEqual([2, 2]);
       } finally {
         console.warn = warn;
       }
+      training.dispose();
+    });
+
+    test("a batch with a NaN leaves batch normalisation as it was", async () => {
+      const normalisation = tf.layers.batchNormalization();
+      const model = tf.sequential({
+        layers: [tf.layers.dense({ units: 3, inputShape: [2] }), normalisation, tf.layers.dense({ units: 3 })],
+      });
+      const training = withLoss(model, crossEntropy, { optimizer: tf.train.adam(0.1) });
+      const averages = (): unknown => normalisation.getWeights().map((weight) => weight.arraySync());
+      const good = tf.tensor2d([1, 2, 0, -1], [2, 2]);
+      const y = tf.tensor1d([0, 1], "int32");
+      const first = averages();
+      await training.trainOnBatch(good, y);
+      const before = averages();
+      expect(before).not.toEqual(first);
+      const { numTensors } = tf.memory();
+      const bad = tf.tensor2d([1, Number.NaN, 0, -1], [2, 2]);
+      expect((await training.trainOnBatch(bad, y))["loss"]).toBeNaN();
+      bad.dispose();
+      expect(averages()).toEqual(before);
+      expect(tf.memory().numTensors).toBe(numTensors);
+      await expect(training.trainOnBatch(good, tf.tensor1d([0, 7], "int32"))).rejects.toThrow("row 1 is 7");
+      expect(averages()).toEqual(before);
+      expect(tf.memory().numTensors).toBe(numTensors + 1);
+      // What another training does in the meantime is not undone.
+      const other = withLoss(dense(), crossEntropy, { optimizer: tf.train.momentum(0.1, 0.9) });
+      await other.trainOnBatch(good, y);
+      const skipped = training.trainOnBatch(tf.fill([2, 2], Number.NaN), y);
+      const state = (): unknown =>
+        (other.optimizer as never as { accumulations: { variable: tf.Tensor }[] }).accumulations.map(({ variable }) =>
+          variable.arraySync(),
+        );
+      const momenta = state();
+      await Promise.all([skipped, other.trainOnBatch(good, y)]);
+      expect(state()).not.toEqual(momenta);
+      other.dispose();
+      const lost = await training.fit(tf.fill([2, 2], Number.NaN), y, { validationData: [good, y] });
+      expect(lost.history["loss"]).toEqual([Number.NaN]);
+      expect(lost.history["skipped"]).toEqual([1]);
+      expect(lastOf(lost, "val_loss")).toBeFinite();
       training.dispose();
     });
 
@@ -419,6 +486,32 @@ for (const backend of backends) {
         expect(logs["loss"]).toBeCloseTo(exact, 5);
         expect(logs["regularization"]).toBeCloseTo(penalty, 5);
       }
+      training.dispose();
+    });
+
+    test("regularizers of cells, of both directions, of nested models; those of a shared layer once", async () => {
+      const kernelRegularizer = tf.regularizers.l2({ l2: 0.1 });
+      const shared = tf.layers.dense({ units: 2, kernelRegularizer });
+      const input = tf.input({ shape: [3, 2] });
+      const twice = tf.layers.add().apply([shared.apply(input), shared.apply(input)] as tf.SymbolicTensor[]);
+      const recurrent = tf.layers.lstm({ units: 2, returnSequences: true, kernelRegularizer }) as tf.RNN;
+      const both = tf.layers.bidirectional({ layer: recurrent, mergeMode: "sum" }).apply(twice);
+      const last = tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 3, kernelRegularizer }) });
+      const nestedModel = tf.sequential({
+        layers: [tf.layers.gru({ units: 2, kernelRegularizer, inputShape: [3, 2], returnSequences: true }), last],
+      });
+      const model = tf.model({ inputs: input, outputs: nestedModel.apply(both) as tf.SymbolicTensor });
+      const training = withLoss(model, crossEntropy, { optimizer: still() });
+      const kernels = model.trainableWeights.filter(({ name }) => /(?<!recurrent_)kernel/.test(name));
+      expect(kernels.length).toBe(5);
+      const squares = await Promise.all(kernels.map((kernel) => tf.sum(tf.square(kernel.read())).data()));
+      const penalty = 0.1 * squares.reduce((all, [own]) => all + own, 0);
+      const { numTensors } = tf.memory();
+      const ones = tf.ones([2, 3, 2]);
+      const y = tf.zeros([2, 3], "int32");
+      expect((await training.evaluate(ones, y))["regularization"]).toBeCloseTo(penalty, 5);
+      expect((await training.trainOnBatch(ones, y))["regularization"]).toBeCloseTo(penalty, 5);
+      expect(tf.memory().numTensors - numTensors).toBe(2);
       training.dispose();
     });
 
@@ -549,6 +642,18 @@ describe("what is wrong is said", () => {
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { classWeight: { 0: -1 } }),
       "class 0 has the weight -1",
     ],
+    "a weight for a class that is not there": [
+      () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { classWeight: { 3: 2 } }),
+      "there is no class 3",
+    ],
+    "a model that is frozen as a whole": [
+      () => {
+        const model = dense();
+        model.layers[0].trainable = false;
+        return withLoss(model, crossEntropy, { optimizer }).fit(x(), y());
+      },
+      "none of 0 is trainable",
+    ],
     "weights of another shape": [
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { sampleWeight: tf.ones([2, 3]) }),
       "sampleWeight",
@@ -560,6 +665,14 @@ describe("what is wrong is said", () => {
     "half an epoch": [
       () => withLoss(dense(), crossEntropy, { optimizer }).fit(x(), y(), { epochs: 0.5 }),
       "whole number",
+    ],
+    "an empty dataset": [
+      () =>
+        withLoss(dense(), crossEntropy, { optimizer }).fitDataset(
+          datasetOf([], () => ({})),
+          { epochs: 2 },
+        ),
+      "there is no batch",
     ],
     "no dataset": [() => withLoss(dense(), crossEntropy, { optimizer }).fitDataset([] as never), "Dataset of batches"],
     "a mask of numbers": [

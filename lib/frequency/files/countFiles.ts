@@ -108,11 +108,14 @@ export async function countFiles(paths: readonly string[], options: CountFilesOp
   const onProgress = totalling(options.onProgress, totalBytes);
   signal?.throwIfAborted();
   const counted =
-    parts.length === 1 || workers === 1
+    // Only this thread has the standard input.
+    parts.length === 1 || workers === 1 || paths.includes(standardInput)
       ? await oneAfterTheOther(parts, loaded, settings, onProgress, signal)
       : await countInWorkers(parts, Math.min(workers, parts.length), named(options), settings, onProgress, signal);
   signal?.throwIfAborted();
-  if (counted.tokens > 0) return counted;
+  // A file without any text is a document, which may have an end of text.
+  const ends = settings.endOfText === undefined ? 0 : counted.counts[settings.endOfText];
+  if (counted.tokens > ends) return counted;
   throw new LossError(
     "countFiles",
     `there is no token in ${paths.length === 1 ? paths[0] : `the ${paths.length} files`}`,
@@ -150,9 +153,10 @@ export async function load(named: NamedTokenizer | null): Promise<LoadedTokenize
 }
 
 function settingsOf(options: CountFilesOptions, tokenizer: Tokenizer | null): CorpusSettings {
-  const { vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack } = options;
+  const { name, vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack } = options;
   const endOfText = endOfTextOf(options, tokenizer);
-  const given = { vocabSize, field, prompt, column, skipBad, ignoreIndex, specialText, longestHoldBack, endOfText };
+  const ofText = { field, prompt, skipBad, specialText, longestHoldBack };
+  const given = { name, vocabSize, column, ignoreIndex, endOfText, ...ofText };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

@@ -14,6 +14,7 @@ import { openSlices, readPart } from "./readFile.ts";
 
 /** What counting needs to know of a corpus, beside its tokenizer; all of it can be sent to a worker. */
 export interface CorpusSettings {
+  readonly name?: string;
   readonly vocabSize?: number;
   readonly field?: string;
   readonly prompt?: string;
@@ -39,6 +40,7 @@ export async function countPart(
   try {
     return await counting[part.format](part, tokenizer, settings, onProgress, signal);
   } catch (error) {
+    if (signal?.aborted) throw signal.reason;
     if (!(error instanceof LossError)) throw error;
     const { path } = part;
     throw error.where === path
@@ -92,11 +94,18 @@ const counting: Readonly<Record<CorpusPart["format"], Counting>> = {
   },
   uint16: tokenised,
   uint32: tokenised,
-  parquet: async (part, tokenizer, settings, onProgress) => {
-    const { source, close } = await openSlices(part.path, (bytes) => onProgress({ bytes, tokens: 0 }));
+  parquet: async (part, tokenizer, settings, onProgress, signal) => {
+    const onBytes = (bytes: number): void => {
+      signal?.throwIfAborted();
+      onProgress({ bytes, tokens: 0 });
+    };
+    const { source, close } = await openSlices(part.path, onBytes);
     const rowGroups = { rowGroups: [part.start, part.end ?? Number.POSITIVE_INFINITY] as const };
     try {
-      const options = { ...tokenizer, ...settings, ...rowGroups } as CountParquetTextOptions | CountParquetIdsOptions;
+      const named = settings.name === undefined ? {} : { tokenizer: settings.name };
+      const options = { ...named, ...tokenizer, ...settings, ...rowGroups } as
+        | CountParquetTextOptions
+        | CountParquetIdsOptions;
       const counted = await countParquet(source, options);
       onProgress({ bytes: 0, tokens: counted.tokens + counted.ignored });
       return counted;
@@ -122,8 +131,9 @@ async function tokenised(
 
 /** Ids need no tokenizer; one that is given says what they are ids of. */
 async function idOptions(tokenizer: LoadedTokenizer | null, settings: CorpusSettings): Promise<CountIdsOptions> {
-  const { vocabSize, endOfText, ignoreIndex } = settings;
+  const { vocabSize, endOfText, ignoreIndex, name } = settings;
   const given = {
+    ...(name === undefined ? {} : { tokenizer: name }),
     ...(endOfText === undefined ? {} : { endOfText }),
     ...(ignoreIndex === undefined ? {} : { ignoreIndex }),
   };

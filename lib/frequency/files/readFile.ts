@@ -7,6 +7,7 @@ import * as zlib from "node:zlib";
 import { LossError } from "../../loss/error.ts";
 import type { ParquetSource } from "../parquetFile.ts";
 import { type Compression, standardInput } from "./format.ts";
+import { zstdFrames } from "./zstdFrames.ts";
 
 /** A file, or a part of one. */
 export interface FilePart {
@@ -42,9 +43,11 @@ export async function* readPart(
           highWaterMark: readSize,
         });
   let [read, told] = [0, 0];
+  const frames = compression === "zstd" ? zstdFrames() : null;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     for await (const bytes of file as AsyncIterable<Uint8Array>) {
       read += bytes.length;
+      frames?.push(bytes);
       yield bytes;
     }
   };
@@ -56,6 +59,7 @@ export async function* readPart(
       onBytes(read - told);
       told = read;
     }
+    if (frames?.areWhole === false) throw new Error("unexpected end of file");
     onBytes(read - told);
   } catch (error) {
     throw signal?.aborted ? signal.reason : unreadable(path, error);

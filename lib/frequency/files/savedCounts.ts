@@ -44,7 +44,7 @@ export async function saveCounts(path: string, counts: CorpusCounts): Promise<vo
  * ```
  */
 export async function loadCounts(path: string, options: CountsFromParquetOptions = {}): Promise<CorpusCounts> {
-  if (formatOfCounts(path) === "json") return named(path, async () => countsFromJson(await textOf(path)));
+  if (formatOfCounts(path) === "json") return named(path, async () => countsFromJson(await textOf(path), options));
   const { source, close } = await openSlices(path, () => {});
   try {
     return await named(path, () => countsFromParquet(source, options));

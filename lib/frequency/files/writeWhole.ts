@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { access, constants, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LossError } from "../../loss/error.ts";
 import { replaceFile } from "./replaceFile.ts";
@@ -14,6 +14,17 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   const beside = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
   try {
     await replaceFile({ open, rename, rm }, path, beside, content);
+  } catch (error) {
+    throw new LossError(path, ...whyNot(error as NodeJS.ErrnoException));
+  }
+}
+
+/** Throws what `writeWhole` would throw for a folder that is not there or not to be written to, before there is anything to write. */
+export async function checkWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+    const there = await stat(path).catch(() => null);
+    if (there?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
   } catch (error) {
     throw new LossError(path, ...whyNot(error as NodeJS.ErrnoException));
   }

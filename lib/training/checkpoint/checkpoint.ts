@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../../loss/error.ts";
 import { read, writeAtomically } from "../file.ts";
+import { weightsOf } from "../layers/weights.ts";
 import type { StepClock } from "../stepClock.ts";
 import { decode, encode, type Stored, type StoredTensor } from "./format.ts";
-import { type OptimizerState, restoreState, stateOf } from "./optimizerState.ts";
+import { lastingNames, type OptimizerState, restoreState, stateOf } from "./optimizerState.ts";
 import { storedOf, tensorOf } from "./tensors.ts";
 
 /** What a checkpoint holds of a training. */
@@ -64,7 +65,7 @@ interface State extends CheckpointNotes {
  * A file is written beside its place, brought to the disk, and renamed, so that a process killed at any moment leaves the last whole
  * checkpoint. A file that is torn, of another format or of another training is refused.
  *
- * @throws LossError in `load` and `decode` for such a file, and for one whose variables have other shapes.
+ * @throws LossError for options of other kinds, and in `load` and `decode` for such a file, and for one whose variables have other shapes.
  *
  * @example
  * ```ts
@@ -88,21 +89,23 @@ interface State extends CheckpointNotes {
  * ```
  */
 export function checkpoint(options: CheckpointOptions): Checkpoint {
+  checkOptions(options);
   const { optimizer, clock, parameters = new Map<string, tf.Variable>() } = options;
   const variablesOf = (): readonly tf.Variable[] => {
     const { variables } = options;
     if (Array.isArray(variables)) return variables as readonly tf.Variable[];
-    return (variables as tf.LayersModel).weights.map((weight) => weight.read() as unknown as tf.Variable);
+    return weightsOf(variables as tf.LayersModel);
   };
 
   const bytesOf = (notes: CheckpointNotes, where: string): Promise<Uint8Array<ArrayBuffer>> => {
     const tensors: tf.Tensor[] = [];
     const put = (tensor: tf.Tensor): number => tensors.push(tensor) - 1;
-    const own = optimizer === undefined ? null : stateOf(optimizer);
+    const variables = variablesOf();
+    const own = optimizer === undefined ? null : stateOf(optimizer, lastingNames(variables, parameters));
     const state: State = {
       ...notes,
       step: clock?.step ?? null,
-      variables: variablesOf().map(put),
+      variables: variables.map(put),
       parameters: mapValues(Object.fromEntries(parameters), put),
       optimizer: own && {
         className: own.className,
@@ -135,7 +138,7 @@ export function checkpoint(options: CheckpointOptions): Checkpoint {
             list.map((entry) => entry && { name: entry.name, tensor: loaded[entry.tensor] }),
           ),
         };
-        restoreState(optimizer, whole, where);
+        restoreState(optimizer, whole, lastingNames(variables, parameters), where);
       }
       variables.forEach((variable, i) => {
         variable.assign(loaded[state.variables[i]]);
@@ -159,6 +162,24 @@ export function checkpoint(options: CheckpointOptions): Checkpoint {
     encode: (notes = {}) => bytesOf(notes, "checkpoint.encode(notes)"),
     decode: (bytes) => restore(bytes, "checkpoint.decode(bytes)"),
   };
+}
+
+function checkOptions(options: CheckpointOptions): void {
+  const where = "checkpoint(options)";
+  const { variables, optimizer, clock, parameters } = (options ?? {}) as Partial<CheckpointOptions>;
+  const areVariables = Array.isArray(variables) && variables.every((variable) => variable instanceof tf.Variable);
+  if (!areVariables && !(variables instanceof tf.LayersModel)) {
+    throw new LossError(`${where}, variables`, "they are none", "Give an array of tf.Variable, or a tf.LayersModel");
+  }
+  if (optimizer !== undefined && !(optimizer instanceof tf.Optimizer)) {
+    throw new LossError(`${where}, optimizer`, `got ${String(optimizer)}`, "Give the tf.Optimizer that trains them");
+  }
+  if (clock !== undefined && typeof clock?.set !== "function") {
+    throw new LossError(`${where}, clock`, `got ${String(clock)}`, "Give the clock of the training");
+  }
+  if (parameters !== undefined && !(parameters instanceof Map)) {
+    throw new LossError(`${where}, parameters`, `got ${String(parameters)}`, "Give the parameters of the training");
+  }
 }
 
 interface Training {

@@ -23,8 +23,37 @@ interface Slot {
   readonly variable: tf.Variable;
 }
 
-/** The state of an optimizer, whose tensors are its own. */
-export function stateOf(optimizer: tf.Optimizer): OptimizerState {
+/** Names that stay the same from one process to the next, for the variables that an optimizer knows by theirs. */
+export function lastingNames(
+  variables: readonly tf.Variable[],
+  parameters: ReadonlyMap<string, tf.Variable>,
+): ReadonlyMap<string, string> {
+  return new Map([
+    ...variables.map(({ name }, i) => [name, `variables/${i}`] as const),
+    ...[...parameters].map(([own, { name }]) => [name, `parameters/${own}`] as const),
+  ]);
+}
+
+/** The names of the variables that an optimizer has a state for, in the order of its lists. */
+export function knownVariables(optimizer: tf.Optimizer): readonly string[] {
+  const lists = Object.values(optimizer).filter((value): value is Slot[] => Array.isArray(value));
+  const longest = lists.reduce<Slot[]>((most, list) => (list.length > most.length ? list : most), []);
+  return longest.map(({ originalName }) => splitName(originalName)[0]);
+}
+
+/** An optimizer calls what it knows of a variable by the variable's name, a slash, and what it is. */
+function splitName(slot: string): readonly [string, string] {
+  const end = slot.lastIndexOf("/");
+  return end < 0 ? [slot, ""] : [slot.slice(0, end), slot.slice(end)];
+}
+
+function renamed(slot: string, names: ReadonlyMap<string, string>): string {
+  const [variable, what] = splitName(slot);
+  return (names.get(variable) ?? variable) + what;
+}
+
+/** The state of an optimizer, whose tensors are its own; what it knows of variables is by their lasting names. */
+export function stateOf(optimizer: tf.Optimizer, names: ReadonlyMap<string, string>): OptimizerState {
   const numbers: Record<string, number> = {};
   const variables: Record<string, tf.Tensor> = {};
   const lists: Record<string, (NamedTensor | null)[]> = {};
@@ -33,7 +62,7 @@ export function stateOf(optimizer: tf.Optimizer): OptimizerState {
     else if (value instanceof tf.Variable) variables[field] = value;
     else if (Array.isArray(value)) {
       lists[field] = Array.from(value as (Slot | undefined)[], (slot) =>
-        slot === undefined || slot === null ? null : { name: slot.originalName, tensor: slot.variable },
+        slot === undefined || slot === null ? null : { name: renamed(slot.originalName, names), tensor: slot.variable },
       );
     }
   }
@@ -41,7 +70,13 @@ export function stateOf(optimizer: tf.Optimizer): OptimizerState {
 }
 
 /** Gives an optimizer of the same class a state. The tensors stay the caller's. */
-export function restoreState(optimizer: tf.Optimizer, state: OptimizerState, where: string): void {
+export function restoreState(
+  optimizer: tf.Optimizer,
+  state: OptimizerState,
+  names: ReadonlyMap<string, string>,
+  where: string,
+): void {
+  const own = new Map([...names].map(([name, lasting]) => [lasting, name]));
   const className = optimizer.getClassName();
   if (className !== state.className) {
     throw new LossError(
@@ -61,7 +96,7 @@ export function restoreState(optimizer: tf.Optimizer, state: OptimizerState, whe
     fields[field] = list.map((entry) =>
       entry === null
         ? undefined
-        : { originalName: entry.name, variable: tf.tidy(() => tf.variable(entry.tensor, false)) },
+        : { originalName: renamed(entry.name, own), variable: tf.tidy(() => tf.variable(entry.tensor, false)) },
     );
   }
 }

@@ -67,7 +67,8 @@ function entriesOf(
   const targets = targetsOf(loss, y, output, where);
   const rows = rowsShape(targets);
   const own = sampleWeight === undefined ? null : spread(sampleWeight, rows);
-  const ofClasses = classWeight === undefined ? null : weightsOfClasses(loss, targets, classWeight, where);
+  const ofClasses =
+    classWeight === undefined ? null : weightsOfClasses(loss, targets, output[output.length - 1], classWeight, where);
   const weight = own === null ? ofClasses : ofClasses === null ? own : tf.mul(own, ofClasses);
   const both =
     mask === undefined || ofLayers === null ? (mask ?? ofLayers) : tf.logicalAnd(checkMask(mask, where), ofLayers);
@@ -105,7 +106,13 @@ function product(sizes: readonly number[]): number {
 }
 
 /** Σ_c q_c w_c for each row: the weight of its class for an integer label. */
-function weightsOfClasses(loss: AnyLoss, entries: Entries, classWeight: ClassWeight, where: string): tf.Tensor {
+function weightsOfClasses(
+  loss: AnyLoss,
+  entries: Entries,
+  classes: number | null,
+  classWeight: ClassWeight,
+  where: string,
+): tf.Tensor {
   if (inputOf(loss) === "values") {
     throw new LossError(`${where}, classWeight`, "a loss over values has no classes", "Give { sampleWeight }");
   }
@@ -119,7 +126,6 @@ function weightsOfClasses(loss: AnyLoss, entries: Entries, classWeight: ClassWei
     );
   }
   const { labels } = entries as { readonly labels: tf.Tensor };
-  const classes = labels.dtype === "int32" ? null : (labels.shape[labels.rank - 1] as number);
   const highest = pairs.reduce((most, [id]) => Math.max(most, id), -1);
   if (classes !== null && highest >= classes) {
     throw new LossError(
@@ -130,7 +136,7 @@ function weightsOfClasses(loss: AnyLoss, entries: Entries, classWeight: ClassWei
   }
   const table = new Float32Array(classes ?? highest + 1).fill(1);
   for (const [id, weight] of pairs) table[id] = weight;
-  if (classes !== null) return tf.sum(tf.mul(labels, tf.tensor1d(table)), -1);
+  if (labels.dtype !== "int32") return tf.sum(tf.mul(labels, tf.tensor1d(table)), -1);
   if (table.length === 0) return tf.onesLike(labels).toFloat();
   // Classes that are not named, and labels that are ignored, weigh 1.
   const isNamed = tf.logicalAnd(tf.greaterEqual(labels, 0), tf.less(labels, tf.scalar(table.length, "int32")));

@@ -1,8 +1,8 @@
 /** The epochs of `fit` and `fitDataset`. */
 import type * as tf from "@tensorflow/tfjs";
-import type { Head } from "../objective.ts";
+import { LossError } from "../../loss/error.ts";
 import { parameterValues, stepLogs } from "../stepLogs.ts";
-import { tallyOf } from "../tally.ts";
+import { logNames, tallyOf } from "../tally.ts";
 import type { StepFeed } from "./batches.ts";
 import { callbacksOf } from "./callbacks.ts";
 import type { Logs, ModelSteps } from "./modelSteps.ts";
@@ -47,7 +47,7 @@ export function epochsOf(
       ...(sizes.batchSize !== null && { batchSize: sizes.batchSize }),
       verbose: 0,
       doValidation: validate !== null,
-      metrics: Object.keys(tallyNames(heads)).flatMap((name) => (validate === null ? [name] : [name, `val_${name}`])),
+      metrics: logNames(heads).flatMap((name) => (validate === null ? [name] : [name, `val_${name}`])),
     });
     onHistory(filled);
     model.stopTraining = false;
@@ -57,6 +57,7 @@ export function epochsOf(
       const tally = tallyOf(heads);
       let skipped = 0;
       let last = clock.step;
+      let count = 0;
       const batches = await batchesOf(epoch);
       try {
         for (let batch = 0; ; batch++) {
@@ -69,6 +70,7 @@ export function epochsOf(
             break;
           }
           const { parts, size, dispose } = next.value;
+          count++;
           try {
             await list.onBatchBegin(batch, { batch, size });
             const taken = await take(parts, weights, at);
@@ -84,9 +86,15 @@ export function epochsOf(
       } finally {
         await batches.return?.(undefined as never);
       }
+      // An epoch that has not begun has no loss.
+      if (count === 0) {
+        if (!model.stopTraining) throw new LossError(at, "there is no batch", "Give a dataset that has some");
+        break;
+      }
       const validation = validate === null ? {} : await validate();
       await list.onEpochEnd(epoch, {
-        ...tally.logs(),
+        // Where every step was skipped the history keeps its place.
+        ...(tally.batches > 0 ? tally.logs() : Object.fromEntries(logNames(heads).map((name) => [name, Number.NaN]))),
         ...(await valuesAt(last)),
         ...(skipped > 0 && { skipped }),
         ...Object.fromEntries(Object.entries(validation).map(([name, value]) => [`val_${name}`, value])),
@@ -95,11 +103,4 @@ export function epochsOf(
     await list.onTrainEnd();
     return filled;
   };
-}
-
-/** The names of what logs have, without a batch. */
-function tallyNames(heads: readonly Head[]): Logs {
-  return Object.fromEntries(
-    ["loss", ...heads.flatMap(({ measures }) => measures.map(({ name }) => name))].map((n) => [n, 0]),
-  );
 }

@@ -8,8 +8,9 @@ import { type Tally, tallyOf } from "../tally.ts";
 import { batchesOfTensors, type StepFeed } from "./batches.ts";
 import { prepare } from "./entries.ts";
 import type { ClassWeight, Feed } from "./feed.ts";
-import { masksOf } from "./masks.ts";
+import { type Masks, masksOf } from "./masks.ts";
 import type { FitOptions } from "./options.ts";
+import { penaltyOf } from "./penalties.ts";
 import { inOrder, type PerName } from "./perOutput.ts";
 import { whole } from "./wholeNumber.ts";
 
@@ -33,21 +34,18 @@ export interface ModelSteps {
 }
 
 export function modelSteps(model: tf.LayersModel, heads: readonly Head[], stepper: Stepper): ModelSteps {
-  const masks = masksOf(model);
   const { clock } = stepper;
+  /** Numbers for a model that takes rows of them are rows of one, as in TensorFlow.js. */
+  const inputsOf = (x: readonly tf.Tensor[]): readonly tf.Tensor[] =>
+    x.map((tensor, i) => (tensor.rank === 1 && model.inputs[i].shape.length === 2 ? tensor.expandDims(-1) : tensor));
+  const masksOfInputs = masksOf(model);
+  const masks: Masks | null = masksOfInputs && ((x) => masksOfInputs(inputsOf(x)));
 
   const forward = (x: readonly tf.Tensor[], training: boolean): readonly tf.Tensor[] => {
-    const inputs = x.map((tensor, i) =>
-      tensor.rank === 1 && model.inputs[i].shape.length === 2 ? tensor.expandDims(-1) : tensor,
-    );
+    const inputs = [...inputsOf(x)];
     const outputs = model.apply(inputs.length === 1 ? inputs[0] : inputs, { training }) as tf.Tensor | tf.Tensor[];
     return Array.isArray(outputs) ? outputs : [outputs];
   };
-  const penaltyOf = (): tf.Scalar | null => {
-    const penalties = model.calculateLosses();
-    return penalties.length === 0 ? null : (tf.addN(penalties) as tf.Scalar);
-  };
-
   /** A step on a batch. */
   const take = async (parts: readonly Feed[], weights: ClassWeights, at: string): Promise<Taken> => {
     const prepared: ReturnType<typeof prepare>[] = [];
@@ -55,7 +53,7 @@ export function modelSteps(model: tf.LayersModel, heads: readonly Head[], steppe
       const micro = parts.map((feed): MicroBatch => {
         const one = prepare(model, heads, masks, feed, weights, at);
         prepared.push(one);
-        return { entries: one.entries, forward: () => ({ outputs: forward(feed.x, true), penalty: penaltyOf() }) };
+        return { entries: one.entries, forward: () => ({ outputs: forward(feed.x, true), penalty: penaltyOf(model) }) };
       });
       return await stepper.take(micro);
     } finally {
@@ -74,7 +72,7 @@ export function modelSteps(model: tf.LayersModel, heads: readonly Head[], steppe
           const batch = headBatch(head, entries[i], outputs[i], step);
           return readingsOf(head, batch, headValueOf(head, batch, null));
         });
-        const penalty = penaltyOf() ?? tf.scalar(0);
+        const penalty = penaltyOf(model) ?? tf.scalar(0);
         return tf.concat([...each, penalty.reshape<tf.Tensor1D>([1])]);
       });
       try {

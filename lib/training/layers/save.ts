@@ -2,7 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import { lossFromJSON, lossToJSON } from "../../json/lossJSON.ts";
 import { LossError } from "../../loss/error.ts";
 import type { AnyLoss } from "../../loss/loss.ts";
-import { type OptimizerState, restoreState, stateOf } from "../checkpoint/optimizerState.ts";
+import { lastingNames, type OptimizerState, restoreState, stateOf } from "../checkpoint/optimizerState.ts";
+import { weightsOf } from "./weights.ts";
 import type { ModelWithLoss, withLoss } from "./withLoss.ts";
 
 /** How a loss becomes JSON. */
@@ -98,7 +99,7 @@ export async function saveWithLoss(
   const where = "saveWithLoss(training, handlerOrURL)";
   const { model, optimizer, clock, parameters, loss } = training;
   const handler = handlerOf(handlerOrURL, "save", where);
-  const { className, numbers, variables, lists } = stateOf(optimizer);
+  const { className, numbers, variables, lists } = stateOf(optimizer, lastingNames(weightsOf(model), parameters));
   const tensors: tf.NamedTensorMap = Object.fromEntries([
     ...Object.entries(variables).map(([field, tensor]) => [weightName(field), tensor] as const),
     ...Object.entries(lists).flatMap(([field, list]) =>
@@ -159,6 +160,14 @@ export async function loadWithLoss(
   if (metadata.version !== 1) {
     throw new LossError(where, `it has version ${String(metadata.version)}`, "Use the lossmith that has saved it");
   }
+  if (
+    typeof metadata.optimizer !== "object" ||
+    typeof metadata.parameters !== "object" ||
+    metadata.optimizer === null
+  ) {
+    throw new LossError(where, "what was saved beside the model is not whole", "Go back to an earlier one");
+  }
+  checkSize(artifacts, where);
   const { weights, optimizerWeights, specs, optimizerSpecs } = split(artifacts);
   const model = await tf.loadLayersModel({
     load: async () => ({ ...artifacts, weightSpecs: specs, weightData: weights }),
@@ -174,7 +183,8 @@ export async function loadWithLoss(
   }
   const tensors = tf.io.decodeWeights(optimizerWeights, optimizerSpecs);
   try {
-    restoreState(training.optimizer, stateFrom(metadata.optimizer, tensors), where);
+    const names = lastingNames(weightsOf(training.model), training.parameters);
+    restoreState(training.optimizer, stateFrom(metadata.optimizer, tensors), names, where);
   } finally {
     tf.dispose(tensors);
   }
@@ -198,6 +208,17 @@ function stateFrom(optimizer: Metadata["optimizer"], tensors: tf.NamedTensorMap)
       ]),
     ),
   };
+}
+
+/** Throws where weights are cut off. All of a model's and an optimizer's take four bytes a number, unless they are quantized or strings. */
+function checkSize(artifacts: tf.io.ModelArtifacts, where: string): void {
+  const all = artifacts.weightSpecs ?? [];
+  if (all.some(({ dtype, quantization }) => quantization !== undefined || (dtype !== "float32" && dtype !== "int32")))
+    return;
+  const expected = all.reduce((sum, { shape }) => sum + 4 * tf.util.sizeFromShape(shape), 0);
+  const found = [artifacts.weightData ?? []].flat().reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (found === expected) return;
+  throw new LossError(where, `it has ${found} bytes of weights in place of ${expected}`, "Go back to an earlier one");
 }
 
 /** The model's weights and the optimizer's, which are behind them in one buffer. */

@@ -3,9 +3,19 @@ import * as tf from "@tensorflow/tfjs";
 import { features } from "../../support/features.ts";
 import { type PartResult, Tally } from "./tally.ts";
 
-export async function leaks(steps: number, progress: (share: number) => void): Promise<PartResult> {
+/** Which features are run: from the first, one of so many. */
+export interface FeatureShare {
+  readonly first: number;
+  readonly oneOf: number;
+}
+
+export async function leaks(
+  steps: number,
+  { first, oneOf }: FeatureShare,
+  progress: (share: number) => void,
+): Promise<PartResult> {
   const tally = new Tally();
-  const entries = Object.entries(features);
+  const entries = Object.entries(features).filter((_, i) => i % oneOf === first);
   for (const [i, [name, make]] of entries.entries()) {
     await tally.attempt(name, async () => {
       const before = tf.memory();

@@ -4,7 +4,7 @@ import { type Adapter, disposeBackend, useBackend } from "lossmith";
 import { compositions } from "./compositions.ts";
 import { type EdgeSizes, edges } from "./edges.ts";
 import { golden } from "./golden.ts";
-import { leaks } from "./leaks.ts";
+import { type FeatureShare, leaks } from "./leaks.ts";
 import type { PartResult } from "./tally.ts";
 import { exactCurve, trainedCurve, training } from "./training.ts";
 import { wrongInput } from "./wrongInput.ts";
@@ -21,6 +21,7 @@ export interface SuiteOptions {
   readonly edges: EdgeSizes;
   /** The steps of each feature. */
   readonly steps: number;
+  readonly features: FeatureShare;
   /** What comes before `--seed` in the command that tries one composition again. */
   readonly command: string;
 }
@@ -59,7 +60,7 @@ export async function runSuite(options: SuiteOptions, watch: Watch): Promise<Sui
   watch("wrong input", 0);
   const wrong = await wrongInput(readsAtOnce);
   const edge = await edges(options.edges, seed, (share) => watch("kernel edges", share));
-  const leaked = await leaks(options.steps, (share) => watch("leaks", share));
+  const leaked = await leaks(options.steps, options.features, (share) => watch("leaks", share));
   const composed = await compositions(draws, (share) => watch("random compositions", share), renew);
   return { adapter, parts: [published, composed, edge, wrong, leaked, trained] };
 }
