@@ -34,7 +34,7 @@ process.exitCode = await runExample({
       pairsPerBatch: 12,
       windowsPerBatch: 10,
       pretraining: { steps: 480, learningRate: 0.01 },
-      fineTuning: { steps: 80, learningRate: 0.002 },
+      fineTuning: { steps: 80, learningRate: 0.0012 },
       heldOutPairs: 360,
       validations: 4,
       validationPairs: 96,
