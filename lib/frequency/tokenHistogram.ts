@@ -57,6 +57,18 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
     }
     position += ids.length;
   };
+  const addList = (ids: readonly (number | bigint)[]): void => {
+    if (pendingTokens + ids.length > mostPending) settle();
+    pendingTokens += ids.length;
+    for (let i = countList(ids, 0, pending, vocabSize); i < ids.length; i = countList(ids, i + 1, pending, vocabSize)) {
+      const given = ids[i];
+      const id = typeof given === "bigint" ? Number(given) : given;
+      if (id === ignoreIndex) ignoredOutside++;
+      else if (Number.isInteger(id) && id >= 0 && id < vocabSize) pending[id]++;
+      else throw outsideVocabulary(id, position + i, vocabSize, where);
+    }
+    position += ids.length;
+  };
   const addBlock = (length: number): void => {
     const ids = block.subarray(0, length);
     addDirect(ids, ids, ignoredInBlock);
@@ -77,6 +89,8 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
       } else if (ids instanceof Uint32Array) {
         // An id from 2³¹ on becomes negative, which is no less outside a vocabulary.
         addDirect(new Int32Array(ids.buffer, ids.byteOffset, ids.length), ids);
+      } else if (Array.isArray(ids)) {
+        addList(ids);
       } else {
         for (let start = 0; start < ids.length; start += blockLength) {
           const length = Math.min(blockLength, ids.length - start);
@@ -117,6 +131,17 @@ function countRange(ids: Uint16Array | Int32Array, start: number, counts: Uint32
   for (let i = start; i < length; i++) {
     const id = ids[i];
     if (id < 0 || id >= vocabSize) return i;
+    counts[id]++;
+  }
+  return length;
+}
+
+/** The same of an array as tokenizers give it, up to the first entry that is no whole number of the vocabulary. */
+function countList(ids: readonly unknown[], start: number, counts: Uint32Array, vocabSize: number): number {
+  const { length } = ids;
+  for (let i = start; i < length; i++) {
+    const id = ids[i];
+    if (typeof id !== "number" || (id | 0) !== id || id < 0 || id >= vocabSize) return i;
     counts[id]++;
   }
   return length;
