@@ -48,8 +48,11 @@ async function errorOf({ m, k, n, transposed, seed }: ProductCase): Promise<numb
   );
   const product = products.multiply(a, b, bias);
   const sum = products.add(total, a, b);
-  const [ofProduct, ofSum] = await Promise.all([product.data(), sum.data()]);
-  tf.dispose([a.matrix, b.matrix, bias, product, sum]);
+  const [ofProduct, ofSum] = (await Promise.all([product.data(), sum.data()])).map((values) => values.slice());
+  const times = tf.scalar(-1.5);
+  const scaled = products.scale(sum, times);
+  const ofScaled = await scaled.data();
+  tf.dispose([a.matrix, b.matrix, bias, product, sum, times, scaled]);
   expect(tf.memory().numTensors).toBe(before);
   const left = Float64Array.from({ length: m * k }, (_, at) => entry(seed, at));
   const right = Float64Array.from({ length: k * n }, (_, at) => entry(seed + 1, at));
@@ -66,6 +69,8 @@ async function errorOf({ m, k, n, transposed, seed }: ProductCase): Promise<numb
       const at = i * n + j;
       const errors = [ofProduct[at] - exact - entry(seed + 2, j), ofSum[at] - exact - entry(seed + 3, at)];
       for (const error of errors) worst = Math.max(worst, Math.abs(error) / (size * 2 ** -24));
+      // One rounding.
+      expect(Math.abs(ofScaled[at] + 1.5 * ofSum[at])).toBeLessThanOrEqual(2 ** -23 * Math.abs(1.5 * ofSum[at]));
     }
   }
   return worst;
@@ -85,6 +90,22 @@ for (const backend of [...backends, ...gpuBackends]) {
         fc.asyncProperty(cases, async (one) => expect(await errorOf(one)).toBeLessThanOrEqual(40)),
         { numRuns: backend === "webgpu" ? 4 : 50 },
       );
+    });
+
+    test("are added to a total in its place, and a total is multiplied without a copy", async () => {
+      const products = chooseProducts();
+      const [a, b] = [factor(40, 30, 1, true), factor(30, 50, 2, false)];
+      const total = tf.ones<tf.Rank.R2>([40, 50]);
+      const { numBytes, numTensors } = tf.memory();
+      const sum = products.add(total, a, b);
+      expect(sum).toBe(total);
+      expect(products.spare).toBe(0);
+      const one = tf.scalar(1);
+      const scaled = products.scale(sum, one);
+      one.dispose();
+      expect(tf.memory()).toMatchObject({ numBytes, numTensors: numTensors + 1 });
+      expect(await scaled.data()).toEqual(await sum.data());
+      tf.dispose([a.matrix, b.matrix, sum, scaled]);
     });
 
     test("of long sides", async () => {

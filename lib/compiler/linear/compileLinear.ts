@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
+import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
 import type { Kind, Loss } from "../../loss/loss.ts";
 import { type CompileOptions, executableOf } from "../compile.ts";
-import { isHostBackend } from "../entries.ts";
 import {
   combineParts,
   constantOf,
@@ -222,9 +222,8 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
     if (isWanted) save([...gradientsOf(swept, shape)]);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
-      // Where nobody goes on from the loss, which the host may see, a gradient as large as the kernel need not be copied.
-      const isLast = isHostBackend() && dy.dataSync()[0] === 1;
-      return saved.map((gradient) => (isLast ? tf.clone(gradient) : tf.mul(gradient, dy)));
+      const { scale } = chooseProducts();
+      return saved.map((gradient) => scale(gradient, dy));
     };
     return { value: swept.value, gradFunc };
   });

@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
-import { isHostBackend } from "../entries.ts";
 import type { Plan } from "../plan.ts";
 import { isOneSweep } from "./oneSweep.ts";
 import { checkTileRows, rowsOfTile } from "./tiles.ts";
@@ -27,10 +26,7 @@ export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[]
   const one = isOneSweep(plan);
   const spare = tf.getBackend() === undefined ? null : chooseProducts().spare;
   const logits = 4 * rows * classes;
-  const ofKernel = 4 * width * classes;
-  // Where the host does not see what the loss's own gradient is, that of the kernel is multiplied by it.
-  const multiplied = one && tf.getBackend() !== undefined && !isHostBackend() ? ofKernel : 0;
-  const peak = Math.max(2 * 4 * ofBlock * classes + (spare ?? 0) * ofKernel, multiplied);
+  const peak = 2 * 4 * ofBlock * classes + (spare ?? 0) * 4 * width * classes;
   return [
     "linear form",
     `  ${blocks} ${blocks === 1 ? "block" : "blocks"} of at most ${ofBlock} rows, [${ofBlock}, ${classes}] logits each`,

@@ -1,7 +1,7 @@
 /** Products for the cpu backend: pieces of the matrices are copied into the module's memory, and the result back. */
 import * as tf from "@tensorflow/tfjs";
 import type { Address } from "../module/block.ts";
-import { type Factor, type Products, shapeOf } from "../products/products.ts";
+import { type Factor, type Products, scaleOnHost, shapeOf } from "../products/products.ts";
 import { type CpuBackend, valuesOf } from "./backend.ts";
 import { type ModuleMemory, moduleMemory } from "./moduleMemory.ts";
 
@@ -21,6 +21,7 @@ export const cpuProducts: Products = {
     run(total, a, b, null, true);
     return total;
   },
+  scale: scaleOnHost,
 };
 
 /** From and to of the rows, the columns and the terms of a product. */

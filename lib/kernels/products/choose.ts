@@ -77,7 +77,7 @@ interface Started {
   readonly expected: readonly number[];
 }
 
-/** A product with a bias and a sum, with factors that lie either way, that have the same result. */
+/** A product with a bias, a sum, and a product that is scaled, with factors that lie either way, that have the same result. */
 function start(products: Products): Started {
   const left = (i: number, p: number): number => Math.sin(1 + i * 7 + p * 3);
   const right = (p: number, j: number): number => Math.cos(2 + p * 5 + j);
@@ -97,7 +97,12 @@ function start(products: Products): Started {
       matrix(m, n, (_, j) => biasOf(j)),
       [m, n],
     );
-    const values = [products.multiply(plain(a), turned(b), bias), products.add(before, turned(a), plain(b))];
+    const half = products.multiply(plain(tf.mul(a, 0.5)), turned(b), tf.mul(bias, 0.5));
+    const values = [
+      products.multiply(plain(a), turned(b), bias),
+      products.add(before, turned(a), plain(b)),
+      products.scale(half, tf.scalar(2)),
+    ];
     return values.map((tensor) => tf.keep(tensor));
   });
   return { results, expected: [...expected] };

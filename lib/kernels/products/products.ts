@@ -19,12 +19,19 @@ export interface Products {
   multiply(a: Factor, b: Factor, bias: tf.Tensor1D | null): tf.Tensor2D;
   /** total + a · b, [m, n]. The total is used up: it is the result itself, or disposed of. */
   add(total: tf.Tensor2D, a: Factor, b: Factor): tf.Tensor2D;
+  /** total · factor, a scalar. The total is not to be read after. */
+  scale(total: tf.Tensor, factor: tf.Tensor): tf.Tensor;
 }
 
 /** The rows and columns of a factor as the product sees it. */
 export function shapeOf({ matrix, transposed }: Factor): readonly [rows: number, columns: number] {
   const [rows, columns] = matrix.shape;
   return transposed ? [columns, rows] : [rows, columns];
+}
+
+/** `scale` where the host reads the factor without waiting: a total need not be copied to be multiplied by 1. */
+export function scaleOnHost(total: tf.Tensor, factor: tf.Tensor): tf.Tensor {
+  return factor.dataSync()[0] === 1 ? tf.clone(total) : tf.mul(total, factor);
 }
 
 /** By ordinary ops. */
@@ -46,4 +53,5 @@ export const portableProducts: Products = {
     tf.dispose([product, total]);
     return sum;
   },
+  scale: (total, factor) => tf.mul(total, factor),
 };

@@ -1,6 +1,6 @@
 /** Products in the wasm backend's own memory: nothing is copied, and a total is added to in its place. */
 import * as tf from "@tensorflow/tfjs";
-import { type Factor, type Products, shapeOf } from "../products/products.ts";
+import { type Factor, type Products, scaleOnHost, shapeOf } from "../products/products.ts";
 import type { WasmBackend } from "./backend.ts";
 import { addressOf, moduleOn } from "./module.ts";
 
@@ -18,6 +18,7 @@ export const wasmProducts: Products = {
     run(total, a, b, null, true);
     return total;
   },
+  scale: scaleOnHost,
 };
 
 function run(out: tf.Tensor2D, a: Factor, b: Factor, bias: tf.Tensor1D | null, adds: boolean): void {

@@ -1,11 +1,11 @@
-/** Products on webgpu: tensorflow.js's own, and one that adds to a total as it goes, into one new buffer. */
+/** Products on webgpu: tensorflow.js's own, and one that adds to a total in its place. */
 import * as tf from "@tensorflow/tfjs";
 import { type Factor, type Products, portableProducts, shapeOf } from "../products/products.ts";
 import { runProgram, workgroupSize } from "./program.ts";
 
 export const webgpuProducts: Products = {
   name: "webgpu",
-  spare: 1,
+  spare: 0,
   multiply: (a, b, bias) =>
     bias === null
       ? portableProducts.multiply(a, b, null)
@@ -13,10 +13,18 @@ export const webgpuProducts: Products = {
           ...{ a: a.matrix, b: b.matrix, bias },
           ...{ transposeA: a.transposed, transposeB: b.transposed },
         }) as tf.Tensor2D),
-  add: (total, a, b) => {
-    const sum = runSum(total, a, b);
-    total.dispose();
-    return sum;
+  add: (total, a, b) => addProduct(total, a, b),
+  scale: (total, factor) => {
+    runProgram({
+      key: "lossmith scaled in its place",
+      source: () => "fn main(index : i32) { if (index < uniforms.count) { result[index] *= factor[0]; } }",
+      outputShape: total.shape,
+      workgroups: Math.ceil(total.size / workgroupSize),
+      inputs: [{ name: "factor", tensor: factor }],
+      uniforms: [{ name: "count", type: "i32", value: total.size }],
+      into: total,
+    });
+    return tf.clone(total);
   },
 };
 
@@ -25,7 +33,7 @@ const square = 64;
 /** Terms of the sums that a workgroup reads at a time. */
 const depth = 16;
 
-function runSum(total: tf.Tensor2D, a: Factor, b: Factor): tf.Tensor2D {
+function addProduct(total: tf.Tensor2D, a: Factor, b: Factor): tf.Tensor2D {
   const [m, k] = shapeOf(a);
   const [, n] = shapeOf(b);
   const across = Math.ceil(n / square);
@@ -35,7 +43,6 @@ function runSum(total: tf.Tensor2D, a: Factor, b: Factor): tf.Tensor2D {
     outputShape: [m, n],
     workgroups: across * Math.ceil(m / square),
     inputs: [
-      { name: "total", tensor: total },
       { name: "a", tensor: a.matrix },
       { name: "b", tensor: b.matrix },
     ],
@@ -45,6 +52,7 @@ function runSum(total: tf.Tensor2D, a: Factor, b: Factor): tf.Tensor2D {
       { name: "n", type: "i32", value: n },
       { name: "across", type: "i32", value: across },
     ],
+    into: total,
   }) as tf.Tensor2D;
 }
 
@@ -94,6 +102,6 @@ fn main(index : i32) {
     }
     workgroupBarrier();
   }
-  ${each((i, j) => `if (firstRow + x + ${i} < uniforms.m && firstColumn + y + ${j} < uniforms.n) { let at = (firstRow + x + ${i}) * uniforms.n + firstColumn + y + ${j}; result[at] = total[at] + c${i}${j}; }`)}
+  ${each((i, j) => `if (firstRow + x + ${i} < uniforms.m && firstColumn + y + ${j} < uniforms.n) { let at = (firstRow + x + ${i}) * uniforms.n + firstColumn + y + ${j}; result[at] += c${i}${j}; }`)}
 }`;
 }
