@@ -96,14 +96,14 @@ for (const backend of [...backends, ...gpuBackends]) {
       const products = chooseProducts();
       const [a, b] = [factor(40, 30, 1, true), factor(30, 50, 2, false)];
       const total = tf.ones<tf.Rank.R2>([40, 50]);
-      const { numBytes, numTensors } = tf.memory();
+      const { numDataBuffers, numTensors } = tf.memory();
       const sum = products.add(total, a, b);
       expect(sum).toBe(total);
       expect(products.spare).toBe(0);
       const one = tf.scalar(1);
       const scaled = products.scale(sum, one);
       one.dispose();
-      expect(tf.memory()).toMatchObject({ numBytes, numTensors: numTensors + 1 });
+      expect(tf.memory()).toMatchObject({ numDataBuffers, numTensors: numTensors + 1 });
       expect(await scaled.data()).toEqual(await sum.data());
       tf.dispose([a.matrix, b.matrix, sum, scaled]);
     });

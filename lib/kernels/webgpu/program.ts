@@ -42,6 +42,8 @@ export interface ComputeProgram {
 /** The part of tensorflow.js's webgpu backend that is used here. */
 interface WebGPUBackend extends tf.KernelBackend {
   readonly device: Device;
+  /** What the host has read of a tensor is kept beside its buffer. */
+  readonly tensorMap: { get(dataId: object): { values?: unknown } | undefined };
   runWebGPUProgram(
     program: BackendProgram,
     inputs: tf.TensorInfo[],
@@ -118,6 +120,11 @@ export function runProgram(program: ComputeProgram): tf.Tensor {
       program.into,
     );
   const info = program.subgroups === true ? enablingSubgroups(backend.device, run) : run();
-  if (program.into !== undefined) return program.into;
+  if (program.into !== undefined) {
+    const data = backend.tensorMap.get(program.into.dataId);
+    // Of an empty tensor they are all there is.
+    if (data !== undefined && program.into.size > 0) data.values = undefined;
+    return program.into;
+  }
   return tf.engine().makeTensorFromDataId(info.dataId, info.shape, info.dtype);
 }
