@@ -388,6 +388,13 @@ export function checkTermName(name: unknown, where: string): void {
 /** 1 in a share of the batch's valid rows, those in which an expression is the highest; the share is checked where it is a number. */
 export function highestRows(share: Schedule, body: ClassExpression): ClassExpression {
   if (share.kind === "constant") finite(share.value, "highest(share)", shareBounds);
+  if (isOfClass(body)) {
+    throw new LossError(
+      "highest(body)",
+      "it is a number for each class, and rows are chosen by one for each row",
+      'Sum it over the row, in JSON by { "aggregate": { "over": "row", "body": … } }',
+    );
+  }
   return atom({ kind: "aggregate", over: "highest", share, body });
 }
 

@@ -132,6 +132,12 @@ export function makeStepper(
   };
 }
 
+/** Whether a variable's data are on the current backend. */
+function isHere({ dataId }: tf.Variable): boolean {
+  const known = tf.engine().state.tensorInfo.get(dataId) as { readonly backend: unknown } | undefined;
+  return known?.backend === tf.backend();
+}
+
 /**
  * The variables that are no optimizer's to change, and that a model changes while it runs: the moving averages of batch
  * normalisation, which a batch with a NaN would spoil for good.
@@ -149,7 +155,8 @@ function untrained(optimizer: tf.Optimizer): {
   );
   // A reshape shares what it is of on every backend; on wasm a clone may be a copy.
   const before = Object.values(tf.engine().registeredVariables)
-    .filter((variable) => !variable.trainable && !own.has(variable))
+    // Those of another backend are of another model, and to touch them would move them here.
+    .filter((variable) => !variable.trainable && !own.has(variable) && isHere(variable))
     .map((variable) => ({ variable, data: variable.dataId, value: tf.keep(tf.reshape(variable, variable.shape)) }));
   let changed: readonly { readonly variable: tf.Variable; readonly to: object; readonly value: tf.Tensor }[] = [];
   const dispose = (): void => tf.dispose(changed.map(({ value }) => value));

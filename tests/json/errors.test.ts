@@ -119,6 +119,13 @@ const wrongLosses: readonly Wrong[] = [
   ["a number that JSON has not", withValue(Number.NaN), "$.terms[0].value", "NaN"],
   ["a number deep inside", withValue({ add: ["nll", { exp: null }] }), "$.terms[0].value.add[1].exp", "null"],
   ["an aggregate", withValue({ aggregate: { over: "rows", body: "nll" } }), "$.terms[0].value.aggregate.over", "rows"],
+  [
+    "a choice of rows by a number of each class",
+    withValue({ weigh: [{ stopGradient: { aggregate: { over: "highest", share: 0.5, body: "nll" } } }, "nll"] }),
+    "$.terms[0].value.weigh[0].stopGradient.aggregate",
+    "highest(body)",
+    "for each class",
+  ],
   ["an input without a name", withValue({ input: { name: "" } }), "$.terms[0].value.input", "input(name)"],
   ["a parameter", withValue({ parameter: { name: "", init: 1 } }), "$.terms[0].value.parameter", "name"],
   ["its value", withValue({ parameter: { name: "t", init: "NaN" } }), "$.terms[0].value.parameter", "NaN"],
