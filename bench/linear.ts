@@ -2,7 +2,8 @@
  * An output layer and its loss on the wasm backend: hidden states [N, D] and a kernel [D, V] to the value and the gradients of
  * both. TensorFlow.js's own kernels and loss, our dense form and our linear form, in turn in one run: medians, ratios, and
  * the most bytes that were held beside the inputs and their gradients; and one step on WebGPU, under Deno, where the logits are
- * above its limit. Writes them to bench/results; with --quick sizes are small, WebGPU is left out, and nothing is written.
+ * above its limit. Writes them to bench/results; with --quick sizes are small, WebGPU is left out, and nothing is written; with
+ * --webgpu that is measured alone.
  */
 import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
@@ -23,7 +24,7 @@ import {
 } from "./linearResults.ts";
 import { aloneTable, formsTable } from "./linearTables.ts";
 import { describeMachine, thisMachine } from "./machine.ts";
-import { asJson, saveResult } from "./resultFiles.ts";
+import { asJson, loadResult, saveResult } from "./resultFiles.ts";
 import { wallClock } from "./stopwatch.ts";
 import { renderTitledText } from "./tables.ts";
 
@@ -138,6 +139,17 @@ async function measureLargest(
   return { milliseconds, peakBytes };
 }
 
+/** What no other form computes on WebGPU, under Deno. */
+const onWebGPU = (): Promise<LinearOnWebGPU> => readFromDeno<LinearOnWebGPU>("./linearOnWebGPU.ts");
+
+if (process.argv.includes("--webgpu")) {
+  const saved = loadResult<LinearResults>("linear.json");
+  const webgpu = await onWebGPU();
+  console.log(renderTitledText(aloneTable(saved.largest, webgpu)));
+  saveResult("linear.json", asJson({ ...saved, webgpu } satisfies LinearResults));
+  process.exit(0);
+}
+
 const machine = thisMachine(null);
 console.log(describeMachine(machine));
 const measured: LinearMeasured[] = [];
@@ -148,7 +160,7 @@ for (const shape of shapes) {
 }
 if (!quick) {
   const largest = { ...largestShape, ...(await measureLargest(largestShape)) };
-  const webgpu = await readFromDeno<LinearOnWebGPU>("./linearOnWebGPU.ts");
+  const webgpu = await onWebGPU();
   console.log(renderTitledText(aloneTable(largest, webgpu)));
   saveResult("linear.json", asJson({ machine, shapes: measured, largest, webgpu } satisfies LinearResults));
 }

@@ -11,27 +11,28 @@ import { type LinearOnWebGPU, shapeOnWebGPU } from "./linearResults.ts";
 const { rows, width, classes } = shapeOnWebGPU;
 await useBackend("webgpu");
 const { maxStorageBufferBindingSize: binding } = webgpuBackend().device.limits;
-const hidden = tf.randomNormal<tf.Rank.R2>([rows, width], 0, 1, "float32", 1);
-const kernel = tf.randomNormal<tf.Rank.R2>([width, classes], 0, 0.05, "float32", 2);
+// As results of an op, which are on the device.
+const placed = (x: tf.Tensor2D): tf.Tensor2D => tf.tidy(() => tf.add(x, 0));
+const hidden = placed(tf.randomNormal<tf.Rank.R2>([rows, width], 0, 1, "float32", 1));
+const kernel = placed(tf.randomNormal<tf.Rank.R2>([width, classes], 0, 0.05, "float32", 2));
+await Promise.all([hidden, kernel].map((x) => tf.slice(x, [0, 0], [1, 1]).data()));
 const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % classes);
 
 const linear = compileLinear(crossEntropy);
-const step = async (): Promise<{ value: number; ofHidden: Float32Array; ofKernel: Float32Array }> => {
-  const { value, grads } = tf.valueAndGrads((h: tf.Tensor, k: tf.Tensor) => linear({ hidden: h, kernel: k, labels }))([
-    hidden,
-    kernel,
-  ]);
-  const [[loss], ofHidden, ofKernel] = await Promise.all([value, ...grads].map((x) => x.data()));
-  tf.dispose([value, ...grads]);
-  return { value: loss, ofHidden: ofHidden as Float32Array, ofKernel: ofKernel as Float32Array };
-};
 const meter = webgpu.meter();
 const start = performance.now();
-const computed = await step();
+const { value, grads } = tf.valueAndGrads((h: tf.Tensor, k: tf.Tensor) => linear({ hidden: h, kernel: k, labels }))([
+  hidden,
+  kernel,
+]);
+const [loss] = await value.data();
 const milliseconds = performance.now() - start;
 const peakBytes = meter.peakBytes - 4 * (hidden.size + kernel.size);
 meter.stop();
 
+// Read after: what is read takes a buffer of its size.
+const [ofHidden, ofKernel] = await Promise.all(grads.map((x) => x.data<"float32">()));
+const computed = { value: loss, ofHidden: Float32Array.from(ofHidden), ofKernel: Float32Array.from(ofKernel) };
 const error = distanceFromFloat64(
   (await hidden.data()) as Float32Array,
   (await kernel.data()) as Float32Array,
@@ -64,7 +65,7 @@ console.log(JSON.stringify(result));
 function distanceFromFloat64(
   h: Float32Array,
   k: Float32Array,
-  { value, ofHidden, ofKernel }: typeof computed,
+  { value, ofHidden, ofKernel }: { value: number; ofHidden: Float32Array; ofKernel: Float32Array },
 ): LinearOnWebGPU["error"] {
   const columns = Array.from({ length: 16 }, (_, i) => (i * 3137 + labels[1]) % classes);
   const kernelColumns = columns.map(() => new Float64Array(width));
