@@ -31,7 +31,7 @@ export interface TokenHistogram {
  */
 const mostPending = 2 ** 32 - 1;
 
-/** Ids in a form that the loop does not take are copied, so many at a time. */
+/** Ids in a form that no loop takes are copied, so many at a time. */
 const blockLength = 16384;
 
 /** A histogram of a vocabulary of `vocabSize` entries, which has been checked. */
@@ -39,7 +39,6 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
   const { vocabSize, ignoreIndex, where, firstPosition = 0 } = options;
   const pending = new Uint32Array(vocabSize);
   const counts = new Float64Array(vocabSize);
-  const block = new Int32Array(blockLength);
   let [position, pendingTokens, ignoredOutside] = [firstPosition, 0, 0];
 
   const settle = (): void => {
@@ -47,67 +46,49 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
     pending.fill(0);
     pendingTokens = 0;
   };
-  const addDirect = (ids: Uint16Array | Int32Array, given: TokenIds, ignored = ignoreIndex): void => {
+  /** Counts `ids` by a loop that stops at what it cannot count, which is then looked at as it was given. */
+  const addBy = <T extends ArrayLike<unknown>>(
+    countFrom: CountFrom<T>,
+    ids: T,
+    given: ArrayLike<number | bigint>,
+  ): void => {
     if (pendingTokens + ids.length > mostPending) settle();
     pendingTokens += ids.length;
-    for (let i = countRange(ids, 0, pending, vocabSize); i < ids.length; ) {
-      if (given[i] !== ignored) throw outsideVocabulary(given[i], position + i, vocabSize, where);
-      ignoredOutside++;
-      i = countRange(ids, i + 1, pending, vocabSize);
-    }
-    position += ids.length;
-  };
-  const addList = (ids: readonly (number | bigint)[]): void => {
-    if (pendingTokens + ids.length > mostPending) settle();
-    pendingTokens += ids.length;
-    for (let i = countList(ids, 0, pending, vocabSize); i < ids.length; i = countList(ids, i + 1, pending, vocabSize)) {
-      const given = ids[i];
-      const id = typeof given === "bigint" ? Number(given) : given;
+    for (let i = countFrom(ids, 0, pending, vocabSize); i < ids.length; i = countFrom(ids, i + 1, pending, vocabSize)) {
+      const id = numberOf(given[i]);
       if (id === ignoreIndex) ignoredOutside++;
-      else if (Number.isInteger(id) && id >= 0 && id < vocabSize) pending[id]++;
+      else if (typeof given[i] === "bigint" && id >= 0 && id < vocabSize) pending[id]++;
       else throw outsideVocabulary(id, position + i, vocabSize, where);
     }
     position += ids.length;
   };
-  const addBlock = (length: number): void => {
-    const ids = block.subarray(0, length);
-    addDirect(ids, ids, ignoredInBlock);
-  };
-  // A block cannot hold an ignore index such as 2³² − 1; in its place stands an id that is outside every vocabulary.
-  const ignoredInBlock = ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1;
-  const put = (given: number | bigint, place: number): void => {
-    const id = typeof given === "bigint" ? Number(given) : given;
-    const isIgnored = id === ignoreIndex;
-    block[place] = isIgnored ? ignoredInBlock : id;
-    if (!isIgnored && (block[place] !== id || id === ignoredInBlock))
-      throw outsideVocabulary(id, position + place, vocabSize, where);
-  };
+  const addList = (ids: readonly (number | bigint)[]): void => addBy(countList, ids, ids);
   return {
     add: (ids) => {
       if (ids instanceof Int32Array || ids instanceof Uint16Array) {
-        addDirect(ids, ids);
+        addBy(countRange, ids, ids);
       } else if (ids instanceof Uint32Array) {
         // An id from 2³¹ on becomes negative, which is no less outside a vocabulary.
-        addDirect(new Int32Array(ids.buffer, ids.byteOffset, ids.length), ids);
+        addBy(countRange, new Int32Array(ids.buffer, ids.byteOffset, ids.length), ids);
       } else if (Array.isArray(ids)) {
         addList(ids);
       } else {
         for (let start = 0; start < ids.length; start += blockLength) {
-          const length = Math.min(blockLength, ids.length - start);
-          for (let i = 0; i < length; i++) put(ids[start + i], i);
-          addBlock(length);
+          const block: number[] = [];
+          for (let i = start; i < Math.min(start + blockLength, ids.length); i++) block.push(numberOf(ids[i]));
+          addList(block);
         }
       }
     },
     addEach: (ids) => {
-      let length = 0;
+      let block: number[] = [];
       for (const id of ids) {
-        put(id, length++);
-        if (length < blockLength) continue;
-        addBlock(length);
-        length = 0;
+        block.push(numberOf(id));
+        if (block.length < blockLength) continue;
+        addList(block);
+        block = [];
       }
-      addBlock(length);
+      addList(block);
     },
     get added() {
       return position - firstPosition;
@@ -121,6 +102,13 @@ export function tokenHistogram(options: HistogramOptions): TokenHistogram {
     },
   };
 }
+
+function numberOf(id: number | bigint): number {
+  return typeof id === "bigint" ? Number(id) : id;
+}
+
+/** Counts `ids` from `start` on, and says where it stopped: at what it cannot count, or at the end. */
+type CountFrom<T> = (ids: T, start: number, counts: Uint32Array, vocabSize: number) => number;
 
 /**
  * Counts from `start` on up to the first id outside the vocabulary, and says where that is. It is given arrays of two
