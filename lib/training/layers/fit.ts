@@ -22,6 +22,8 @@ export interface Fits {
 }
 
 export function fitsOf({ model, heads, measureAll, evaluateFeed }: ModelSteps, run: RunEpochs): Fits {
+  // Class weights are for training alone.
+  const noWeights = heads.map(() => undefined);
   const validationOf = (
     data: FitDatasetArgs["validationData"],
     batchSize: number | undefined,
@@ -29,7 +31,6 @@ export function fitsOf({ model, heads, measureAll, evaluateFeed }: ModelSteps, r
     at: string,
   ): (() => Promise<Logs>) | null => {
     if (data === undefined || data === null) return null;
-    const noWeights = heads.map(() => undefined);
     if (Array.isArray(data)) {
       const [x, y, sampleWeight] = data as NonNullable<FitArgs["validationData"]>;
       if (data.length < 2 || data.length > 3) {
@@ -79,13 +80,7 @@ export function fitsOf({ model, heads, measureAll, evaluateFeed }: ModelSteps, r
       const validate =
         held === null
           ? validationOf(validationData, batchSize, null, `${at}, validationData`)
-          : () =>
-              evaluateFeed(
-                held,
-                batchSize,
-                heads.map(() => undefined),
-                `${at}, validationSplit`,
-              );
+          : () => evaluateFeed(held, batchSize, noWeights, `${at}, validationSplit`);
       const sizes = { batchSize, samples: splitAt, steps: stepsPerEpoch ?? steps };
       return await run(
         args,
