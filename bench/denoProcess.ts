@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { BackendName } from "lossmith";
 import { type Options, shapeArgument } from "./options.ts";
@@ -19,34 +20,33 @@ export function hasWebGPU(): boolean {
 export async function measureUnderDeno(backend: BackendName, { quick, shape }: Options): Promise<Results> {
   const folder = mkdtempSync(join(tmpdir(), "lossmith-bench-"));
   const out = join(folder, "results.json");
-  const script = fileURLToPath(new URL("./crossEntropy.ts", import.meta.url));
-  const command = ["run", "--allow-all", script, "--backend", backend, "--out", out];
-  if (quick) command.push("--quick");
-  if (shape !== null) command.push("--shape", shapeArgument(shape));
+  const args = ["--backend", backend, "--out", out];
+  if (quick) args.push("--quick");
+  if (shape !== null) args.push("--shape", shapeArgument(shape));
   try {
-    const deno = spawn(denoPath(), command, { stdio: ["ignore", "ignore", "inherit"] });
-    const [code] = (await once(deno, "exit")) as [number | null];
-    if (code !== 0) throw new Error(`the benchmark of ${backend} under Deno ended with ${code}`);
+    await runDeno("./crossEntropy.ts", args);
     return JSON.parse(readFileSync(out, "utf8")) as Results;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Runs a script of this folder under Deno, and reads the JSON that it prints; its messages go to this process's stderr. */
+/** Runs a script of this folder under Deno, and reads the JSON that it prints. */
 export async function readFromDeno<T>(script: string): Promise<T> {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  const deno = spawn(denoPath(), ["run", "--allow-all", path], { stdio: ["ignore", "pipe", "inherit"] });
-  const ended = once(deno, "close");
-  deno.stdout.setEncoding("utf8");
-  let printed = "";
-  deno.stdout.on("data", (text: string) => {
-    printed += text;
-  });
-  const [code] = (await ended) as [number | null];
-  if (code !== 0) throw new Error(`${script} under Deno ended with ${code}`);
+  const printed = await runDeno(script, []);
   // tensorflow.js greets on the standard output.
   return JSON.parse(printed.trim().split("\n").at(-1) ?? "") as T;
+}
+
+/** What a script of this folder prints under Deno; its progress and its messages go to this process's stderr. */
+async function runDeno(script: string, args: readonly string[]): Promise<string> {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const deno = spawn(denoPath(), ["run", "--allow-all", path, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(deno, "close");
+  const printed = await text(deno.stdout);
+  const [code] = (await ended) as [number | null];
+  if (code !== 0) throw new Error(`${script} under Deno ended with ${code}`);
+  return printed;
 }
 
 /** Deno as the package's development dependency, or else as it is installed. */

@@ -1,11 +1,11 @@
 /** Draws the picture, and rewrites the measured parts of the docs, from the saved results. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { drawPicture } from "./chart.ts";
 import { type FrequencyResults, frequencyTables } from "./frequencyResults.ts";
 import type { LinearResults } from "./linearResults.ts";
 import { linearTables } from "./linearTables.ts";
 import { describeMachine, type Machine } from "./machine.ts";
-import { loadResult, loadResults, resultFile, saveResult } from "./resultFiles.ts";
+import { loadResult, loadResults, saveResult } from "./resultFiles.ts";
 import { tablesOf } from "./resultTables.ts";
 import { renderMarkdown, type TitledTable } from "./tables.ts";
 import { type TrainingStepResults, trainingStepTable } from "./trainingStepResults.ts";
@@ -25,15 +25,9 @@ function rewrite(name: string, mark: string, machine: Machine, tables: readonly 
 const results = loadResults();
 saveResult("cross-entropy.svg", await drawPicture(results));
 rewrite("performance.md", "measured", results.machine, tablesOf(results));
-if (existsSync(resultFile("training-step.json"))) {
-  const { machine, shapes } = loadResult<TrainingStepResults>("training-step.json");
-  rewrite("performance.md", "measured, training steps", machine, shapes.map(trainingStepTable));
-}
-if (existsSync(resultFile("linear.json"))) {
-  const linear = loadResult<LinearResults>("linear.json");
-  rewrite("performance.md", "measured, the linear form", linear.machine, linearTables(linear));
-}
-if (existsSync(resultFile("frequency.json"))) {
-  const frequency = loadResult<FrequencyResults>("frequency.json");
-  rewrite("frequency.md", "measured", frequency.machine, frequencyTables(frequency));
-}
+const steps = loadResult<TrainingStepResults>("training-step.json");
+rewrite("performance.md", "measured, training steps", steps.machine, steps.shapes.map(trainingStepTable));
+const linear = loadResult<LinearResults>("linear.json");
+rewrite("performance.md", "measured, the linear form", linear.machine, linearTables(linear));
+const frequency = loadResult<FrequencyResults>("frequency.json");
+rewrite("frequency.md", "measured", frequency.machine, frequencyTables(frequency));

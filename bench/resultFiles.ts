@@ -4,20 +4,15 @@ import type { CompositionResults, CrossEntropyResults, Results } from "./results
 
 const folder = new URL("./results/", import.meta.url);
 
-/** Where a file of results is. */
-export function resultFile(name: string): URL {
-  return new URL(name, folder);
-}
-
 /** Reads a file of results. */
 export function loadResult<T>(name: string): T {
-  return JSON.parse(readFileSync(resultFile(name), "utf8")) as T;
+  return JSON.parse(readFileSync(new URL(name, folder), "utf8")) as T;
 }
 
 /** Writes a file of results. */
 export function saveResult(name: string, text: string): void {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(resultFile(name), text);
+  writeFileSync(new URL(name, folder), text);
 }
 
 /** Writes both files of the comparison. */
