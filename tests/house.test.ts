@@ -72,7 +72,7 @@ const allowedExamples: Readonly<Record<string, readonly string[]>> = {
   report: ["model"],
   demo: ["model", "corpora", "command", "report"],
   gallery: ["model", "corpora"],
-  browser: ["model", "corpora", "report", "demo"],
+  browser: ["model", "corpora", "report"],
   finetuning: ["model", "command", "report"],
   define: ["corpora", "finetuning"],
   summarise: ["corpora", "finetuning"],

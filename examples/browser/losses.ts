@@ -13,8 +13,8 @@ import {
   zLoss,
 } from "lossmith";
 import type { TrainStepOptions } from "lossmith/training";
-import { rampedAlpha } from "../demo/ramp.ts";
 import { plainLoss, powerLawDecayLoss } from "../model/losses.ts";
+import { rampedAlpha } from "../model/ramp.ts";
 import { ignoredLabel, type Vocabulary } from "../model/vocabulary.ts";
 import type { LossName, Settings } from "./settings.ts";
 

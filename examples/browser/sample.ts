@@ -1,7 +1,7 @@
 /** What a model writes: it goes on from the beginning of a sentence, a token at a time, so that the page is never held up. */
 import * as tf from "@tensorflow/tfjs";
-import { drawPrompts, type PromptOptions } from "../demo/prompts.ts";
 import type { LanguageModel } from "../model/languageModel.ts";
+import { drawPrompts, type PromptOptions } from "../model/prompts.ts";
 import { randomStream } from "../model/random.ts";
 import { continueTexts } from "../model/sampling.ts";
 import type { Corpus } from "./corpus.ts";

@@ -9,6 +9,8 @@ import { copyModel, createModel, disposeModel, type LanguageModel, type ModelSiz
 import { classWeightsOf, plainLoss, powerLawDecayLoss } from "../model/losses.ts";
 import { type Measurement, measureModel, measureUnigram } from "../model/measurement.ts";
 import type { TrainingLoss } from "../model/modelLoss.ts";
+import { drawPrompts, type PromptOptions } from "../model/prompts.ts";
+import { rampedAlpha } from "../model/ramp.ts";
 import { randomStream } from "../model/random.ts";
 import { continueTexts } from "../model/sampling.ts";
 import { distinct, effectiveSampleSize, repetition } from "../model/textMetrics.ts";
@@ -17,8 +19,6 @@ import { buildVocabulary, ignoredLabel, unigramLogits, type Vocabulary } from ".
 import { type Split, splitAddresses } from "./corpus.ts";
 import { batchesOf, countHeldOut, type HeldOutCounts, type HeldOutText } from "./evaluation.ts";
 import type { ReportProgress } from "./progress.ts";
-import { drawPrompts, type PromptOptions } from "./prompts.ts";
-import { rampedAlpha } from "./ramp.ts";
 import { train } from "./training.ts";
 
 /** Everything that the numbers of an experiment depend on, beside the text, the runtime and the backend. */

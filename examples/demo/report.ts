@@ -1,12 +1,12 @@
 /** The report of an experiment, in Markdown. */
 import { show } from "lossmith";
 import { plainLoss, powerLawDecayLoss } from "../model/losses.ts";
+import { rampedAlpha } from "../model/ramp.ts";
 import { type Environment, placeOf } from "../report/environment.ts";
 import { grouped, renderMarkdown } from "../report/tables.ts";
 import { list } from "../report/words.ts";
 import type { Results } from "./experiment.ts";
 import { findings } from "./findings.ts";
-import { rampedAlpha } from "./ramp.ts";
 import { resultTable, samplesOf } from "./resultTables.ts";
 
 /** The report; `picture` is the file name of the picture beside it. */

@@ -1,7 +1,7 @@
 /** The beginnings that the models are to continue. */
-import { type Random, randomInteger } from "../model/random.ts";
-import type { SamplingOptions } from "../model/sampling.ts";
-import { endOfText } from "../model/tokenIds.ts";
+import { type Random, randomInteger } from "./random.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { endOfText } from "./tokenIds.ts";
 
 /** Which texts are continued, and how. */
 export interface PromptOptions extends SamplingOptions {
