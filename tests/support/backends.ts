@@ -2,8 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import { type BackendName, useBackend } from "lossmith";
 import { hasWebGPU } from "./webgpu.ts";
 
-/** The backends of tensorflow.js that run in every runtime. */
-export const backends = ["cpu", "wasm"] as const;
+/**
+ * The backends that tests run on wherever their own part is, but under Deno: there they are those that only it has, and cpu
+ * and wasm are the matter of its cells of the matrix.
+ */
+export const backends: readonly ("cpu" | "wasm")[] = "Deno" in globalThis ? [] : ["cpu", "wasm"];
 
 /** webgpu where the runtime has an adapter; its tensors are awaited. That one is there is the kernel's own test's matter. */
 export const gpuBackends: readonly BackendName[] = (await hasWebGPU()) ? ["webgpu"] : [];
