@@ -87,8 +87,8 @@ export async function confidentGradients({ tolerance }: { tolerance: number }): 
   for (const classes of [3, 600]) {
     for (const gap of gaps) {
       for (const [i, confident] of confidentCases(classes, gap).entries()) {
-        // Of short rows one of three, where the label is left out and the teacher's highest entry is.
-        if (classes === 3 && i % 3 !== 1) continue;
+        // Of short rows one of three, where the label is left out and the teacher's highest entry is, at two gaps.
+        if (classes === 3 && (i % 3 !== 1 || ![8, 20].includes(gap))) continue;
         const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
         const fault = gradientFault(confident, outcome, tolerance);
         if (fault !== null) faults.push(fault);

@@ -1,11 +1,11 @@
-/** Five hundred steps of each feature, or as many as LEAK_STEPS says, leave as many tensors and buffers behind as ten do. */
+/** Two hundred steps of each feature, or as many as LEAK_STEPS says, leave as many tensors and buffers behind as ten do. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import process from "node:process";
 import * as tf from "@tensorflow/tfjs";
 import { backends, startBackend } from "../support/backends.ts";
 import { features } from "../support/features.ts";
 
-const count = Number(process.env.LEAK_STEPS ?? 500);
+const count = Number(process.env.LEAK_STEPS ?? 200);
 const steps = { cpu: count, wasm: count } as const;
 
 for (const backend of backends) {

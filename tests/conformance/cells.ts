@@ -69,6 +69,9 @@ const amounts: Readonly<Record<BackendName, AmountOfBackend & { readonly soak: n
   },
 };
 
+/** Of random compositions in Chromium on a GPU: its compilers take longest, and the other cells of webgpu draw more. */
+const compositionsInChromium = 6;
+
 /** On devices that compile programs a cell takes one of three of the features, and the next cell the next. */
 const featuresOneOf = 3;
 
@@ -76,5 +79,10 @@ export function amountFor(cell: Cell, isSoak: boolean): Amount {
   const { soak, ...amount } = amounts[cell.backend];
   if (isSoak) return { ...amount, compositions: soak, features: { first: 0, oneOf: 1 } };
   if (!isGPU(cell)) return { ...amount, features: { first: 0, oneOf: 1 } };
-  return { ...amount, features: { first: cells.filter(isGPU).indexOf(cell) % featuresOneOf, oneOf: featuresOneOf } };
+  const compositions = cell.runtime === "Chromium" ? compositionsInChromium : amount.compositions;
+  return {
+    ...amount,
+    compositions,
+    features: { first: cells.filter(isGPU).indexOf(cell) % featuresOneOf, oneOf: featuresOneOf },
+  };
 }

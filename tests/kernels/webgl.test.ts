@@ -83,10 +83,10 @@ const tolerance = 2e-6;
   }, 100_000);
 
   test("random compositions are the reference's", async () => {
-    const { value, gradient, cases, portable } = await page.run("compositions", { count: 10, seed: 7 });
+    const { value, gradient, cases, portable } = await page.run("compositions", { count: 5, seed: 7 });
     expect(value).toBeLessThan(2e-5);
     expect(gradient).toBeLessThan(2e-5);
-    expect(cases).toBeGreaterThan(6);
+    expect(cases).toBeGreaterThan(3);
     // Several teachers' views in one loss.
     expect(portable.length).toBeLessThan(cases / 2);
   }, 100_000);

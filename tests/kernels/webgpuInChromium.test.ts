@@ -33,21 +33,23 @@ import type * as functions from "../browser/webgpuPage.ts";
     }
   }, 110_000);
 
-  for (const subgroups of [true, false]) {
-    const how = subgroups ? "with" : "without";
-    for (const parts of [1, 3]) {
-      test(`random batches are as in float64, ${how} subgroups, rows in ${parts}`, async () => {
-        expectRight(await page.run("randomCases", { subgroups, parts, from: 1, count: 5 }), 5);
-      }, 110_000);
+  // Without them the kernel is tested under Deno, whose WebGPU has none; here it is compiled by another compiler.
+  test("random batches are as in float64, without subgroups", async () => {
+    expectRight(await page.run("randomCases", { subgroups: false, parts: 1, from: 1, count: 5 }), 5);
+  }, 110_000);
 
-      test(`every size and kind of row, ${how} subgroups, rows in ${parts}`, async () => {
-        expectRight(await page.run("everyKind", { subgroups, parts }), 15);
-      }, 110_000);
+  for (const parts of [1, 3]) {
+    test(`random batches are as in float64, with subgroups, rows in ${parts}`, async () => {
+      expectRight(await page.run("randomCases", { subgroups: true, parts, from: 1, count: 5 }), 5);
+    }, 110_000);
 
-      test(`a large vocabulary, ${how} subgroups, rows in ${parts}`, async () => {
-        expectRight(await page.run("largeVocabulary", { subgroups, parts }), 1);
-      }, 110_000);
-    }
+    test(`every size and kind of row, with subgroups, rows in ${parts}`, async () => {
+      expectRight(await page.run("everyKind", { subgroups: true, parts }), 15);
+    }, 110_000);
+
+    test(`a large vocabulary, with subgroups, rows in ${parts}`, async () => {
+      expectRight(await page.run("largeVocabulary", { subgroups: true, parts }), 1);
+    }, 110_000);
   }
 
   for (const parts of [1, 3]) {
