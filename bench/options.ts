@@ -33,7 +33,7 @@ export const usage: string = `Times cross entropy: lossmith's, tensorflow.js's a
 Usage: bun bench/crossEntropy.ts [options]
 
 Options
-  --quick           two shapes, three rounds, fewer of slow calls; saves nothing unless there is an --out
+  --quick           two smaller shapes, three rounds, fewer of slow calls; saves nothing unless there is an --out
   --backend <name>  ${backendNames.join(", ")} alone; saves nothing unless there is an --out
 ${common}`;
 
@@ -43,7 +43,7 @@ export const gpuUsage: string = `Times cross entropy on this machine's GPU by We
 Usage: deno run --allow-all bench/gpu/main.ts [options]
 
 Options
-  --quick           two shapes, three rounds, fewer of slow calls; saves nothing unless there is an --out
+  --quick           two smaller shapes, three rounds, fewer of slow calls; saves nothing unless there is an --out
 ${common}
 A software driver's numbers are printed, and saved only where there is an --out.
 `;

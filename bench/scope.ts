@@ -9,7 +9,7 @@ export function scopeOf({ quick, shape }: Options): Scope {
   if (quick) {
     return {
       shapes: shape === null ? quickShapes : [shape],
-      compositionShapes: compositionShapes.slice(0, 1).filter(isAsked),
+      compositionShapes: shape === null ? quickShapes.slice(0, 1) : compositionShapes.filter(isAsked),
       rounds: { fewest: 1, most: 3, budgetMilliseconds: 3000 },
     };
   }
