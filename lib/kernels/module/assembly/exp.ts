@@ -38,7 +38,18 @@ export function exponentOf(d: v128, rates: v128, lowest: v128): v128 {
 @inline
 export function exp2(t: v128, rounding: v128, one: v128, first: v128, second: v128, third: v128, fourth: v128): v128 {
   const rounded = f32x4.add(t, rounding);
-  const f = f32x4.sub(t, f32x4.sub(rounded, rounding));
+  return powerOf(fractionOf(t, rounded, rounding), rounded, one, first, second, third, fourth);
+}
+
+/** f = t − k, with t + rounding, whose low bits are k. */
+@inline
+export function fractionOf(t: v128, rounded: v128, rounding: v128): v128 {
+  return f32x4.sub(t, f32x4.sub(rounded, rounding));
+}
+
+/** 2^t of its parts. */
+@inline
+export function powerOf(f: v128, rounded: v128, one: v128, first: v128, second: v128, third: v128, fourth: v128): v128 {
   let p = madd(f, fourth, third);
   p = madd(p, f, second);
   p = madd(p, f, first);

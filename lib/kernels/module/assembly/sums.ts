@@ -8,7 +8,21 @@
  * more just to find the highest entry.
  */
 import { dot, totalWeight } from "./dots";
-import { exp2, exponentOf, FIRST, FOURTH, LN2, LOG2E, LOWEST, ONE, ROUNDING, SECOND, THIRD } from "./exp";
+import {
+  exp2,
+  exponentOf,
+  FIRST,
+  FOURTH,
+  fractionOf,
+  LN2,
+  LOG2E,
+  LOWEST,
+  ONE,
+  powerOf,
+  ROUNDING,
+  SECOND,
+  THIRD,
+} from "./exp";
 import { highestEntry } from "./highest";
 import { highestLane, loadTail, madd, promoteHigh, promoteLow, sumOfPair } from "./lanes";
 import { exponential } from "./scalar";
@@ -176,26 +190,38 @@ function sumLanes(start: usize, end: usize, rate: f32, weighted: bool, product: 
   let dots = f64x2.splat(0);
   const toTable = u - start;
   let at = start;
-  for (let left = end - start; left >= 16; left = end - at) {
-    const stop = at + (min(left, FOLD) & ~15);
-    let part = f32x4.splat(0);
-    let weightedPart = f32x4.splat(0);
-    let dotPart = f32x4.splat(0);
-    do {
-      const v = v128.load(at);
-      const d = f32x4.sub(v, origins);
-      const t = exponentOf(d, rates, lowest);
-      const e = exp2(t, rounding, one, first, second, third, fourth);
-      tops = f32x4.pmax(tops, v);
-      part = f32x4.add(part, e);
-      if (weighted) weightedPart = madd(e, t, weightedPart);
-      if (product == ENTRIES) dotPart = f32x4.add(dotPart, d);
-      else if (product == ENTRIES_BY_TABLE) dotPart = madd(d, v128.load(at + toTable), dotPart);
-      at += 16;
-    } while (at < stop);
-    sums = addPairs(sums, part);
-    if (weighted) weightedSums = addPairs(weightedSums, weightedPart);
-    if (product != NOTHING) dots = addPairs(dots, dotPart);
+  if (end - start >= 16) {
+    // Of the vector before: what its exponential is made of. While that is multiplied the next one's is found. V8, which has
+    // too few registers for all three sums, takes a fifth less time so than with one vector a round from its entry to its sums.
+    let t = lowest;
+    let rounded = f32x4.add(lowest, rounding);
+    let f = f32x4.splat(0);
+    for (let left = end - start; left >= 16; left = end - at) {
+      const stop = at + (min(left, FOLD) & ~15);
+      let part = f32x4.splat(0);
+      let weightedPart = f32x4.splat(0);
+      let dotPart = f32x4.splat(0);
+      do {
+        const e = powerOf(f, rounded, one, first, second, third, fourth);
+        part = f32x4.add(part, e);
+        if (weighted) weightedPart = madd(e, t, weightedPart);
+        const v = v128.load(at);
+        const d = f32x4.sub(v, origins);
+        t = exponentOf(d, rates, lowest);
+        rounded = f32x4.add(t, rounding);
+        f = fractionOf(t, rounded, rounding);
+        tops = f32x4.pmax(tops, v);
+        if (product == ENTRIES) dotPart = f32x4.add(dotPart, d);
+        else if (product == ENTRIES_BY_TABLE) dotPart = madd(d, v128.load(at + toTable), dotPart);
+        at += 16;
+      } while (at < stop);
+      sums = addPairs(sums, part);
+      if (weighted) weightedSums = addPairs(weightedSums, weightedPart);
+      if (product != NOTHING) dots = addPairs(dots, dotPart);
+    }
+    const e = powerOf(f, rounded, one, first, second, third, fourth);
+    sums = addPairs(sums, e);
+    if (weighted) weightedSums = addPairs(weightedSums, f32x4.mul(e, t));
   }
   if (at < end) {
     const v = loadTail(at, end, f32x4.splat(-Infinity));
