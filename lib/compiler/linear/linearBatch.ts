@@ -89,7 +89,7 @@ export function readLinear(plan: Plan, look: boolean, batch: LinearBatch, kernel
       labelFacts: labelFactsOf(plan, rows),
     },
     head,
-    sparse: isSparse(labels) ? readSparse(labels, shape, classes) : null,
+    sparse: isSparse(labels) ? readSparse(labels, { shape, classes, look }, rows.valid) : null,
     teacher: ofLayer ? readTeacherLayer(teacher, kernelShape, shape, classes) : null,
   };
 }
@@ -107,7 +107,7 @@ function withoutLayer({ teacher, ...batch }: LinearBatch, labels: Batch["labels"
 }
 
 function isLayer(teacher: LinearBatch["teacher"]): teacher is LinearLayer {
-  return typeof teacher === "object" && "hidden" in teacher && "kernel" in teacher;
+  return typeof teacher === "object" && teacher !== null && "hidden" in teacher && "kernel" in teacher;
 }
 
 function readTeacherLayer(
@@ -237,13 +237,13 @@ function checkBinding(where: string, piece: tf.Tensor, kernelShape: KernelShape)
 }
 
 /** Which gradients a batch wants. */
-export function wantedOf({ kernel, bias, frozen = [] }: LinearBatch): Wanted {
+export function wantedOf({ hidden, kernel, bias, frozen = [] }: LinearBatch): Wanted {
   if (!Array.isArray(frozen) || frozen.some((part) => !["hidden", "kernel", "bias"].includes(part))) {
     throw new LossError("frozen", `got ${JSON.stringify(frozen)}`, 'Give a list of "hidden", "kernel" and "bias"');
   }
   const trains = (x: tf.Tensor): boolean => !(x instanceof tf.Variable) || x.trainable;
   return {
-    hidden: !frozen.includes("hidden"),
+    hidden: !frozen.includes("hidden") && trains(hidden),
     kernel: !frozen.includes("kernel") && piecesOf(kernel).some(trains),
     bias: bias !== undefined && !frozen.includes("bias") && trains(bias),
   };

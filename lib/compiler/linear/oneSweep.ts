@@ -13,7 +13,7 @@ import { stateWithoutLogits } from "../state.ts";
 import { narrowRunner } from "../values.ts";
 import { addGradients, type HeadGradients, headLogits, noGradients, type Wanted } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
-import { joined, type Tiles, tileOf, tilesOf } from "./tiles.ts";
+import { joined, rowsOf, type Tiles, tileOf, tilesOf } from "./tiles.ts";
 
 /** Whether one sweep gives a loss and its gradients. */
 export function isOneSweep(plan: Plan): boolean {
@@ -99,11 +99,12 @@ export function joinedGradients(
  * mean. Only what is made as wide as the vocabulary is taken in blocks.
  */
 export function sweptDenominators(loss: Executable, plan: Plan, whole: LinearRows, rowsOfBlock: number): tf.Tensor1D {
-  const isNarrow = whole.sparse === null && whole.teacher === null;
+  const { targets, teacher } = whole.rows;
+  const isNarrow = targets === null && teacher === null && whole.sparse === null && whole.teacher === null;
   const { blocks } = isNarrow ? { blocks: [null] } : tilesOf({ ...whole.rows, read: null }, rowsOfBlock);
   const parts = blocks.map((block) =>
     tf.tidy(() => {
-      const bound = bind(loss, plan, tileOf(whole, block).rows, loss.variables);
+      const bound = bind(loss, plan, rowsOf(whole, block), loss.variables);
       return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
     }),
   );
