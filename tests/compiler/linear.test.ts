@@ -5,8 +5,10 @@ import fc from "fast-check";
 import {
   binaryCrossEntropy,
   type CompileLinearOptions,
+  classWeights,
   compileLinear,
   crossEntropy,
+  distillation,
   explain,
   fromProbabilities,
   ignoreIndex,
@@ -14,6 +16,7 @@ import {
   LossError,
   language,
   mean,
+  meanSquaredError,
   parameter,
   perToken,
   pipe,
@@ -26,6 +29,7 @@ import type { Products } from "../../lib/kernels/products/products.ts";
 import { backends, gpuBackends, startBackend } from "../support/backends.ts";
 import { linearAgreement, linearCases } from "../support/linearCases.ts";
 import { LiveBytes } from "../support/liveBytes.ts";
+import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { expectClose } from "../support/numbers.ts";
 
 const { batchMean, nll, divide } = language;
@@ -139,7 +143,12 @@ for (const backend of backends) {
         tf.grad((k: tf.Tensor) => loss({ hidden, kernel: k, labels, frozen: ["hidden"] }))(kernel).dispose();
       });
       expect(ofKernel.length).toBe(2 * blocks);
-      tf.dispose([hidden, kernel, fixed]);
+      const states = tf.variable(hidden, false);
+      const ofFixed = multiplications(() => {
+        tf.grad((k: tf.Tensor) => loss({ hidden: states, kernel: k, labels }))(kernel).dispose();
+      });
+      expect(ofFixed.length).toBe(2 * blocks);
+      tf.dispose([hidden, kernel, fixed, states]);
       loss.dispose();
     });
 
@@ -274,6 +283,18 @@ for (const backend of backends) {
       const probabilities = [[1], [1], [1], [1]];
       expect(refused({ hidden, kernel, labels: { ids, probabilities } })).toContain("entry 0 of row 3 is 9");
       expect(refused({ hidden, kernel, labels: { ids: [[0, 1]], probabilities } })).toContain("labels.ids");
+      const distilled = compileLinear(distillation());
+      for (const teacher of [null, 3, {}, { hidden }]) {
+        const message = lossErrorOf(() => distilled({ hidden, kernel, labels, teacher: teacher as never }));
+        expect(message).toMatch(/^teacher: /);
+      }
+      expect(lossErrorOf(() => loss.combine(undefined as never))).toContain("parts: got undefined");
+      const three = { numerators: tf.ones([3]), denominators: tf.ones([3]) };
+      expect(lossErrorOf(() => loss.combine(three as never))).toContain("numerators: they have shape [3]");
+      const gone = tf.ones([1]);
+      gone.dispose();
+      expect(refused({ hidden, kernel, labels, denominators: gone })).toContain("denominators: the tensor is disposed");
+      expect(() => compileLinear(undefined as never)).toThrow("compileLinear: got undefined in place of a loss");
       expect(() => compileLinear(binaryCrossEntropy({ from: "logits" }) as never)).toThrow("Use compile");
       expect(() => compileLinear(fromProbabilities(crossEntropy))).toThrow("a linear layer gives logits");
       expect(() => compileLinear(crossEntropy, { tileRows: 0.5 })).toThrow("tileRows");
@@ -297,6 +318,13 @@ for (const backend of backends) {
         "two sweeps",
       );
       expect(() => explain(sum(crossEntropy), { linear: { rows: 0, width: 1, classes: 1 } })).toThrow("rows");
+      const sizes = { rows: 8, width: 4, classes: 9 };
+      expect(() => explain(meanSquaredError, { linear: sizes })).toThrow("Use compile");
+      expect(() => explain(fromProbabilities(crossEntropy), { linear: sizes })).toThrow("a linear layer gives logits");
+      const weighted = pipe(crossEntropy, classWeights([1, 2]));
+      expect(() => explain(weighted, { linear: sizes })).toThrow(
+        "the field has 2 entries and the logits have 9 classes",
+      );
     });
   });
 }

@@ -29,6 +29,7 @@ import {
   wantedOf,
 } from "./linearBatch.ts";
 import { isOneSweep, oneSweep, type Swept, sweptDenominators } from "./oneSweep.ts";
+import { checkOverLogits } from "./overLogits.ts";
 import { checkTileRows, rowsOfTile, type Tiles, tilesOf } from "./tiles.ts";
 import { firstSweep, secondSweep } from "./twoSweeps.ts";
 
@@ -108,16 +109,7 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
   checkTileRows(tileRows);
   const executable = executableOf(loss, options, "compileLinear");
   const whole = executable.plan("integer");
-  if (executable.input === "values") {
-    throw new LossError("compileLinear", "a loss over values has no output layer to be fused with", "Use compile");
-  }
-  if (whole.probabilities) {
-    throw new LossError(
-      "compileLinear",
-      "the loss is over probabilities, and a linear layer gives logits",
-      "Leave fromProbabilities out, and the model's softmax too",
-    );
-  }
+  checkOverLogits(whole, "compileLinear");
   const linear: Linear = { loss: executable, kernelShape, tileRows };
   return Object.assign((batch: LinearBatch) => tf.tidy(() => runLoss(linear, batch)), {
     plan: whole,

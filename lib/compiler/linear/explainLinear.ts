@@ -2,8 +2,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
+import { checkVocabulary } from "../../loss/inventory.ts";
 import type { Plan } from "../plan.ts";
 import { isOneSweep } from "./oneSweep.ts";
+import { checkOverLogits } from "./overLogits.ts";
 import { checkTileRows, rowsOfTile } from "./tiles.ts";
 
 /** The sizes of a batch of the linear form. */
@@ -19,7 +21,9 @@ export interface LinearSizes {
 }
 
 export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[] {
+  checkOverLogits(plan, "explain({ linear })");
   checkSizes(sizes);
+  checkVocabulary(plan.fields, sizes.classes);
   const { rows, width, classes, tileRows } = sizes;
   const ofBlock = Math.min(rows, rowsOfTile(classes, tileRows));
   const blocks = Math.ceil(rows / ofBlock);
