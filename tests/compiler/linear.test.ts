@@ -219,6 +219,22 @@ for (const backend of backends) {
       }));
       const denominators = tf.addN(micro.map((batch) => loss.denominators(batch)));
       expectClose([...(await denominators.data())], [...(await loss.denominators(whole).data())], 1e-6);
+      for (const { labels: own, sampleWeight: weights, hidden: states } of [...micro, whole]) {
+        const counted = loss.denominators({ labels: own, sampleWeight: weights });
+        expect([...counted.dataSync()]).toEqual([
+          ...loss.denominators({ labels: own, sampleWeight: weights, hidden: states, kernel }).dataSync(),
+        ]);
+      }
+      const ids = tf.zeros([2, 1], "int32");
+      const sparse = { labels: { ids, probabilities: tf.ones([2, 1]) } };
+      expect(lossErrorOf(() => loss.denominators(sparse as never))).toContain("Give { hidden, kernel } too");
+      const teacher = { hidden, kernel };
+      expect(lossErrorOf(() => loss.denominators({ labels, teacher } as never))).toContain(
+        "teacher: a teacher that is",
+      );
+      expect(lossErrorOf(() => loss.denominators({} as never))).toContain("labels: got undefined");
+      expect(lossErrorOf(() => loss.denominators({ hidden, labels } as never))).toContain("kernel: got undefined");
+      expect(lossErrorOf(() => loss.denominators(null as never))).toContain("batch: got null");
       const gradient = (batch: LinearBatch, more = {}): tf.Tensor =>
         tf.grad((k: tf.Tensor) => loss({ ...batch, ...more, kernel: k }))(kernel);
       const added = tf.addN(micro.map((batch) => gradient(batch, { denominators })));

@@ -2,11 +2,13 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
 import type { Kind, Loss } from "../../loss/loss.ts";
+import type { Batch } from "../batch.ts";
 import { type CompileOptions, executableOf } from "../compile.ts";
 import {
   combineParts,
   constantOf,
   type Executable,
+  executeDenominators,
   type Output,
   reachedNumerators,
   readDenominators,
@@ -20,6 +22,7 @@ import { detachTensors } from "../saved.ts";
 import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
 import type { Wanted } from "./head.ts";
 import {
+  hasLayer,
   hasSoftLinearLabels,
   type KernelShape,
   type LinearBatch,
@@ -52,8 +55,12 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
   readonly plan: Plan;
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
-  /** What each term's numerator is divided by, [terms], as `compile`'s. */
-  denominators(batch: LinearBatch): tf.Tensor1D;
+  /**
+   * What each term's numerator is divided by, [terms], as `compile`'s: from labels, mask and weights alone. Hidden states and
+   * kernel may be left out, so that micro-batches are counted before a model runs; but not beside labels that are sparse or a
+   * teacher that is a layer.
+   */
+  denominators(batch: LinearBatch | Omit<Batch, "logits">): tf.Tensor1D;
   /** A numerator and a denominator for each term, [terms] each, as `compile`'s. */
   parts(batch: LinearBatch): Parts;
   /** The loss that parts make. */
@@ -114,7 +121,8 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
   return Object.assign((batch: LinearBatch) => tf.tidy(() => runLoss(linear, batch)), {
     plan: whole,
     variables: executable.variables,
-    denominators: (batch: LinearBatch) => constantOf(() => denominatorsOf(linear, batch)),
+    denominators: (batch: LinearBatch | Omit<Batch, "logits">) =>
+      hasLayer(batch) ? constantOf(() => denominatorsOf(linear, batch)) : executeDenominators(executable, batch),
     parts: (batch: LinearBatch) => partsOf(linear, batch),
     combine: (parts: Parts) => combineParts(whole, parts),
     dispose: () => executable.tables.dispose(),

@@ -51,6 +51,19 @@ export interface LinearBatch extends LinearLayer, RowEntries {
   readonly frozen?: readonly LinearPart[];
 }
 
+/** Whether a batch shows its rows and classes by its layer; a LossError where nothing else does. */
+export function hasLayer(batch: LinearBatch | Omit<Batch, "logits">): batch is LinearBatch {
+  if (typeof batch !== "object" || batch === null || "hidden" in batch || "kernel" in batch) return true;
+  const { labels, teacher } = batch;
+  const unknown = isSparse(labels) ? "labels" : isLayer(teacher as LinearBatch["teacher"]) ? "teacher" : null;
+  if (unknown === null) return false;
+  throw new LossError(
+    unknown,
+    `${unknown === "labels" ? "sparse labels do" : "a teacher that is a layer does"} not show rows and classes without hidden states and kernel`,
+    "Give { hidden, kernel } too",
+  );
+}
+
 /** A batch of the linear form, laid out by N rows. */
 export interface LinearRows {
   /** Without soft labels that are sparse, and without the logits of a teacher that is a layer. */
