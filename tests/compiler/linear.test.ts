@@ -3,17 +3,21 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import {
+  add,
   binaryCrossEntropy,
   type CompileLinearOptions,
   classWeights,
   compileLinear,
   crossEntropy,
   distillation,
+  entmax,
   explain,
+  focal,
   fromProbabilities,
   ignoreIndex,
   type LinearBatch,
   LossError,
+  labelSmoothing,
   language,
   mean,
   meanSquaredError,
@@ -28,7 +32,7 @@ import { chooseProducts } from "../../lib/kernels/products/choose.ts";
 import type { Products } from "../../lib/kernels/products/products.ts";
 import { backends, gpuBackends, startBackend } from "../support/backends.ts";
 import { linearAgreement, linearCases } from "../support/linearCases.ts";
-import { LiveBytes } from "../support/liveBytes.ts";
+import { peakBytes } from "../support/liveBytes.ts";
 import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { expectClose } from "../support/numbers.ts";
 
@@ -183,18 +187,7 @@ for (const backend of backends) {
         const { hidden, kernel, labels } = model(count);
         // The first call makes what is made once.
         tf.dispose(grads(crossEntropy, { hidden, kernel, labels }));
-        const meter = new LiveBytes();
-        const { runKernel } = tf.engine();
-        let peak = 0;
-        const engine = tf.engine();
-        engine.runKernel = function <T>(this: typeof engine, ...all: unknown[]): T {
-          const result = (runKernel as (...given: unknown[]) => T).apply(this, all);
-          peak = Math.max(peak, meter.live);
-          return result;
-        } as typeof runKernel;
-        tf.dispose(grads(crossEntropy, { hidden, kernel, labels }));
-        Object.assign(engine, { runKernel });
-        meter.stop();
+        const peak = peakBytes(() => tf.dispose(grads(crossEntropy, { hidden, kernel, labels })));
         tf.dispose([hidden, kernel]);
         return peak - 4 * (width * classes + count * width);
       };
@@ -204,6 +197,43 @@ for (const backend of backends) {
       expect(few).toBeGreaterThan(0);
       expect(many).toBeLessThan(2.2 * block + 4 * width * classes + 400 * 256);
       expect(many - few).toBeLessThan(400 * 256);
+    });
+
+    test("peak bytes are what explain says, also with ordinary ops over the vocabulary", () => {
+      const [few, many] = [16, 1009];
+      const given = {
+        hidden: tf.randomNormal<tf.Rank.R2>([few, width], 0, 1, "float32", 1),
+        kernel: tf.randomNormal<tf.Rank.R2>([width, many], 0, 1, "float32", 2),
+        labels: Int32Array.from({ length: few }, (_, row) => row * 60),
+      };
+      const teacher = { hidden: given.hidden, kernel: given.kernel };
+      const ofTeacher = pipe(crossEntropy, add(distillation({ temperature: 2 })));
+      for (const [data, more] of [
+        [crossEntropy, {}],
+        [ofTeacher, { teacher }],
+        [pipe(crossEntropy, temperature(parameter("t", 2))), {}],
+        [pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.1)), {}],
+        [entmax({ alpha: 1.5 }), {}],
+      ] as const) {
+        const text = explain(data, { linear: { rows: few, width, classes: many, tileRows: 4 } });
+        const blocks = Number(/, (\d+) blocks/.exec(text)?.[1]);
+        tf.dispose(grads(data, given, more));
+        const peak = peakBytes(() => tf.dispose(grads(data, given, more)));
+        const beside = 4 * (width * many + few * width) + 8 * many + 1000;
+        expect(peak).toBeLessThan(blocks * 4 * 4 * many + beside);
+        expect(peak).toBeGreaterThan((blocks / 3) * 4 * 4 * many);
+      }
+      tf.dispose([given.hidden, given.kernel]);
+    });
+
+    test("a block is smaller where more of its size are held", () => {
+      const sizes = { rows: 1024, width: 64, classes: 50257 };
+      const smoothed = pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.1));
+      for (const data of [crossEntropy, smoothed, entmax({ alpha: 1.5 })]) {
+        const text = explain(data, { linear: sizes });
+        const peak = Number(/peak, beside inputs and their gradients: ([\d.]+) MB/.exec(text)?.[1]);
+        expect(peak).toBeLessThan((0.1 * 4 * sizes.rows * sizes.classes + 4 * sizes.width * sizes.classes) / 1e6);
+      }
     });
 
     test("micro-batches with the sum of their denominators add up to the whole batch", async () => {

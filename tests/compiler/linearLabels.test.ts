@@ -15,7 +15,7 @@ import {
   tokenSelection,
 } from "lossmith";
 import { backends, behindGlass, startBackend } from "../support/backends.ts";
-import { LiveBytes } from "../support/liveBytes.ts";
+import { peakBytes } from "../support/liveBytes.ts";
 import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { expectClose } from "../support/numbers.ts";
 
@@ -216,21 +216,7 @@ test("the denominators of soft labels are made in blocks, too", async () => {
   const loss = compileLinear(weighted, { tileRows: 4 });
   const batch = { hidden: tf.ones([rows, 2]), kernel: tf.ones([2, wide]), labels: tf.fill([rows, wide], 1 / wide) };
   loss(batch).dispose();
-  const meter = new LiveBytes();
-  const engine = tf.engine();
-  const { runKernel } = engine;
-  let peak = 0;
-  engine.runKernel = function <T>(this: typeof engine, ...all: unknown[]): T {
-    const result = (runKernel as (...given: unknown[]) => T).apply(this, all);
-    peak = Math.max(peak, meter.live);
-    return result;
-  } as typeof runKernel;
-  try {
-    loss(batch).dispose();
-  } finally {
-    engine.runKernel = runKernel;
-    meter.stop();
-  }
+  const peak = peakBytes(() => loss(batch).dispose());
   expect(peak).toBeGreaterThan(0);
   expect(peak).toBeLessThan(5 * 4 * 4 * wide);
   loss.dispose();

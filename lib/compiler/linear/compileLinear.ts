@@ -21,6 +21,7 @@ import type { Plan } from "../plan.ts";
 import { detachTensors } from "../saved.ts";
 import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
 import type { Wanted } from "./head.ts";
+import { heldBlocks } from "./heldBlocks.ts";
 import {
   hasLayer,
   hasSoftLinearLabels,
@@ -40,7 +41,10 @@ import { firstSweep, secondSweep } from "./twoSweeps.ts";
 export interface CompileLinearOptions extends CompileOptions {
   /** How the kernel lies: "[D, V]" as a dense layer's does, the default, or "[V, D]" as an embedding's. */
   readonly kernelShape?: KernelShape;
-  /** How many rows of logits exist at a time; by default as many as fit in 8 MiB. */
+  /**
+   * How many rows of logits exist at a time; by default as many as fit in 8 MiB, and fewer where the loss takes ordinary ops over
+   * the vocabulary.
+   */
   readonly tileRows?: number;
 }
 
@@ -79,7 +83,8 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * on cpu and wasm, and for labels, mask and weights that are arrays.
  *
  * Shapes: hidden [..., D], kernel [D, V] or [V, D], bias [V], labels [...]; float32. Memory, beside the gradients
- * themselves: two blocks of logits, [tileRows, V] each.
+ * themselves: two blocks of logits, [tileRows, V] each, another for soft labels and for a teacher, and up to 26 where `explain` says
+ * that the loss takes ordinary ops over [N, V].
  *
  * Source of the idea: Liger Kernel (arXiv 2410.10989) and Cut Cross-Entropy (arXiv 2411.09009), for cross entropy.
  *
@@ -148,7 +153,7 @@ function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {
 
 function read({ loss, kernelShape, tileRows }: Linear, plan: Plan, batch: LinearBatch): Reading {
   const whole = readLinear(plan, loss.check, batch, kernelShape);
-  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows);
+  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows, heldBlocks(plan));
   return { whole, rowsOfBlock, tiles: tilesOf(whole.rows, rowsOfBlock) };
 }
 

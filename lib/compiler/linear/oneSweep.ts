@@ -61,7 +61,8 @@ export function oneSweep(
     const swept = tidied((): Block => {
       const { rows, hidden } = tileOf(whole, block);
       const bound = bind(loss, plan, rows, loss.variables);
-      const { value, saved } = runForward(plan, bound, headLogits(whole.head, hidden), denominators, "loss");
+      const logits = headLogits(whole.head, hidden);
+      const { value, saved } = tidied(() => runForward(plan, bound, logits, denominators, "loss"));
       if (wanted === null) return { value: value as tf.Scalar, gradients: before, parameters: [] };
       const reached = { numerators: reachedNumerators(plan, "loss", saved as Saved, tf.scalar(1)), denominators: [] };
       return {

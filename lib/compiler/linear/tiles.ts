@@ -9,15 +9,17 @@ import { type Head, headLogits } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
 import { dense } from "./sparseLabels.ts";
 
-/** Bytes of a block of logits; its gradient takes as many. */
+/** Bytes of a block of logits, at most. */
 const blockBytes = 2 ** 23;
+/** Bytes of all buffers of a block's size, about. */
+const heldBytes = 2 ** 25;
 /** Rows of a block are a multiple of it: products work on so many at a time. */
 const rowsTogether = 4;
 
-/** The rows of a block, by what one row of logits takes. */
-export function rowsOfTile(classes: number, chosen: number | undefined): number {
+/** The rows of a block, by what one row of logits takes and how many buffers of a block's size are held. */
+export function rowsOfTile(classes: number, chosen: number | undefined, held: number): number {
   if (chosen !== undefined) return chosen;
-  const rows = Math.floor(blockBytes / (4 * classes));
+  const rows = Math.floor(Math.min(blockBytes, heldBytes / held) / (4 * classes));
   return Math.max(rowsTogether, rows - (rows % rowsTogether));
 }
 
