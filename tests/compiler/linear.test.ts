@@ -7,6 +7,7 @@ import {
   binaryCrossEntropy,
   type CompileLinearOptions,
   classWeights,
+  compile,
   compileLinear,
   crossEntropy,
   distillation,
@@ -21,6 +22,7 @@ import {
   language,
   mean,
   meanSquaredError,
+  normalise,
   parameter,
   perToken,
   pipe,
@@ -169,6 +171,47 @@ for (const backend of backends) {
       expect(work({ sampleWeight: Float32Array.from(labels, (_, row) => row % 2) })).toBe(all / 2);
       expect(work({ labels: labels.map(() => -1) })).toBe(0);
       tf.dispose([hidden, kernel]);
+    });
+
+    test("a weight that cannot be is told, whether or not a row is read", () => {
+      const { hidden, kernel } = { hidden: tf.zeros([2, 2]), kernel: tf.zeros([2, 3]) };
+      const none = { hidden: tf.zeros([0, 2]), kernel };
+      const data = pipe(crossEntropy, classWeights([0, 0, 0]), normalise("max"));
+      const loss = compileLinear(data);
+      const ids = tf.zeros([0, 1], "int32");
+      for (const batch of [
+        { hidden, kernel, labels: [0, 1] },
+        { hidden, kernel, labels: [0, 1], mask: [false, false] },
+        { hidden, kernel, labels: [0, 1], mask: [false, false], denominators: [1] },
+        { ...none, labels: [] },
+        { ...none, labels: tf.zeros([0, 3]) },
+        { ...none, labels: { ids, probabilities: tf.zeros([0, 1]) } },
+      ])
+        expect(lossErrorOf(() => loss(batch))).toContain("the weight of id 0 is NaN");
+      tf.dispose([hidden, kernel, none.hidden, ids]);
+    });
+
+    test("of hundreds of blocks value and parameters keep their digits", () => {
+      const [count, factor] = [512, 0.3];
+      const linear = compileLinear(pipe(crossEntropy, temperature(parameter("t", 3))), { tileRows: 1 });
+      const dense = compile(pipe(crossEntropy, temperature(parameter("t", 3))));
+      const [hidden, kernel] = [tf.fill([count, 1], factor), tf.tensor2d([[0.1, 0.5, 1]])];
+      const labels = new Int32Array(count);
+      const logits = tf.matMul(hidden as tf.Tensor2D, kernel);
+      const numbers = ({ value, grads: found }: ReturnType<typeof tf.variableGrads>): number[] =>
+        [value, ...Object.values(found)].map((x) => x.dataSync()[0]);
+      const frozen = ["hidden", "kernel"] as const;
+      const parameters = [...linear.variables.values()];
+      const apart = numbers(tf.variableGrads(() => linear({ hidden, kernel, labels, frozen }), parameters));
+      const whole = numbers(tf.variableGrads(() => dense({ logits, labels }), [...dense.variables.values()]));
+      apart.forEach((x, i) => {
+        expect(Math.abs(x / whole[i] - 1)).toBeLessThan(1e-6);
+      });
+      for (const compiled of [linear, dense]) {
+        tf.dispose([...compiled.variables.values()]);
+        compiled.dispose();
+      }
+      tf.dispose([hidden, kernel, logits]);
     });
 
     test("with no row to read the value is 0, and so is every gradient", () => {
