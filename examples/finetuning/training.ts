@@ -1,6 +1,6 @@
 /** Training a language model with `trainStep` of lossmith/training. */
 import * as tf from "@tensorflow/tfjs";
-import { compile, language, pipe, sum, warmupCosine } from "lossmith";
+import { language, pipe, sum, warmupCosine } from "lossmith";
 import { type StepResult, stepClock, type TrainingCallback, trainStep } from "lossmith/training";
 import type { TokenBatch } from "../model/batches.ts";
 import { hiddenStates, type LanguageModel, logitsOf, variablesOf } from "../model/languageModel.ts";
@@ -82,7 +82,6 @@ function denseStep(model: LanguageModel, loss: TrainingLoss, updates: Updates): 
  */
 function linearStep(model: LanguageModel, loss: TrainingLoss, updates: Updates): Step {
   const compiled = modelLoss(model, loss, true);
-  const counting = compile(loss);
   const clock = stepClock();
   const itself = pipe(language.lossOfValues(language.overColumns("sum", language.prediction)), sum);
   const step = trainStep({
@@ -100,7 +99,7 @@ function linearStep(model: LanguageModel, loss: TrainingLoss, updates: Updates):
           ? null
           : tf.tidy(() =>
               parts
-                .map(({ labels, step: at }) => counting.denominators({ labels, step: at }))
+                .map(({ labels, step: at }) => compiled.denominators({ labels, step: at }))
                 .reduce((total, one) => tf.add(total, one)),
             );
       try {
@@ -115,9 +114,8 @@ function linearStep(model: LanguageModel, loss: TrainingLoss, updates: Updates):
     },
     dispose: () => {
       step.dispose();
-      tf.dispose([...compiled.variables, ...counting.variables.values()]);
+      tf.dispose([...compiled.variables]);
       compiled.dispose();
-      counting.dispose();
     },
   };
 }

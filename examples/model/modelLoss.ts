@@ -16,6 +16,8 @@ export interface ModelLoss {
   (batch: ModelBatch): tf.Scalar;
   /** The loss's own trainable parameters. */
   readonly variables: readonly tf.Variable[];
+  /** What each term's numerator is divided by, from labels alone. */
+  denominators(batch: Omit<ModelBatch, "inputs">): tf.Tensor1D;
   dispose(): void;
 }
 
@@ -33,6 +35,7 @@ export function modelLoss(model: LanguageModel, loss: TrainingLoss, linear: bool
       compiled({ ...entries, hidden: sequences(model, hiddenStates(model, inputs)), kernel: output, bias: outputBias });
     return Object.assign(run, {
       variables: [...compiled.variables.values()],
+      denominators: compiled.denominators,
       dispose: () => compiled.dispose(),
     });
   }
@@ -41,6 +44,7 @@ export function modelLoss(model: LanguageModel, loss: TrainingLoss, linear: bool
     compiled({ ...entries, logits: sequences(model, logitsOf(model, hiddenStates(model, inputs))) });
   return Object.assign(run, {
     variables: [...compiled.variables.values()],
+    denominators: compiled.denominators,
     dispose: () => compiled.dispose(),
   });
 }

@@ -35,7 +35,8 @@ export function classValues(body: ClassExpression, context: ClasswiseContext): t
     const value = "view" in a && a.kind !== "wholeRow" ? logitsAtomValue(a, context) : context.constantOf(a);
     return value as RowValues;
   };
-  return interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D;
+  // What an expression is made of is as large as the logits.
+  return tf.tidy(() => interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D);
 }
 
 /** The gradient of Σ_i g_i Σ_c q_ic f_ic for the viewed logits that `atom` reads, [N, V]. */
@@ -46,13 +47,15 @@ export function classwiseGradient(
   context: ClasswiseContext,
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const derivative = classValues(
-      differentiate(body, (b) => b === a),
-      context,
-    );
     const nll = logitsAtomValue({ ...a, kind: "nll" }, context);
-    const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
-    const full = tf.mul(rowG, tf.onesLike(nll)) as tf.Tensor2D;
+    const full = tf.tidy(() => {
+      const derivative = classValues(
+        differentiate(body, (b) => b === a),
+        context,
+      );
+      const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
+      return tf.mul(rowG, tf.onesLike(nll)) as tf.Tensor2D;
+    });
     return a.kind === "nll" ? throughNll(nll, full) : throughLogOdds(nll, full);
   });
 }
@@ -64,9 +67,11 @@ export function logitsAtomsOf(body: ClassExpression): readonly LogitsAtom[] {
 
 /** nll_c or logOdds_c for each row and class, [N, V]. */
 export function logitsAtomValue(a: LogitsAtom, context: Pick<ClasswiseContext, "viewed">): tf.Tensor2D {
-  const { logits, m, s } = context.viewed(a);
-  const nll = tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1))) as tf.Tensor2D;
-  return a.kind === "nll" ? nll : (tf.sub(tf.neg(nll), tf.log(complement(nll))) as tf.Tensor2D);
+  return tf.tidy(() => {
+    const { logits, m, s } = context.viewed(a);
+    const nll = tf.sub(s.expandDims(1), tf.sub(logits, m.expandDims(1))) as tf.Tensor2D;
+    return a.kind === "nll" ? nll : (tf.sub(tf.neg(nll), tf.log(complement(nll))) as tf.Tensor2D);
+  });
 }
 
 /** q_c f_c, and 0 where q_c is 0. */

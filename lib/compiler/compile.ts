@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Either, tryCatch } from "fp-ts/lib/Either.js";
 import { LossError } from "../loss/error.ts";
-import { type AnyLoss, type Input, inputOf, type Kind, type Loss } from "../loss/loss.ts";
+import { type AnyLoss, checkLoss, type Input, inputOf, type Kind, type Loss } from "../loss/loss.ts";
 import type { Batch } from "./batch.ts";
 import {
   combineParts,
@@ -120,6 +120,7 @@ export function executableOf(loss: AnyLoss, options: CompileOptions, where: stri
   if (typeof check !== "boolean") {
     throw new LossError(`${where}({ check })`, `got ${String(check)}`, "Give true or false");
   }
+  checkLoss(loss, where);
   const integer = plan(loss);
   const input = inputOf(loss);
   let soft: Plan | null = null;

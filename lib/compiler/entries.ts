@@ -61,6 +61,21 @@ function hostEntry(host: ArrayLike<number>, dtype: "int32" | "bool" | "float32")
   return { host: dtype === "float32" ? values : host, tensor: () => tf.tensor1d(values, dtype) };
 }
 
+const integerArrays = [
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+] as const;
+
+/** Those of BigInt are none: their entries are no numbers. */
+export function isIntegerArray(x: unknown): x is IntegerArray {
+  return integerArrays.some((type) => x instanceof type);
+}
+
 export function readLabels(labels: Batch["labels"], reading: Reading): Entry {
   const integers = "Give integer labels [...]: an int32 tensor, an Int32Array or nested arrays of integers";
   if (labels instanceof tf.Tensor) {
@@ -72,7 +87,7 @@ export function readLabels(labels: Batch["labels"], reading: Reading): Entry {
   if (labels instanceof Float32Array || labels instanceof Float64Array) {
     throw new LossError("labels", `they are a ${labels.constructor.name}`, integers);
   }
-  if (ArrayBuffer.isView(labels)) return typedEntry("labels", labels as IntegerArray, reading, "int32");
+  if (isIntegerArray(labels)) return typedEntry("labels", labels, reading, "int32");
   if (typeof labels !== "number" && !Array.isArray(labels))
     throw new LossError("labels", `got ${describe(labels)}`, integers);
   return nestedEntry("labels", flatten(labels, "labels", isNumber, "integer labels"), reading, "int32");

@@ -14,6 +14,7 @@ import { LossError } from "../loss/error.ts";
 import { evaluateField } from "../loss/field.ts";
 import type { Input } from "../loss/loss.ts";
 import { type Batch, hasSoftLabels, type RowEntries, type Rows, readBatch, readBatchWithoutLogits } from "./batch.ts";
+import { checkTensor, describe } from "./entries.ts";
 import {
   inputGradient,
   labelsGradient,
@@ -137,12 +138,24 @@ function labelReadingIn(expressions: readonly Narrow[]): LabelReading {
 
 /** The loss that parts make. */
 export function combineParts(plan: Plan, parts: Parts): tf.Scalar {
+  checkParts(plan, parts);
   return tf.tidy(() =>
     combineTerms(
       parts.numerators,
       constantOf(() => sharesOf(plan, parts.denominators)),
     ),
   );
+}
+
+function checkParts({ terms }: Plan, parts: Parts): void {
+  const remedy = `Give the sums of what loss.parts gives: { numerators, denominators }, [${terms.length}] each`;
+  if (typeof parts !== "object" || parts === null) throw new LossError("parts", `got ${describe(parts)}`, remedy);
+  for (const name of ["numerators", "denominators"] as const) {
+    const part = parts[name];
+    checkTensor(name, part, remedy);
+    if (part.rank === 1 && part.size === terms.length) continue;
+    throw new LossError(name, `they have shape [${part.shape.join(", ")}]`, remedy);
+  }
 }
 
 /** The value of a computation that no tape sees. */
@@ -362,6 +375,7 @@ export function readDenominators(
   const remedy = `Give one number for each of the ${count} terms: the sum of what loss.denominators gives for each micro-batch`;
   refuseParts(plan, "denominators");
   if (given instanceof tf.Tensor) {
+    checkTensor("denominators", given, remedy);
     if (given.rank === 1 && given.size === count) return given.toFloat();
     throw new LossError("denominators", `they have shape [${given.shape.join(", ")}]`, remedy);
   }

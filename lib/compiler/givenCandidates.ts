@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { checkCandidates, checkCandidatesShape, flatten, isNumber, missingCandidates } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
-import type { Batch, IntegerArray, Rows } from "./batch.ts";
-import { checkTensor, describe, isHostBackend, type Reading, waitFor } from "./entries.ts";
+import type { Batch, Rows } from "./batch.ts";
+import { checkTensor, describe, isHostBackend, isIntegerArray, type Reading, waitFor } from "./entries.ts";
 
 type Weights = Pick<Rows, "rowWeight" | "validWeight">;
 
@@ -67,10 +67,9 @@ function givenAs(
     each,
     tensor: () => tf.tensor2d(Int32Array.from(host), [count, each], "int32"),
   });
-  if (candidates instanceof Float32Array || candidates instanceof Float64Array)
-    throw new LossError("candidates", `they are a ${candidates.constructor.name}`, remedy);
   if (ArrayBuffer.isView(candidates)) {
-    const ids = candidates as IntegerArray;
+    const ids: unknown = candidates;
+    if (!isIntegerArray(ids)) throw new LossError("candidates", `they are a ${candidates.constructor.name}`, remedy);
     const { length } = ids;
     const each = count === 0 ? 0 : length / count;
     if (count > 0 ? Number.isInteger(each) : length === 0) return onHost(ids, each);

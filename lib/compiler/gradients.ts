@@ -220,15 +220,16 @@ export function hasScale(plan: Plan, name: string): boolean {
 
 /** What of ∂loss/∂parameter comes through the scales of views. */
 export function scaleGradient(plan: Plan, state: State, reached: ReachedStatistics, name: string): tf.Scalar {
-  const parts = slopesOf(plan, name).map(({ key, slope }) => {
+  const partOf = ({ key, slope }: ReturnType<typeof slopesOf>[number]): tf.Tensor => {
     const { rows, logits, parameters } = state;
     const gradient = tf.div(wideGradient(plan, state, [key], reached), lookUp(state.views, key).scale);
     const finite = withoutInvalidRows(logits, rows.read);
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));
     return tf.mul(total(rowSums(product)), scaleOf(slope, rows.step, parameters));
-  });
-  return sumOfScalars(parts as tf.Scalar[]);
+  };
+  const parts = slopesOf(plan, name).map((slope) => tf.tidy(() => partOf(slope) as tf.Scalar));
+  return sumOfScalars(parts);
 }
 
 /** The derivative of the scale of each view of the model's logits that a parameter is in. */

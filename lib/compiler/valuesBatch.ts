@@ -12,7 +12,7 @@ import {
 } from "../loss/batch.ts";
 import { LossError } from "../loss/error.ts";
 import { type Facts, type IntegerArray, type RowEntries, type Rows, readEntries } from "./batch.ts";
-import { checkFloat32, checkTensor, describe } from "./entries.ts";
+import { checkFloat32, checkTensor, describe, isIntegerArray } from "./entries.ts";
 
 /** What a compiled loss over values is called with. */
 export interface ValuesBatch extends RowEntries {
@@ -73,16 +73,15 @@ function readTargets(targets: ValuesBatch["targets"], values: ValuesShape, count
     checkTargetsShape(targets.shape, values);
     return targets.toFloat().reshape(shape);
   }
-  if (ArrayBuffer.isView(targets)) {
-    const numbers = targets as Float32Array;
-    if (numbers.length !== count * values.columns) {
+  if (isIntegerArray(targets) || targets instanceof Float32Array || targets instanceof Float64Array) {
+    if (targets.length !== count * values.columns) {
       throw new LossError(
         "targets",
-        `${numbers.length} numbers beside ${describeBeside(values.beside)}`,
+        `${targets.length} numbers beside ${describeBeside(values.beside)}`,
         `Give ${count * values.columns} numbers, one for each prediction`,
       );
     }
-    return tf.tensor2d(Float32Array.from(numbers), shape);
+    return tf.tensor2d(Float32Array.from(targets), shape);
   }
   if (typeof targets !== "number" && !Array.isArray(targets)) {
     throw new LossError("targets", `got ${describe(targets)}`, "Give a tensor, a typed array or nested arrays");

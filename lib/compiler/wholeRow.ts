@@ -24,7 +24,9 @@ export interface WholeRowState {
 }
 
 export function wholeRowForward(of: WholeRow, rows: ViewedRows, step: number): WholeRowState {
-  return of.kind === "entmax" ? entmaxForward(at(of.alpha, step), rows) : topEntropyForward(of.k, rows.logits);
+  const forward = (): WholeRowState =>
+    of.kind === "entmax" ? entmaxForward(at(of.alpha, step), rows) : topEntropyForward(of.k, rows.logits);
+  return tf.tidy(() => forward() as WholeRowState & tf.TensorContainerObject);
 }
 
 /** The gradient for the viewed logits, [N, V]. */

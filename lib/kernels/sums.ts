@@ -40,10 +40,12 @@ function widthOf(length: number): number {
 
 /**
  * The sum of tensors of one shape, two at a time: one op for all of them takes more buffers than a device of the default
- * limits lets a program bind.
+ * limits lets a program bind. Halves are added up first: of thousands, one after the other, the last would lose their digits.
  */
 export function sumOf<T extends tf.Tensor>(tensors: readonly T[]): T {
-  return tensors.reduce((sum, tensor) => tf.add(sum, tensor) as T);
+  if (tensors.length < 2) return tensors[0];
+  const half = Math.ceil(tensors.length / 2);
+  return tf.add(sumOf(tensors.slice(0, half)), sumOf(tensors.slice(half)));
 }
 
 /** The sum of numbers; 0 for none. */

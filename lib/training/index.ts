@@ -36,7 +36,7 @@ export type {
 export type { PerName } from "./layers/perOutput.ts";
 export { type LoadOptions, loadWithLoss, type SaveOptions, saveWithLoss, type TrainedLoss } from "./layers/save.ts";
 export { type ModelWithLoss, withLoss } from "./layers/withLoss.ts";
-export { type LinearHead, linearHead } from "./linearHead.ts";
+export { type AppliedHead, type LinearHead, linearHead } from "./linearHead.ts";
 export type { Measure, Metric } from "./metric.ts";
 export { effectiveTokens } from "./metrics/effectiveTokens.ts";
 export { perplexity } from "./metrics/perplexity.ts";

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { describe } from "../compiler/entries.ts";
 import type { LinearLayer } from "../compiler/linear/linearBatch.ts";
 import { LossError } from "../loss/error.ts";
+import { masksOf } from "./layers/masks.ts";
 
 /** A model taken apart before its last dense layer. The parts are the model's own: to train them is to train it. */
 export interface LinearHead {
@@ -13,16 +14,23 @@ export interface LinearHead {
   readonly bias: tf.Variable | null;
   /**
    * Hidden states of an input with the last layer, as a loss compiled by `compileLinear` takes them. Dropout and batch
-   * normalisation do what they do in training, unless `{ training: false }` is given.
+   * normalisation do what they do in training, unless `{ training: false }` is given. The mask that the model's layers make is
+   * among them; a mask of your own takes its place.
    */
-  readonly apply: (x: tf.Tensor | tf.Tensor[], options?: { readonly training?: boolean }) => LinearLayer;
+  readonly apply: (x: tf.Tensor | tf.Tensor[], options?: { readonly training?: boolean }) => AppliedHead;
+}
+
+/** Hidden states with the layer that follows them. */
+export interface AppliedHead extends LinearLayer {
+  /** Which rows count, where Masking or Embedding({ maskZero }) layers of the model say so: false for the others. */
+  readonly mask?: tf.Tensor;
 }
 
 /**
  * Takes a LayersModel apart before its last dense layer, for `compileLinear`: the logits of its output are then never
  * made as a whole, and the model is saved and predicts as before.
  *
- * The last layer's activation is linear, or softmax: the loss takes the logits before it, which is what cross entropy of its
+ * The last layer may be a TimeDistributed one around a dense one. Its activation is linear, or softmax: the loss takes the logits before it, which is what cross entropy of its
  * probabilities means. Regularizers of the last layer are not part of the loss, as in any loop of one's own.
  *
  * @throws LossError for a model of several outputs, or one that does not end in such a layer.
@@ -61,10 +69,14 @@ export function linearHead(model: tf.LayersModel): LinearHead {
     throw new LossError(where, `the model has ${model.outputs.length} outputs`, "Take apart a model of one output");
   }
   const [output] = model.outputs;
-  const layer = output.sourceLayer;
-  const name = layer.getClassName();
-  if (name !== "Dense") {
-    throw new LossError(where, `the model ends in a ${name} layer`, "End it in a dense layer that gives the logits");
+  const last = output.sourceLayer;
+  const layer = denseOf(last);
+  if (layer === null) {
+    throw new LossError(
+      where,
+      `the model ends in a ${last.getClassName()} layer`,
+      "End it in a dense layer that gives the logits",
+    );
   }
   const { activation } = layer.getConfig();
   if (activation !== "linear" && activation !== "softmax") {
@@ -74,17 +86,32 @@ export function linearHead(model: tf.LayersModel): LinearHead {
       "Make it linear, or softmax: a loss over logits takes nothing else",
     );
   }
-  const { inputTensors } = layer.inboundNodes[output.nodeIndex];
+  const { inputTensors } = last.inboundNodes[output.nodeIndex];
   const body = tf.model({ inputs: model.inputs, outputs: inputTensors });
+  const masks = masksOf(body);
   const [kernel, bias = null] = layer.weights.map((weight) => weight.read() as tf.Variable);
   return {
     body,
     kernel,
     bias,
-    apply: (x, { training = true } = {}) => ({
-      hidden: body.apply(x, { training }) as tf.Tensor,
-      kernel,
-      ...(bias === null ? {} : { bias }),
-    }),
+    apply: (x, { training = true } = {}) => {
+      const [kept = null] = masks?.(Array.isArray(x) ? x : [x]) ?? [];
+      // Of the surrounding tidy, as the hidden states are.
+      const mask = kept === null ? null : tf.clone(kept);
+      kept?.dispose();
+      return {
+        hidden: body.apply(x, { training }) as tf.Tensor,
+        kernel,
+        ...(bias === null ? {} : { bias }),
+        ...(mask === null ? {} : { mask }),
+      };
+    },
   };
+}
+
+/** A dense layer, also one that is applied to each step of a sequence, which it is in any case. */
+function denseOf(layer: tf.layers.Layer): tf.layers.Layer | null {
+  const isTimed = layer.getClassName() === "TimeDistributed";
+  const inner = isTimed ? (layer as tf.layers.Layer & { readonly layer: tf.layers.Layer }).layer : layer;
+  return inner.getClassName() === "Dense" ? inner : null;
 }

@@ -3,17 +3,26 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import {
+  add,
   binaryCrossEntropy,
   type CompileLinearOptions,
+  classWeights,
+  compile,
   compileLinear,
   crossEntropy,
+  distillation,
+  entmax,
   explain,
+  focal,
   fromProbabilities,
   ignoreIndex,
   type LinearBatch,
   LossError,
+  labelSmoothing,
   language,
   mean,
+  meanSquaredError,
+  normalise,
   parameter,
   perToken,
   pipe,
@@ -25,7 +34,8 @@ import { chooseProducts } from "../../lib/kernels/products/choose.ts";
 import type { Products } from "../../lib/kernels/products/products.ts";
 import { backends, gpuBackends, startBackend } from "../support/backends.ts";
 import { linearAgreement, linearCases } from "../support/linearCases.ts";
-import { LiveBytes } from "../support/liveBytes.ts";
+import { peakBytes } from "../support/liveBytes.ts";
+import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { expectClose } from "../support/numbers.ts";
 
 const { batchMean, nll, divide } = language;
@@ -139,7 +149,12 @@ for (const backend of backends) {
         tf.grad((k: tf.Tensor) => loss({ hidden, kernel: k, labels, frozen: ["hidden"] }))(kernel).dispose();
       });
       expect(ofKernel.length).toBe(2 * blocks);
-      tf.dispose([hidden, kernel, fixed]);
+      const states = tf.variable(hidden, false);
+      const ofFixed = multiplications(() => {
+        tf.grad((k: tf.Tensor) => loss({ hidden: states, kernel: k, labels }))(kernel).dispose();
+      });
+      expect(ofFixed.length).toBe(2 * blocks);
+      tf.dispose([hidden, kernel, fixed, states]);
       loss.dispose();
     });
 
@@ -158,6 +173,47 @@ for (const backend of backends) {
       tf.dispose([hidden, kernel]);
     });
 
+    test("a weight that cannot be is told, whether or not a row is read", () => {
+      const { hidden, kernel } = { hidden: tf.zeros([2, 2]), kernel: tf.zeros([2, 3]) };
+      const none = { hidden: tf.zeros([0, 2]), kernel };
+      const data = pipe(crossEntropy, classWeights([0, 0, 0]), normalise("max"));
+      const loss = compileLinear(data);
+      const ids = tf.zeros([0, 1], "int32");
+      for (const batch of [
+        { hidden, kernel, labels: [0, 1] },
+        { hidden, kernel, labels: [0, 1], mask: [false, false] },
+        { hidden, kernel, labels: [0, 1], mask: [false, false], denominators: [1] },
+        { ...none, labels: [] },
+        { ...none, labels: tf.zeros([0, 3]) },
+        { ...none, labels: { ids, probabilities: tf.zeros([0, 1]) } },
+      ])
+        expect(lossErrorOf(() => loss(batch))).toContain("the weight of id 0 is NaN");
+      tf.dispose([hidden, kernel, none.hidden, ids]);
+    });
+
+    test("of hundreds of blocks value and parameters keep their digits", () => {
+      const [count, factor] = [512, 0.3];
+      const linear = compileLinear(pipe(crossEntropy, temperature(parameter("t", 3))), { tileRows: 1 });
+      const dense = compile(pipe(crossEntropy, temperature(parameter("t", 3))));
+      const [hidden, kernel] = [tf.fill([count, 1], factor), tf.tensor2d([[0.1, 0.5, 1]])];
+      const labels = new Int32Array(count);
+      const logits = tf.matMul(hidden as tf.Tensor2D, kernel);
+      const numbers = ({ value, grads: found }: ReturnType<typeof tf.variableGrads>): number[] =>
+        [value, ...Object.values(found)].map((x) => x.dataSync()[0]);
+      const frozen = ["hidden", "kernel"] as const;
+      const parameters = [...linear.variables.values()];
+      const apart = numbers(tf.variableGrads(() => linear({ hidden, kernel, labels, frozen }), parameters));
+      const whole = numbers(tf.variableGrads(() => dense({ logits, labels }), [...dense.variables.values()]));
+      apart.forEach((x, i) => {
+        expect(Math.abs(x / whole[i] - 1)).toBeLessThan(1e-6);
+      });
+      for (const compiled of [linear, dense]) {
+        tf.dispose([...compiled.variables.values()]);
+        compiled.dispose();
+      }
+      tf.dispose([hidden, kernel, logits]);
+    });
+
     test("with no row to read the value is 0, and so is every gradient", () => {
       const { hidden, kernel, labels } = model(6);
       for (const data of [pipe(crossEntropy, ignoreIndex(-1)), pipe(coupled, ignoreIndex(-1))]) {
@@ -174,18 +230,7 @@ for (const backend of backends) {
         const { hidden, kernel, labels } = model(count);
         // The first call makes what is made once.
         tf.dispose(grads(crossEntropy, { hidden, kernel, labels }));
-        const meter = new LiveBytes();
-        const { runKernel } = tf.engine();
-        let peak = 0;
-        const engine = tf.engine();
-        engine.runKernel = function <T>(this: typeof engine, ...all: unknown[]): T {
-          const result = (runKernel as (...given: unknown[]) => T).apply(this, all);
-          peak = Math.max(peak, meter.live);
-          return result;
-        } as typeof runKernel;
-        tf.dispose(grads(crossEntropy, { hidden, kernel, labels }));
-        Object.assign(engine, { runKernel });
-        meter.stop();
+        const peak = peakBytes(() => tf.dispose(grads(crossEntropy, { hidden, kernel, labels })));
         tf.dispose([hidden, kernel]);
         return peak - 4 * (width * classes + count * width);
       };
@@ -195,6 +240,43 @@ for (const backend of backends) {
       expect(few).toBeGreaterThan(0);
       expect(many).toBeLessThan(2.2 * block + 4 * width * classes + 400 * 256);
       expect(many - few).toBeLessThan(400 * 256);
+    });
+
+    test("peak bytes are what explain says, also with ordinary ops over the vocabulary", () => {
+      const [few, many] = [16, 1009];
+      const given = {
+        hidden: tf.randomNormal<tf.Rank.R2>([few, width], 0, 1, "float32", 1),
+        kernel: tf.randomNormal<tf.Rank.R2>([width, many], 0, 1, "float32", 2),
+        labels: Int32Array.from({ length: few }, (_, row) => row * 60),
+      };
+      const teacher = { hidden: given.hidden, kernel: given.kernel };
+      const ofTeacher = pipe(crossEntropy, add(distillation({ temperature: 2 })));
+      for (const [data, more] of [
+        [crossEntropy, {}],
+        [ofTeacher, { teacher }],
+        [pipe(crossEntropy, temperature(parameter("t", 2))), {}],
+        [pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.1)), {}],
+        [entmax({ alpha: 1.5 }), {}],
+      ] as const) {
+        const text = explain(data, { linear: { rows: few, width, classes: many, tileRows: 4 } });
+        const blocks = Number(/, (\d+) blocks/.exec(text)?.[1]);
+        tf.dispose(grads(data, given, more));
+        const peak = peakBytes(() => tf.dispose(grads(data, given, more)));
+        const beside = 4 * (width * many + few * width) + 8 * many + 1000;
+        expect(peak).toBeLessThan(blocks * 4 * 4 * many + beside);
+        expect(peak).toBeGreaterThan((blocks / 3) * 4 * 4 * many);
+      }
+      tf.dispose([given.hidden, given.kernel]);
+    });
+
+    test("a block is smaller where more of its size are held", () => {
+      const sizes = { rows: 1024, width: 64, classes: 50257 };
+      const smoothed = pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.1));
+      for (const data of [crossEntropy, smoothed, entmax({ alpha: 1.5 })]) {
+        const text = explain(data, { linear: sizes });
+        const peak = Number(/peak, beside inputs and their gradients: ([\d.]+) MB/.exec(text)?.[1]);
+        expect(peak).toBeLessThan((0.1 * 4 * sizes.rows * sizes.classes + 4 * sizes.width * sizes.classes) / 1e6);
+      }
     });
 
     test("micro-batches with the sum of their denominators add up to the whole batch", async () => {
@@ -210,6 +292,22 @@ for (const backend of backends) {
       }));
       const denominators = tf.addN(micro.map((batch) => loss.denominators(batch)));
       expectClose([...(await denominators.data())], [...(await loss.denominators(whole).data())], 1e-6);
+      for (const { labels: own, sampleWeight: weights, hidden: states } of [...micro, whole]) {
+        const counted = loss.denominators({ labels: own, sampleWeight: weights });
+        expect([...counted.dataSync()]).toEqual([
+          ...loss.denominators({ labels: own, sampleWeight: weights, hidden: states, kernel }).dataSync(),
+        ]);
+      }
+      const ids = tf.zeros([2, 1], "int32");
+      const sparse = { labels: { ids, probabilities: tf.ones([2, 1]) } };
+      expect(lossErrorOf(() => loss.denominators(sparse as never))).toContain("Give { hidden, kernel } too");
+      const teacher = { hidden, kernel };
+      expect(lossErrorOf(() => loss.denominators({ labels, teacher } as never))).toContain(
+        "teacher: a teacher that is",
+      );
+      expect(lossErrorOf(() => loss.denominators({} as never))).toContain("labels: got undefined");
+      expect(lossErrorOf(() => loss.denominators({ hidden, labels } as never))).toContain("kernel: got undefined");
+      expect(lossErrorOf(() => loss.denominators(null as never))).toContain("batch: got null");
       const gradient = (batch: LinearBatch, more = {}): tf.Tensor =>
         tf.grad((k: tf.Tensor) => loss({ ...batch, ...more, kernel: k }))(kernel);
       const added = tf.addN(micro.map((batch) => gradient(batch, { denominators })));
@@ -274,6 +372,18 @@ for (const backend of backends) {
       const probabilities = [[1], [1], [1], [1]];
       expect(refused({ hidden, kernel, labels: { ids, probabilities } })).toContain("entry 0 of row 3 is 9");
       expect(refused({ hidden, kernel, labels: { ids: [[0, 1]], probabilities } })).toContain("labels.ids");
+      const distilled = compileLinear(distillation());
+      for (const teacher of [null, 3, {}, { hidden }]) {
+        const message = lossErrorOf(() => distilled({ hidden, kernel, labels, teacher: teacher as never }));
+        expect(message).toMatch(/^teacher: /);
+      }
+      expect(lossErrorOf(() => loss.combine(undefined as never))).toContain("parts: got undefined");
+      const three = { numerators: tf.ones([3]), denominators: tf.ones([3]) };
+      expect(lossErrorOf(() => loss.combine(three as never))).toContain("numerators: they have shape [3]");
+      const gone = tf.ones([1]);
+      gone.dispose();
+      expect(refused({ hidden, kernel, labels, denominators: gone })).toContain("denominators: the tensor is disposed");
+      expect(() => compileLinear(undefined as never)).toThrow("compileLinear: got undefined in place of a loss");
       expect(() => compileLinear(binaryCrossEntropy({ from: "logits" }) as never)).toThrow("Use compile");
       expect(() => compileLinear(fromProbabilities(crossEntropy))).toThrow("a linear layer gives logits");
       expect(() => compileLinear(crossEntropy, { tileRows: 0.5 })).toThrow("tileRows");
@@ -297,6 +407,13 @@ for (const backend of backends) {
         "two sweeps",
       );
       expect(() => explain(sum(crossEntropy), { linear: { rows: 0, width: 1, classes: 1 } })).toThrow("rows");
+      const sizes = { rows: 8, width: 4, classes: 9 };
+      expect(() => explain(meanSquaredError, { linear: sizes })).toThrow("Use compile");
+      expect(() => explain(fromProbabilities(crossEntropy), { linear: sizes })).toThrow("a linear layer gives logits");
+      const weighted = pipe(crossEntropy, classWeights([1, 2]));
+      expect(() => explain(weighted, { linear: sizes })).toThrow(
+        "the field has 2 entries and the logits have 9 classes",
+      );
     });
   });
 }

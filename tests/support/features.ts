@@ -347,9 +347,10 @@ export const features: Readonly<Record<string, () => Feature>> = {
     return {
       step: (t) => {
         const loss = t % 2 === 0 ? smoothed : coupled;
-        const of = (...[h, k, b]: tf.Tensor[]): tf.Tensor => loss({ hidden: h, kernel: k, bias: b, labels });
+        const given = t % 4 < 2 ? labels : { ids: labels, probabilities: Float32Array.from(labels, () => 0.5) };
+        const of = (...[h, k, b]: tf.Tensor[]): tf.Tensor => loss({ hidden: h, kernel: k, bias: b, labels: given });
         const { value, grads } = tf.valueAndGrads(of)([hidden, kernel, bias]);
-        tf.dispose([value, ...grads]);
+        tf.dispose([value, ...grads, smoothed.denominators({ labels })]);
       },
       free: () => {
         smoothed.dispose();

@@ -233,6 +233,12 @@ export const badBatches: readonly BadBatch[] = [
     parts: ["row 0", "-100", "ignoreIndex(-100)"],
   },
   {
+    name: "labels of BigInt",
+    loss: crossEntropy,
+    batch: { ...good, labels: anything(new BigInt64Array(2)) },
+    parts: ["labels", "integer"],
+  },
+  {
     name: "float labels",
     loss: crossEntropy,
     batch: { ...good, labels: [0.5, 1] },

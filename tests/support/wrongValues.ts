@@ -247,6 +247,13 @@ export const badValueTensors: readonly (readonly [string, () => ValuesBatch, ...
     "Give 6",
   ],
   ["targets of text", () => ({ predictions: x(), targets: tf.tensor([["a"]]) }), "targets", "string"],
+  [
+    "targets of BigInt",
+    () => ({ predictions: x(), targets: anything(new BigInt64Array(6)) }),
+    "targets",
+    "BigInt64Array",
+    "a typed array",
+  ],
   ["a function for targets", () => ({ predictions: x(), targets: anything(x) }), "targets", "a function"],
   ["targets of another shape", () => ({ predictions: x(), targets: tf.ones([3, 2]) }), "targets", "[3, 2]", "[2, 3]"],
   [

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import { compile, compileLinear, crossEntropy, focal, LossError, pipe } from "lossmith";
-import { linearHead } from "lossmith/training";
+import { linearHead, withLoss } from "lossmith/training";
 import { backends, startBackend } from "../support/backends.ts";
 
 const vocabulary = 11;
@@ -81,6 +81,49 @@ for (const backend of backends) {
       expect(after.modelTopology).toEqual(untouched.modelTopology as object);
       expect(after.weightSpecs).toEqual(untouched.weightSpecs as object[] as never);
       optimizer.dispose();
+    });
+
+    test("rows that the model's layers mask do not count, and a TimeDistributed dense layer is one", async () => {
+      const initializer = (seed: number): ReturnType<typeof tf.initializers.randomNormal> =>
+        tf.initializers.randomNormal({ seed, stddev: 0.5 });
+      const model = tf.sequential({
+        layers: [
+          tf.layers.embedding({
+            ...{ inputDim: vocabulary, outputDim: 4, inputShape: [4], maskZero: true },
+            embeddingsInitializer: initializer(1),
+          }),
+          tf.layers.lstm({ units: 4, returnSequences: true, kernelInitializer: initializer(2) }),
+          tf.layers.timeDistributed({
+            layer: tf.layers.dense({ units: vocabulary, kernelInitializer: initializer(3) }),
+          }),
+        ],
+      });
+      const padded = tf.tensor2d([
+        [1, 2, 3, 0],
+        [5, 0, 0, 0],
+      ]);
+      const mask = [
+        [true, true, true, false],
+        [true, false, false, false],
+      ];
+      const head = linearHead(model);
+      const [dense, linear] = [compile(crossEntropy), compileLinear(crossEntropy, { tileRows: 3 })];
+      const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+      const logits = (): tf.Tensor => model.apply(padded, { training: true }) as tf.Tensor;
+      const whole = tf.variableGrads(() => dense({ logits: logits(), labels, mask }), variables);
+      const apart = tf.variableGrads(() => linear({ ...head.apply(padded), labels }), variables);
+      expect(Math.abs(whole.value.dataSync()[0] - apart.value.dataSync()[0])).toBeLessThan(1e-6);
+      for (const { name } of variables) {
+        const error = tf.norm(tf.sub(apart.grads[name], whole.grads[name])).div(tf.norm(whole.grads[name]));
+        expect((await error.data())[0]).toBeLessThan(2e-5);
+      }
+      const training = withLoss(model, crossEntropy, { optimizer: tf.train.sgd(0) });
+      const logs = await training.evaluate(padded, tf.tensor2d(labels, undefined, "int32"));
+      expect(logs["loss"]).toBeCloseTo(apart.value.dataSync()[0], 5);
+      const before = tf.memory().numTensors;
+      tf.tidy(() => linear({ ...head.apply(padded), labels }).dataSync());
+      expect(tf.memory().numTensors).toBe(before);
+      training.dispose();
     });
 
     test("a layer that is not trainable gets no gradient", () => {

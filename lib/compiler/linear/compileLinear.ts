@@ -2,11 +2,13 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
 import type { Kind, Loss } from "../../loss/loss.ts";
+import type { Batch } from "../batch.ts";
 import { type CompileOptions, executableOf } from "../compile.ts";
 import {
   combineParts,
   constantOf,
   type Executable,
+  executeDenominators,
   type Output,
   reachedNumerators,
   readDenominators,
@@ -19,7 +21,9 @@ import type { Plan } from "../plan.ts";
 import { detachTensors } from "../saved.ts";
 import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
 import type { Wanted } from "./head.ts";
+import { heldBlocks } from "./heldBlocks.ts";
 import {
+  hasLayer,
   hasSoftLinearLabels,
   type KernelShape,
   type LinearBatch,
@@ -29,6 +33,7 @@ import {
   wantedOf,
 } from "./linearBatch.ts";
 import { isOneSweep, oneSweep, type Swept, sweptDenominators } from "./oneSweep.ts";
+import { checkOverLogits } from "./overLogits.ts";
 import { checkTileRows, rowsOfTile, type Tiles, tilesOf } from "./tiles.ts";
 import { firstSweep, secondSweep } from "./twoSweeps.ts";
 
@@ -36,7 +41,10 @@ import { firstSweep, secondSweep } from "./twoSweeps.ts";
 export interface CompileLinearOptions extends CompileOptions {
   /** How the kernel lies: "[D, V]" as a dense layer's does, the default, or "[V, D]" as an embedding's. */
   readonly kernelShape?: KernelShape;
-  /** How many rows of logits exist at a time; by default as many as fit in 8 MiB. */
+  /**
+   * How many rows of logits exist at a time; by default as many as fit in 8 MiB, and fewer where the loss takes ordinary ops over
+   * the vocabulary.
+   */
   readonly tileRows?: number;
 }
 
@@ -51,8 +59,12 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
   readonly plan: Plan;
   /** The trainable parameters, by name. */
   readonly variables: ReadonlyMap<string, tf.Variable<tf.Rank.R0>>;
-  /** What each term's numerator is divided by, [terms], as `compile`'s. */
-  denominators(batch: LinearBatch): tf.Tensor1D;
+  /**
+   * What each term's numerator is divided by, [terms], as `compile`'s: from labels, mask and weights alone. Hidden states and
+   * kernel may be left out, so that micro-batches are counted before a model runs; but not beside labels that are sparse or a
+   * teacher that is a layer.
+   */
+  denominators(batch: LinearBatch | Omit<Batch, "logits">): tf.Tensor1D;
   /** A numerator and a denominator for each term, [terms] each, as `compile`'s. */
   parts(batch: LinearBatch): Parts;
   /** The loss that parts make. */
@@ -71,7 +83,8 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * on cpu and wasm, and for labels, mask and weights that are arrays.
  *
  * Shapes: hidden [..., D], kernel [D, V] or [V, D], bias [V], labels [...]; float32. Memory, beside the gradients
- * themselves: two blocks of logits, [tileRows, V] each.
+ * themselves: two blocks of logits, [tileRows, V] each, another for soft labels and for a teacher, and up to 26 where `explain` says
+ * that the loss takes ordinary ops over [N, V].
  *
  * Source of the idea: Liger Kernel (arXiv 2410.10989) and Cut Cross-Entropy (arXiv 2411.09009), for cross entropy.
  *
@@ -108,21 +121,13 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
   checkTileRows(tileRows);
   const executable = executableOf(loss, options, "compileLinear");
   const whole = executable.plan("integer");
-  if (executable.input === "values") {
-    throw new LossError("compileLinear", "a loss over values has no output layer to be fused with", "Use compile");
-  }
-  if (whole.probabilities) {
-    throw new LossError(
-      "compileLinear",
-      "the loss is over probabilities, and a linear layer gives logits",
-      "Leave fromProbabilities out, and the model's softmax too",
-    );
-  }
+  checkOverLogits(whole, "compileLinear");
   const linear: Linear = { loss: executable, kernelShape, tileRows };
   return Object.assign((batch: LinearBatch) => tf.tidy(() => runLoss(linear, batch)), {
     plan: whole,
     variables: executable.variables,
-    denominators: (batch: LinearBatch) => constantOf(() => denominatorsOf(linear, batch)),
+    denominators: (batch: LinearBatch | Omit<Batch, "logits">) =>
+      hasLayer(batch) ? constantOf(() => denominatorsOf(linear, batch)) : executeDenominators(executable, batch),
     parts: (batch: LinearBatch) => partsOf(linear, batch),
     combine: (parts: Parts) => combineParts(whole, parts),
     dispose: () => executable.tables.dispose(),
@@ -148,7 +153,7 @@ function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {
 
 function read({ loss, kernelShape, tileRows }: Linear, plan: Plan, batch: LinearBatch): Reading {
   const whole = readLinear(plan, loss.check, batch, kernelShape);
-  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows);
+  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows, heldBlocks(plan));
   return { whole, rowsOfBlock, tiles: tilesOf(whole.rows, rowsOfBlock) };
 }
 

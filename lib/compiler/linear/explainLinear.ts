@@ -2,8 +2,11 @@
 import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
+import { checkVocabulary } from "../../loss/inventory.ts";
 import type { Plan } from "../plan.ts";
+import { heldBlocks } from "./heldBlocks.ts";
 import { isOneSweep } from "./oneSweep.ts";
+import { checkOverLogits } from "./overLogits.ts";
 import { checkTileRows, rowsOfTile } from "./tiles.ts";
 
 /** The sizes of a batch of the linear form. */
@@ -19,14 +22,17 @@ export interface LinearSizes {
 }
 
 export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[] {
+  checkOverLogits(plan, "explain({ linear })");
   checkSizes(sizes);
+  checkVocabulary(plan.fields, sizes.classes);
   const { rows, width, classes, tileRows } = sizes;
-  const ofBlock = Math.min(rows, rowsOfTile(classes, tileRows));
+  const held = heldBlocks(plan);
+  const ofBlock = Math.min(rows, rowsOfTile(classes, tileRows, held));
   const blocks = Math.ceil(rows / ofBlock);
   const one = isOneSweep(plan);
   const spare = tf.getBackend() === undefined ? null : chooseProducts().spare;
   const logits = 4 * rows * classes;
-  const peak = 2 * 4 * ofBlock * classes + (spare ?? 0) * 4 * width * classes;
+  const peak = held * 4 * ofBlock * classes + (spare ?? 0) * 4 * width * classes;
   return [
     "linear form",
     `  ${blocks} ${blocks === 1 ? "block" : "blocks"} of at most ${ofBlock} rows, [${ofBlock}, ${classes}] logits each`,
@@ -38,8 +44,8 @@ export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[]
       : spare === 0
         ? "  the gradient of the kernel is added up in place"
         : `  the gradient of the kernel is added up with ${spare} more of its size`,
-    `  peak, beside inputs and their gradients: ${megabytes(peak)}`,
-    `  the dense form: ${megabytes(2 * logits)}, logits and their gradient`,
+    `  peak, beside inputs and their gradients: ${megabytes(peak)}, ${held} blocks${spare ? " and sums of the kernel's size" : ""}`,
+    `  the dense form: ${megabytes(held * logits)}`,
   ];
 }
 

@@ -91,6 +91,16 @@ export function addGradients(
   };
 }
 
+/** The sums alone: what a block adds to. A tidy for each block that saw all rows before would take time quadratic in the blocks. */
+export function sumsOf(gradients: HeadGradients): HeadGradients {
+  return { ...gradients, hidden: gradients.hidden === null ? null : [] };
+}
+
+/** The sums after a block, with its rows behind those before. */
+export function withRowsOf(before: HeadGradients, { hidden, ...sums }: HeadGradients): HeadGradients {
+  return { ...sums, hidden: before.hidden === null || hidden === null ? null : before.hidden.concat(hidden) };
+}
+
 /** The columns of the hidden states that go with each piece of the kernel. */
 function hiddenPieces(head: Head, hidden: tf.Tensor2D): readonly tf.Tensor2D[] {
   return head.pieces.length === 1 ? [hidden] : tf.split(hidden, [...widthsOf(head)], 1);

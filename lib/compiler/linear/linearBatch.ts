@@ -51,6 +51,19 @@ export interface LinearBatch extends LinearLayer, RowEntries {
   readonly frozen?: readonly LinearPart[];
 }
 
+/** Whether a batch shows its rows and classes by its layer; a LossError where nothing else does. */
+export function hasLayer(batch: LinearBatch | Omit<Batch, "logits">): batch is LinearBatch {
+  if (typeof batch !== "object" || batch === null || "hidden" in batch || "kernel" in batch) return true;
+  const { labels, teacher } = batch;
+  const unknown = isSparse(labels) ? "labels" : isLayer(teacher as LinearBatch["teacher"]) ? "teacher" : null;
+  if (unknown === null) return false;
+  throw new LossError(
+    unknown,
+    `${unknown === "labels" ? "sparse labels do" : "a teacher that is a layer does"} not show rows and classes without hidden states and kernel`,
+    "Give { hidden, kernel } too",
+  );
+}
+
 /** A batch of the linear form, laid out by N rows. */
 export interface LinearRows {
   /** Without soft labels that are sparse, and without the logits of a teacher that is a layer. */
@@ -89,7 +102,7 @@ export function readLinear(plan: Plan, look: boolean, batch: LinearBatch, kernel
       labelFacts: labelFactsOf(plan, rows),
     },
     head,
-    sparse: isSparse(labels) ? readSparse(labels, shape, classes) : null,
+    sparse: isSparse(labels) ? readSparse(labels, { shape, classes, look }, rows.valid) : null,
     teacher: ofLayer ? readTeacherLayer(teacher, kernelShape, shape, classes) : null,
   };
 }
@@ -107,7 +120,7 @@ function withoutLayer({ teacher, ...batch }: LinearBatch, labels: Batch["labels"
 }
 
 function isLayer(teacher: LinearBatch["teacher"]): teacher is LinearLayer {
-  return typeof teacher === "object" && "hidden" in teacher && "kernel" in teacher;
+  return typeof teacher === "object" && teacher !== null && "hidden" in teacher && "kernel" in teacher;
 }
 
 function readTeacherLayer(
@@ -237,13 +250,13 @@ function checkBinding(where: string, piece: tf.Tensor, kernelShape: KernelShape)
 }
 
 /** Which gradients a batch wants. */
-export function wantedOf({ kernel, bias, frozen = [] }: LinearBatch): Wanted {
+export function wantedOf({ hidden, kernel, bias, frozen = [] }: LinearBatch): Wanted {
   if (!Array.isArray(frozen) || frozen.some((part) => !["hidden", "kernel", "bias"].includes(part))) {
     throw new LossError("frozen", `got ${JSON.stringify(frozen)}`, 'Give a list of "hidden", "kernel" and "bias"');
   }
   const trains = (x: tf.Tensor): boolean => !(x instanceof tf.Variable) || x.trainable;
   return {
-    hidden: !frozen.includes("hidden"),
+    hidden: !frozen.includes("hidden") && trains(hidden),
     kernel: !frozen.includes("kernel") && piecesOf(kernel).some(trains),
     bias: bias !== undefined && !frozen.includes("bias") && trains(bias),
   };

@@ -11,9 +11,9 @@ import type { Plan } from "../plan.ts";
 import { tidied } from "../saved.ts";
 import { stateWithoutLogits } from "../state.ts";
 import { narrowRunner } from "../values.ts";
-import { addGradients, type HeadGradients, headLogits, noGradients, type Wanted } from "./head.ts";
+import { addGradients, type HeadGradients, headLogits, noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
-import { joined, type Tiles, tileOf, tilesOf } from "./tiles.ts";
+import { joined, rowsOf, type Tiles, tileOf, tilesOf } from "./tiles.ts";
 
 /** Whether one sweep gives a loss and its gradients. */
 export function isOneSweep(plan: Plan): boolean {
@@ -53,31 +53,40 @@ export function oneSweep(
   wanted: Wanted | null,
 ): Swept {
   const names = wanted === null ? [] : [...plan.parameters.keys()];
-  let values: readonly tf.Scalar[] = [];
+  const values: tf.Scalar[] = [];
   let gradients: HeadGradients = noGradients(whole.head, wanted ?? { hidden: false, kernel: false, bias: false });
-  let parameters: readonly tf.Scalar[] = names.map(() => tf.scalar(0));
+  const parameters: tf.Scalar[][] = names.map(() => []);
+  // A field that cannot be is told where no row is read, too.
+  if (tiles.blocks.length === 0) {
+    tf.tidy(() => {
+      bind(loss, plan, rowsOf(whole, new Int32Array(0)), loss.variables);
+    });
+  }
   for (const block of tiles.blocks) {
-    const before = gradients;
+    const before = sumsOf(gradients);
     const swept = tidied((): Block => {
       const { rows, hidden } = tileOf(whole, block);
       const bound = bind(loss, plan, rows, loss.variables);
-      const { value, saved } = runForward(plan, bound, headLogits(whole.head, hidden), denominators, "loss");
+      const logits = headLogits(whole.head, hidden);
+      const { value, saved } = tidied(() => runForward(plan, bound, logits, denominators, "loss"));
       if (wanted === null) return { value: value as tf.Scalar, gradients: before, parameters: [] };
       const reached = { numerators: reachedNumerators(plan, "loss", saved as Saved, tf.scalar(1)), denominators: [] };
       return {
         value: value as tf.Scalar,
         gradients: addGradients(before, whole.head, hidden, inputGradient(plan, saved.state, reached)),
-        parameters: names.map((name, i) => tf.add(parameters[i], parameterGradient(plan, saved.state, reached, name))),
+        parameters: names.map((name) => parameterGradient(plan, saved.state, reached, name)),
       };
     });
-    values = [...values, swept.value];
-    gradients = swept.gradients;
-    parameters = swept.parameters;
+    values.push(swept.value);
+    gradients = withRowsOf(gradients, swept.gradients);
+    swept.parameters.forEach((part, i) => {
+      parameters[i].push(part);
+    });
   }
   return {
     value: sumOfScalars(values),
     ...joinedGradients(whole, tiles, gradients),
-    parameters: wanted === null ? null : parameters,
+    parameters: wanted === null ? null : parameters.map(sumOfScalars),
   };
 }
 
@@ -99,13 +108,15 @@ export function joinedGradients(
  * mean. Only what is made as wide as the vocabulary is taken in blocks.
  */
 export function sweptDenominators(loss: Executable, plan: Plan, whole: LinearRows, rowsOfBlock: number): tf.Tensor1D {
-  const isNarrow = whole.sparse === null && whole.teacher === null;
+  const { targets, teacher } = whole.rows;
+  // With no row the fields are still checked.
+  const isNarrow = whole.rows.count === 0 || [targets, teacher, whole.sparse, whole.teacher].every((x) => x === null);
   const { blocks } = isNarrow ? { blocks: [null] } : tilesOf({ ...whole.rows, read: null }, rowsOfBlock);
   const parts = blocks.map((block) =>
     tf.tidy(() => {
-      const bound = bind(loss, plan, tileOf(whole, block).rows, loss.variables);
+      const bound = bind(loss, plan, rowsOf(whole, block), loss.variables);
       return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
     }),
   );
-  return parts.length === 0 ? tf.zeros([plan.terms.length]) : sumOf(parts);
+  return sumOf(parts);
 }

@@ -1,5 +1,6 @@
 /** Blocks of rows: how many rows a block has, and what of a batch belongs to it. */
 import * as tf from "@tensorflow/tfjs";
+import { withoutInvalidRows } from "../../kernels/portable.ts";
 import type { ValidRows } from "../../kernels/rowStatistics.ts";
 import { LossError } from "../../loss/error.ts";
 import type { OfSequences, Rows } from "../batch.ts";
@@ -8,15 +9,17 @@ import { type Head, headLogits } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
 import { dense } from "./sparseLabels.ts";
 
-/** Bytes of a block of logits; its gradient takes as many. */
+/** Bytes of a block of logits, at most. */
 const blockBytes = 2 ** 23;
+/** Bytes of all buffers of a block's size, about. */
+const heldBytes = 2 ** 25;
 /** Rows of a block are a multiple of it: products work on so many at a time. */
 const rowsTogether = 4;
 
-/** The rows of a block, by what one row of logits takes. */
-export function rowsOfTile(classes: number, chosen: number | undefined): number {
+/** The rows of a block, by what one row of logits takes and how many buffers of a block's size are held. */
+export function rowsOfTile(classes: number, chosen: number | undefined, held: number): number {
   if (chosen !== undefined) return chosen;
-  const rows = Math.floor(blockBytes / (4 * classes));
+  const rows = Math.floor(Math.min(blockBytes, heldBytes / held) / (4 * classes));
   return Math.max(rowsTogether, rows - (rows % rowsTogether));
 }
 
@@ -57,50 +60,56 @@ export interface Tile {
   readonly hidden: tf.Tensor2D;
 }
 
-/** A block's rows, with its soft labels and its teacher's logits as [R, V]; the tensors belong to the surrounding tidy. */
+/** A block of a batch; the tensors belong to the surrounding tidy. */
 export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
-  const { rows, head, sparse, teacher, ofSequences } = whole;
-  const ids = block === null ? null : tf.tensor1d(block, "int32");
-  const some = <T extends tf.Tensor>(x: T): T => {
-    if (ids === null) return x;
-    // A gather of nothing has another shape on wasm.
-    return (ids.size === 0 ? tf.zeros([0, ...x.shape.slice(1)], x.dtype) : tf.gather(x, ids)) as T;
-  };
+  const rows = rowsOf(whole, block);
+  // The gradient of such a row is 0, and 0 times what is not finite would be NaN in the kernel's.
+  return { rows, hidden: withoutInvalidRows(takeOf(block)(whole.head.hidden), rows.read) };
+}
+
+/** What a batch has for a block's rows, with its soft labels and its teacher's logits as [R, V]. */
+export function rowsOf(whole: LinearRows, block: Int32Array | null): Rows {
+  const { rows, sparse, teacher, ofSequences } = whole;
+  const some = takeOf(block);
   const logits = (of: Head): tf.Tensor2D => headLogits(of, some(of.hidden));
   const targets =
     sparse === null
       ? maybe(rows.targets, some)
       : dense({ ids: some(sparse.ids), probabilities: some(sparse.probabilities) }, rows.classes);
   return {
-    hidden: some(head.hidden),
-    rows: {
-      shape: ids === null ? rows.shape : [ids.size],
-      count: ids?.size ?? rows.count,
-      classes: rows.classes,
-      step: rows.step,
-      labels: maybe(rows.labels, some),
-      targets,
-      inputs: new Map([...rows.inputs].map(([name, values]) => [name, some(values)])),
-      teacher: teacher === null ? maybe(rows.teacher, some) : logits(teacher),
-      valid: validOf(rows.valid, block, some),
-      read: validOf(rows.read, block, some),
-      rowWeight: maybe(rows.rowWeight, some),
-      validWeight: maybe(rows.validWeight, some),
-      candidates: maybe(rows.candidates, some),
-      ...(block === null ? {} : { ofSequences: ofSequencesOf(ofSequences, some) }),
-    },
+    shape: block === null ? rows.shape : [block.length],
+    count: block?.length ?? rows.count,
+    classes: rows.classes,
+    step: rows.step,
+    labels: maybe(rows.labels, some),
+    targets,
+    inputs: new Map([...rows.inputs].map(([name, values]) => [name, some(values)])),
+    teacher: teacher === null ? maybe(rows.teacher, some) : logits(teacher),
+    valid: validOf(rows.valid, block, some),
+    read: validOf(rows.read, block, some),
+    rowWeight: maybe(rows.rowWeight, some),
+    validWeight: maybe(rows.validWeight, some),
+    candidates: maybe(rows.candidates, some),
+    ...(block === null ? {} : { ofSequences: ofSequencesOf(ofSequences, some) }),
   };
+}
+
+type Take = <T extends tf.Tensor>(x: T) => T;
+
+/** Takes a block's rows out of a tensor. */
+function takeOf(block: Int32Array | null): Take {
+  if (block === null) return (x) => x;
+  const ids = tf.tensor1d(block, "int32");
+  return <T extends tf.Tensor>(x: T): T =>
+    // A gather of nothing has another shape on wasm.
+    (ids.size === 0 ? tf.zeros([0, ...x.shape.slice(1)], x.dtype) : tf.gather(x, ids)) as T;
 }
 
 function maybe<T extends tf.Tensor>(x: T | null, f: (x: T) => T): T | null {
   return x === null ? null : f(x);
 }
 
-function validOf(
-  valid: ValidRows | null,
-  block: Int32Array | null,
-  some: <T extends tf.Tensor>(x: T) => T,
-): ValidRows | null {
+function validOf(valid: ValidRows | null, block: Int32Array | null, some: Take): ValidRows | null {
   if (valid === null || block === null) return valid;
   const { invalid } = valid;
   if (invalid === null) return { tensor: some(valid.tensor), invalid };
@@ -109,10 +118,7 @@ function validOf(
   return within.length === 0 ? null : { tensor: some(valid.tensor), invalid: within };
 }
 
-function ofSequencesOf(
-  { positions, candidates, labelFacts }: OfSequences,
-  some: <T extends tf.Tensor>(x: T) => T,
-): OfSequences {
+function ofSequencesOf({ positions, candidates, labelFacts }: OfSequences, some: Take): OfSequences {
   return {
     positions: some(positions),
     candidates: new Map([...candidates].map(([source, ids]) => [source, some(ids)])),

@@ -13,7 +13,7 @@ import type { Plan } from "../plan.ts";
 import { tidied } from "../saved.ts";
 import { forwardState, lookUp, mapEntries, type State } from "../state.ts";
 import { narrowRunner, type Reached } from "../values.ts";
-import { addGradients, headLogits, noGradients, type Wanted } from "./head.ts";
+import { addGradients, headLogits, noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
 import { joinedGradients, type Swept } from "./oneSweep.ts";
 import { joined, type Tiles, tileOf } from "./tiles.ts";
@@ -94,7 +94,7 @@ export function secondSweep(
   let gradients = noGradients(whole.head, wanted);
   const scales: tf.Scalar[][] = names.map(() => []);
   for (const block of tiles.blocks) {
-    const before = gradients;
+    const before = sumsOf(gradients);
     const swept = tidied(() => {
       const { state: tile, hidden } = stateOfTile(loss, plan, whole, block);
       const columns = all === null ? tf.zeros([0, tile.rows.count]) : block === null ? all : gathered(all, block);
@@ -105,7 +105,7 @@ export function secondSweep(
         scales: names.map((name) => (hasScale(plan, name) ? [scaleGradient(plan, tile, statistics, name)] : [])),
       };
     });
-    gradients = swept.gradients;
+    gradients = withRowsOf(gradients, swept.gradients);
     swept.scales.forEach((parts, i) => {
       scales[i].push(...parts);
     });
