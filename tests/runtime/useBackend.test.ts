@@ -1,5 +1,5 @@
 /** useBackend and disposeBackend on the backends that every runtime has, and the subpath lossmith/runtime. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { version_wasm } from "@tensorflow/tfjs-backend-wasm";
@@ -41,6 +41,14 @@ describe("useBackend", () => {
     );
     await expect(wrong({ powerPreference: "low" })).rejects.toThrow('Give "high-performance" or "low-power"');
     await expect(wrong({ report: "yes" })).rejects.toThrow("Give true or false");
+    for (const wasmPaths of ["", ["a"], new URL("file:///a/"), { "tfjs-backend-wasm.wasm": 3 }]) {
+      await expect(wrong({ wasmPaths })).rejects.toThrow("Give the address of a folder");
+    }
+    for (const options of [null, true, 3, "report", []]) {
+      await expect(wrong(options as object)).rejects.toThrow(
+        `useBackend: got ${options} as options. Give an object of`,
+      );
+    }
   });
 
   test("a backend that does not start leaves the current one", async () => {
@@ -56,7 +64,23 @@ describe("useBackend", () => {
   });
 });
 
+("Deno" in globalThis ? test : test.skip)("a worker of Deno has no WebGL, and says so", async () => {
+  const worker = new Worker(new URL("programs/webglInWorker.mjs", import.meta.url), { type: "module" });
+  const says = new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+  });
+  expect(await says).toMatch(/^useBackend\("webgl"\): Deno has no WebGL/);
+  worker.terminate();
+});
+
 describe("disposeBackend", () => {
+  test("refuses a name that it does not know", async () => {
+    for (const name of ["gpu", null, "toString"]) {
+      await expect(disposeBackend(name as "cpu")).rejects.toThrow(`disposeBackend: got ${name}. Give "webgpu"`);
+    }
+  });
+
   for (const name of ["wasm", "cpu"] as const) {
     test(`frees ${name}, which starts again`, async () => {
       await useBackend(name);
@@ -88,16 +112,41 @@ describe("the .wasm file that the package carries", () => {
   test("is not used for another version of the backend", async () => {
     expect(await carriedFile("4.22.1")).toBe(null);
   });
+});
 
-  test("gives way to files that are named, whose absence is an error", async () => {
+describe("wasm, in a process that has not started it", () => {
+  let results: Readonly<Record<string, unknown>>;
+
+  beforeAll(async () => {
     const runtime = "Bun" in globalThis ? "Bun" : "Deno";
-    const folder = new URL("../../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname;
-    const start = (wasmPaths: string): Promise<{ backend?: string; error?: string }> =>
-      resultsOf({ runtime, path: `${programs}/report.mjs`, arguments: ["wasm", JSON.stringify({ wasmPaths })] });
-    expect((await start(folder)).backend).toBe("wasm");
-    expect((await start(`${folder}nowhere/`)).error).toMatch(
-      /useBackend\("wasm"\): the backend's \.wasm file does not start .*give their folder, \{ wasmPaths \}/s,
+    results = await resultsOf({ runtime, path: `${programs}/wasmStarts.mjs` });
+  });
+
+  test("that was set without waiting for it gives way to what is asked for", () => {
+    expect(results["withoutWaiting"]).toEqual(["cpu", "cpu"]);
+  });
+
+  test("that TensorFlow.js started is kept, and starts again after its disposal", () => {
+    expect(results["byItself"]).toEqual(["wasm", [1, 2, 3]]);
+    expect(results["again"]).toBe("wasm");
+  });
+
+  test("says of its tensors after its disposal that they are gone, and they can be freed", () => {
+    const gone = 'wasm: the backend was disposed of. What was on it is gone: call useBackend("wasm") again and make';
+    for (const message of results["gone"] as string[]) expect(message).toContain(gone);
+    expect(results["freed"]).toBe(-2);
+  });
+
+  test("takes files that are named; what is wrong with them is said, and mended by the next call", () => {
+    expect(results["nowhere"]).toMatch(
+      /^useBackend\("wasm"\): \S+nowhere\/tfjs-backend-wasm-simd\.wasm cannot be loaded \(.*\)\. Serve the \.wasm files/,
     );
+    expect(results["notWasm"]).toContain("cannot be loaded (it is not WebAssembly)");
+    expect(results["incomplete"]).toContain(
+      "wasmPaths has no address of tfjs-backend-wasm-simd.wasm, tfjs-backend-wasm",
+    );
+    expect(results["named"]).toBe("wasm");
+    expect(results["carried"]).toEqual(["wasm", [2, 2]]);
   });
 });
 
