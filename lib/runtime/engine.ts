@@ -37,6 +37,7 @@ export function replaceBackend(
   what = "the backend was disposed of",
 ): void {
   const ended = startedBackend(name);
+  if (ended !== undefined) forgive(ended);
   if (registrationOf(name) !== undefined) tf.removeBackend(name);
   if (ended !== undefined) close(ended, goneFrom(name, what));
   if (registration !== undefined) tf.registerBackend(name, registration.factory, registration.priority);
@@ -49,6 +50,18 @@ export function goneFrom(name: string, what: string): LossError {
     what,
     `What was on it is gone: call useBackend("${name}") again and make the tensors anew`,
   );
+}
+
+/** A backend that is broken cannot always dispose of itself, which is no reason to keep it. */
+function forgive(backend: tf.KernelBackend): void {
+  const { dispose } = backend;
+  backend.dispose = () => {
+    try {
+      dispose.call(backend);
+    } catch {
+      // Nobody uses it any more.
+    }
+  };
 }
 
 function close(backend: tf.KernelBackend, gone: LossError): void {

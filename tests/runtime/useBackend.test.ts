@@ -8,6 +8,7 @@ import * as runtime from "lossmith/runtime";
 import { gzipped, version } from "../../lib/runtime/wasm/binary.ts";
 import { installedBinary } from "../../lib/runtime/wasm/build.ts";
 import { carriedFile } from "../../lib/runtime/wasm/files.ts";
+import { refuseMissingMemory } from "../../lib/runtime/wasm/memory.ts";
 import { programs, resultsOf } from "../support/runtimes.ts";
 
 afterAll(async () => {
@@ -75,6 +76,17 @@ describe("useBackend", () => {
 });
 
 describe("disposeBackend", () => {
+  test("takes a backend away that cannot dispose of itself any more", async () => {
+    await useBackend("wasm");
+    const broken = tf.backend();
+    broken.dispose = () => {
+      throw new Error("memory access out of bounds");
+    };
+    await disposeBackend();
+    await useBackend("wasm");
+    expect(tf.backend()).not.toBe(broken);
+  });
+
   test("refuses a name that it does not know", async () => {
     for (const name of ["gpu", null, "toString"]) {
       await expect(disposeBackend(name as "cpu")).rejects.toThrow(`disposeBackend: got ${name}. Give "webgpu"`);
@@ -95,6 +107,23 @@ describe("disposeBackend", () => {
       expect([...(await tf.add(tf.ones([2]), 1).data())]).toEqual([2, 2]);
     });
   }
+});
+
+describe("memory that wasm has not", () => {
+  test("is an error, and the backend goes on", async () => {
+    await useBackend("wasm");
+    expect(() => tf.fill([2 ** 30], 1)).toThrow(
+      "wasm: there is no memory for a tensor of 4294967296 bytes: wasm has 4 GiB",
+    );
+    expect([...(await tf.fill([2], 1).data())]).toEqual([1, 1]);
+  });
+
+  test("is not the address 0", () => {
+    const wasm = { _malloc: (bytes: number) => (bytes > 100 ? 0 : 8), _free: () => undefined };
+    refuseMissingMemory({ wasm } as never);
+    expect([wasm._malloc(100), wasm._malloc(0)]).toEqual([8, 8]);
+    expect(() => wasm._malloc(101)).toThrow("wasm: there is no memory for a tensor of 101 bytes");
+  });
 });
 
 describe("the .wasm file that the package carries", () => {

@@ -1,5 +1,6 @@
 /** tensorflow.js's wasm backend, with what it lacks for training. */
 import * as tf from "@tensorflow/tfjs";
+import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import { registerWasmKernels } from "../../kernels/wasm/register.ts";
 import { LossError } from "../../loss/error.ts";
 import { keepInBundle } from "../bundle.ts";
@@ -7,6 +8,7 @@ import { type Registration, registrationOf, replaceBackend, startedBackend } fro
 import { hostOf } from "../host.ts";
 import type { BackendOptions } from "../options.ts";
 import { carriedFile, type FileName, servedFiles, where } from "./files.ts";
+import { refuseMissingMemory } from "./memory.ts";
 
 type Package = typeof import("@tensorflow/tfjs-backend-wasm");
 
@@ -31,6 +33,7 @@ export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
       );
     }
     const backend = await make(original, backendPackage, wasmPaths);
+    refuseMissingMemory(backend as BackendWasm);
     replaceBackend("wasm", { ...original, factory: () => backend });
   }
   // Some of the kernels are those of cpu.
