@@ -13,8 +13,22 @@ const rightFor: Readonly<Record<string, readonly tf.DataType[]>> = {
   ),
   ...Object.fromEntries(
     [
-      ...["Abs", "Exp", "FloorDiv", "LeakyRelu", "Mod", "Neg", "Relu", "Relu6", "Reverse", "Round", "Selu", "Sign"],
-      ...["Softplus", "Square", "Step"],
+      ...[
+        "Abs",
+        "Atan2",
+        "Exp",
+        "FloorDiv",
+        "LeakyRelu",
+        "Mod",
+        "Neg",
+        "Relu",
+        "Relu6",
+        "Reverse",
+        "Round",
+        "Select",
+        "Selu",
+      ],
+      ...["Sign", "Softplus", "Square", "Step"],
     ].map((name) => [name, numbers]),
   ),
 };
@@ -29,7 +43,9 @@ export function withTypes(original: tf.KernelConfig): tf.KernelConfig {
   return {
     ...original,
     kernelFunc: (parameters) => {
-      const isRight = Object.values(parameters.inputs).every((info) => types.includes((info as tf.TensorInfo).dtype));
+      // A choice's condition is boolean for all types.
+      const { condition: _condition, ...inputs } = parameters.inputs;
+      const isRight = Object.values(inputs).every((info) => types.includes((info as tf.TensorInfo).dtype));
       return (isRight ? original.kernelFunc : others)(parameters);
     },
   };
