@@ -9,6 +9,7 @@ import { gzipped, version } from "../../lib/runtime/wasm/binary.ts";
 import { installedBinary } from "../../lib/runtime/wasm/build.ts";
 import { carriedFile } from "../../lib/runtime/wasm/files.ts";
 import { refuseMissingMemory } from "../../lib/runtime/wasm/memory.ts";
+import { unlessWorkerFails } from "../../lib/runtime/wasm/threads.ts";
 import { programs, resultsOf } from "../support/runtimes.ts";
 
 afterAll(async () => {
@@ -107,6 +108,19 @@ describe("disposeBackend", () => {
       expect([...(await tf.add(tf.ones([2]), 1).data())]).toEqual([2, 2]);
     });
   }
+});
+
+test("a thread of wasm that does not start is an error, which would be waited for for ever", async () => {
+  const { Worker } = globalThis;
+  const text = URL.createObjectURL(new Blob(["noSuchThing();"], { type: "text/javascript" }));
+  const start = (): Promise<never> => {
+    const worker = new globalThis.Worker(text, { type: "module" });
+    worker.onerror = (event) => event.preventDefault();
+    return new Promise(() => undefined);
+  };
+  await expect(unlessWorkerFails(start)).rejects.toThrow(/a thread ended: .*noSuchThing/);
+  expect(globalThis.Worker).toBe(Worker);
+  expect(await unlessWorkerFails(() => 3)).toBe(3);
 });
 
 describe("memory that wasm has not", () => {

@@ -9,6 +9,7 @@ import { hostOf } from "../host.ts";
 import type { BackendOptions } from "../options.ts";
 import { carriedFile, type FileName, servedFiles, where } from "./files.ts";
 import { refuseMissingMemory } from "./memory.ts";
+import { unlessWorkerFails } from "./threads.ts";
 
 type Package = typeof import("@tensorflow/tfjs-backend-wasm");
 
@@ -59,7 +60,7 @@ async function make(
     // The file with threads is another than the one that is carried.
     if (wasmPaths === undefined && given !== null) tf.env().set(hasThreads, false);
     if (given !== null) setWasmPaths(given.files, given.fetched);
-    return await withDirectory(factory);
+    return await unlessWorkerFails(() => withDirectory(factory));
   } catch (cause) {
     const message = (cause as Partial<Error>)?.message ?? String(cause);
     throw /already initialized/.test(message)
@@ -71,7 +72,9 @@ async function make(
       : new LossError(
           where,
           `the backend's .wasm file does not start (${message})`,
-          "Serve the .wasm files of @tensorflow/tfjs-backend-wasm and give their folder, { wasmPaths }",
+          /thread/.test(message)
+            ? "Leave @tensorflow/tfjs-backend-wasm unminified, or do without wasmPaths and threads"
+            : "Serve the .wasm files of @tensorflow/tfjs-backend-wasm and give their folder, { wasmPaths }",
         );
   } finally {
     tf.env().set(hasThreads, threads);
