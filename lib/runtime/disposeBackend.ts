@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import { registrationOf, replaceBackend, startedBackend } from "./engine.ts";
-import type { BackendName } from "./options.ts";
+import { LossError } from "../loss/error.ts";
+import { registrationOf, replaceBackend, settled, startedBackend } from "./engine.ts";
+import { type BackendName, backendNames } from "./options.ts";
 import { inTurn } from "./turn.ts";
 import { disposeWasm } from "./wasm/start.ts";
 import { disposeWebGPU } from "./webgpu/start.ts";
@@ -27,6 +28,10 @@ import { disposeWebGPU } from "./webgpu/start.ts";
  */
 export function disposeBackend(name?: BackendName): Promise<void> {
   return inTurn(async () => {
+    if (name !== undefined && !backendNames.includes(name)) {
+      throw new LossError("disposeBackend", `got ${String(name)}`, 'Give "webgpu", "webgl", "wasm", "cpu", or nothing');
+    }
+    await settled();
     const given = name ?? tf.getBackend();
     if (startedBackend(given) === undefined) return;
     if (given === "webgpu") await disposeWebGPU();

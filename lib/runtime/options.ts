@@ -3,6 +3,9 @@ import { LossError } from "../loss/error.ts";
 /** The backends of tensorflow.js. */
 export type BackendName = "webgpu" | "webgl" | "wasm" | "cpu";
 
+/** In the order in which "auto" tries them. */
+export const backendNames: readonly BackendName[] = ["webgpu", "webgl", "wasm", "cpu"];
+
 /** How `useBackend` starts a backend; what does not concern the one that starts is not looked at. */
 export interface BackendOptions {
   /** Whether to tell what was started and why "auto" passed over others; the name alone otherwise. */
@@ -10,8 +13,8 @@ export interface BackendOptions {
   /** Which of several GPUs webgpu takes: "high-performance" unless told otherwise. */
   readonly powerPreference?: "high-performance" | "low-power";
   /**
-   * Where the .wasm files of @tensorflow/tfjs-backend-wasm are served: their folder, with a slash at its end, or each
-   * file's address by its name. Without it the package's own copy is used.
+   * Where the .wasm files of @tensorflow/tfjs-backend-wasm are served: their folder, or each file's address by its
+   * name. It takes the place of `setWasmPaths`. Without it the package's own copy is used.
    */
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
 }
@@ -44,11 +47,25 @@ export interface BackendReport {
 const known: Readonly<Record<keyof BackendOptions, (value: unknown) => boolean>> = {
   report: (value) => typeof value === "boolean",
   powerPreference: (value) => value === "high-performance" || value === "low-power",
-  wasmPaths: (value) => typeof value === "string" || (typeof value === "object" && value !== null),
+  wasmPaths: (value) =>
+    typeof value === "string"
+      ? value !== ""
+      : isPlain(value) && Object.values(value).every((address) => typeof address === "string"),
 };
+
+function isPlain(value: unknown): value is object {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
 
 /** Refuses options that are misspelt or of another type. */
 export function checkOptions(options: BackendOptions): void {
+  if (!isPlain(options)) {
+    throw new LossError(
+      "useBackend",
+      `got ${String(options)} as options`,
+      `Give an object of ${Object.keys(known).join(", ")}`,
+    );
+  }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(known, name)) {
       throw new LossError("useBackend", `got an option ${name}`, `The options are ${Object.keys(known).join(", ")}`);

@@ -5,12 +5,13 @@ import { registerGradients } from "../kernels/gradients.ts";
 import { testProducts } from "../kernels/products/choose.ts";
 import { LossError } from "../loss/error.ts";
 import { keepInBundle } from "./bundle.ts";
-import { startedBackend } from "./engine.ts";
+import { settled, startedBackend } from "./engine.ts";
 import {
   type Adapter,
   type BackendName,
   type BackendOptions,
   type BackendReport,
+  backendNames,
   checkOptions,
   type PassedOver,
 } from "./options.ts";
@@ -23,7 +24,6 @@ import { startWebGPU } from "./webgpu/start.ts";
 /** Makes a backend the current one; a software driver in place of a GPU is refused unless it is taken. */
 type Start = (options: BackendOptions, takesSoftware: boolean) => Promise<Adapter | null>;
 
-/** In the order in which "auto" tries them. */
 const starts: Readonly<Record<BackendName, Start>> = {
   webgpu: startWebGPU,
   webgl: (_, takesSoftware) => startWebGL(takesSoftware),
@@ -38,8 +38,6 @@ const starts: Readonly<Record<BackendName, Start>> = {
     return null;
   },
 };
-
-const order = Object.keys(starts) as readonly BackendName[];
 
 /**
  * Starts a backend of tensorflow.js, tests it, and makes it fit for training.
@@ -84,7 +82,7 @@ export function useBackend(
   options: BackendOptions = {},
 ): Promise<BackendName | BackendReport> {
   return inTurn(async () => {
-    if (name !== "auto" && !Object.hasOwn(starts, name)) {
+    if (name !== "auto" && !backendNames.includes(name)) {
       throw new LossError("useBackend", `got ${String(name)}`, 'Give "auto", "webgpu", "webgl", "wasm" or "cpu"');
     }
     checkOptions(options);
@@ -95,7 +93,7 @@ export function useBackend(
 
 async function startFirst(options: BackendOptions): Promise<BackendReport> {
   const passedOver: PassedOver[] = [];
-  for (const backend of order) {
+  for (const backend of backendNames) {
     try {
       return { backend, passedOver, adapter: await start(backend, options, false) };
     } catch (error) {
@@ -114,6 +112,7 @@ async function startNamed(backend: BackendName, options: BackendOptions): Promis
 }
 
 async function start(name: BackendName, options: BackendOptions, takesSoftware: boolean): Promise<Adapter | null> {
+  await settled();
   const before = tf.getBackend();
   try {
     const adapter = await starts[name](options, takesSoftware);

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { LossError } from "../loss/error.ts";
 import { keepInBundle } from "./bundle.ts";
 import { registrationOf } from "./engine.ts";
-import { hostOf } from "./host.ts";
+import { type Host, hostOf } from "./host.ts";
 import type { Adapter } from "./options.ts";
 import { isSoftware } from "./software.ts";
 
@@ -15,16 +15,18 @@ interface WebGLBackend extends tf.KernelBackend {
 }
 
 export async function startWebGL(takesSoftware: boolean): Promise<Adapter> {
+  const host = hostOf();
+  // tensorflow.js takes a worker of Deno for one of a browser.
+  if (host !== "browser" && !("document" in globalThis)) throw noWebGL(host);
   await keepInBundle("webgl", () => import("@tensorflow/tfjs-backend-webgl"));
   if (registrationOf("webgl") === undefined) {
-    const host = hostOf();
     throw host === "browser"
       ? new LossError(
           where,
           "the backend is not in this bundle",
           "Keep the side effects of @tensorflow/tfjs-backend-webgl",
         )
-      : new LossError(where, `${host} has no WebGL`, 'Use it in a browser, or another backend: useBackend("wasm")');
+      : noWebGL(host);
   }
   const started = tf.env().getNumber("WEBGL_VERSION") > 0 && (await tf.setBackend("webgl"));
   if (!started) {
@@ -43,6 +45,10 @@ export async function startWebGL(takesSoftware: boolean): Promise<Adapter> {
     );
   }
   return adapter;
+}
+
+function noWebGL(host: Host): LossError {
+  return new LossError(where, `${host} has no WebGL`, 'Use it in a browser, or another backend: useBackend("wasm")');
 }
 
 function describe(gl: WebGLRenderingContext): Adapter {

@@ -15,6 +15,11 @@ interface Results {
   readonly pool3d: Numbers;
   readonly dilation: Numbers;
   readonly conv3d: Numbers;
+  readonly gathered: Numbers;
+  readonly biased: Numbers;
+  readonly clipped: Numbers;
+  readonly isNaN: Numbers;
+  readonly truth: Numbers;
   /** Numbers, or what ended the backend. */
   readonly reshaped: Numbers | string;
 }
@@ -57,6 +62,26 @@ describe("the wasm backend alone, and started by useBackend", () => {
     for (const name of ["pool3d", "dilation"] as const) {
       expect(alone[name][0]).toBeGreaterThan(0);
       expect(ours[name]).toEqual([-1]);
+    }
+  });
+
+  test("gathers other entries than those that are asked for in a batch", () => {
+    const right = [1, 0, 3, 4, 8, 8];
+    expect(alone.gathered).not.toEqual(right);
+    expect(ours.gathered).toEqual(right);
+  });
+
+  test("adds a fused bias to the wrong rows where there are several products", () => {
+    const right = [2, 3, 2, 3, 2, 3, 2, 3];
+    expect(alone.biased).not.toEqual(right);
+    expect(ours.biased).toEqual(right);
+  });
+
+  test("takes integers for float32, and the lowest byte of a number for its truth", () => {
+    const right = { clipped: [-2, 2, 1], isNaN: [0, 0, 0], truth: [1, 1, 1] };
+    for (const [name, numbers] of Object.entries(right)) {
+      expect(alone[name as keyof typeof right]).not.toEqual(numbers);
+      expect(ours[name as keyof typeof right]).toEqual(numbers);
     }
   });
 

@@ -187,11 +187,24 @@ describe("the gradients of", () => {
     "an outer product": [(x, y) => tf.einsum("i,j->ji", x, y), [3], [4]],
     "entries that are gathered": [(x) => tf.gatherND(x, tf.tensor2d([0, 1, 1, 2, 0, 1], [3, 2], "int32")), [2, 3]],
     "an embedding": [(table) => tf.gather(table, tf.tensor2d([0, 2, 1, 2], [2, 2], "int32")), [4, 3]],
+    "entries that are gathered in a batch": [
+      (x) => tf.gather(x, tf.tensor2d([2, 0, 1, 1], [2, 2], "int32"), 1, 1),
+      [2, 3, 4],
+    ],
     "a dropout": [(x) => tf.dropout(x, 0.5, undefined, 3), [5, 4]],
     "a choice": [(x, y) => tf.where(tf.tensor1d([true, false, true], "bool"), x, y), [3], [3]],
   };
   for (const [name, [compute, ...shapes]] of Object.entries(cases)) {
     test(name, () => expectSame(compute, shapes));
+  }
+
+  for (const activation of ["linear", "relu", "relu6", "elu", "sigmoid", "leakyrelu"] as const) {
+    test(`several products at once with a bias, then ${activation}`, () =>
+      expectSame(
+        (a, b, bias) =>
+          tf.fused.matMul({ a: a as tf.Tensor3D, b: b as tf.Tensor3D, bias, activation, leakyreluAlpha: 0.2 }),
+        [[2, 3, 4], [2, 4, 5], [5]],
+      ));
   }
 
   test("einsum and gatherND are those of matMul and gather", async () => {
@@ -228,6 +241,62 @@ describe("the gradients of", () => {
   });
 });
 
+test("tensors of integers and booleans are computed with as on cpu", async () => {
+  const types = ["int32", "bool"] as const;
+  const of = (type: (typeof types)[number], shape: number[] = [3, 4]): tf.Tensor =>
+    tf.tensor(
+      Array.from({ length: shape.reduce((product, length) => product * length, 1) }, (_, i) =>
+        type === "bool" ? Number(i % 3 === 0) : ((i * 7) % 11) - 4,
+      ),
+      shape,
+      type,
+    );
+  const unary = [
+    ...(["abs", "exp", "expm1", "isNaN", "log1p", "neg", "reciprocal", "relu", "relu6", "reverse"] as const),
+    ...(["round", "selu", "sign", "softplus", "square", "step"] as const),
+  ];
+  const computes: Readonly<Record<string, (x: tf.Tensor) => tf.Tensor>> = {
+    ...Object.fromEntries(unary.map((name) => [name, (x: tf.Tensor) => x[name]()])),
+    leakyRelu: (x) => tf.leakyRelu(x, 0.2),
+    clipByValue: (x) => tf.clipByValue(x, -2, 2),
+    prelu: (x) => tf.prelu(x, x),
+    atan2: (x) => tf.atan2(x, x),
+    where: (x) => tf.where(of("bool"), x, tf.reverse(x, 1)),
+    stridedSlice: (x) => tf.stridedSlice(x, [0, 0], [3, 4], [2, 2]),
+    floorDiv: (x) => tf.floorDiv(x, tf.scalar(3, "int32")),
+    mod: (x) => tf.mod(x, tf.scalar(3, "int32")),
+    "cast to a boolean": (x) => tf.cast(tf.mul(x, tf.scalar(256, "int32")), "bool"),
+    "gather in two batch dimensions, beyond another": (x) =>
+      tf.gather(tf.reshape(x, [1, 2, 2, 3]), tf.tensor3d([2, 0, 1, 1], [1, 2, 2], "int32"), 3, 2),
+    "gather in a batch": (x) => tf.gather(x, tf.tensor2d([2, 0, 3, 1, 1, 1], [3, 2], "int32"), 1, 1),
+  };
+  const resultsOn = async (backend: "cpu" | "wasm"): Promise<Readonly<Record<string, unknown>>> => {
+    await useBackend(backend);
+    const results: Record<string, unknown> = {};
+    for (const [name, compute] of Object.entries(computes)) {
+      for (const type of types) {
+        const tensor = tf.tidy(() => compute(of(type)));
+        const values = [...(await tensor.data())].map((x) => Number(Number(x).toPrecision(5)));
+        results[`${name} of ${type}`] = [tensor.dtype, tensor.shape, values];
+        tensor.dispose();
+      }
+    }
+    return results;
+  };
+  const cpu = await resultsOn("cpu");
+  expect(await resultsOn("wasm")).toEqual(cpu);
+});
+
+test("an index outside of a batch is an error", async () => {
+  await useBackend("wasm");
+  const x = tf.ones([2, 3]);
+  const held = tf.engine().backend.numDataIds();
+  const indices = tf.tensor2d([0, 3], [2, 1], "int32");
+  expect(() => tf.gather(x, indices, 1, 1)).toThrow("the index value 3 is not in [0, 2]");
+  expect(tf.engine().backend.numDataIds()).toBe(held + 1);
+  tf.dispose([x, indices]);
+});
+
 test("the kernels leave no memory behind", async () => {
   await useBackend("wasm");
   const computes: readonly [Compute, ...number[][]][] = [
@@ -237,6 +306,13 @@ test("the kernels leave no memory behind", async () => {
     [(x, y) => tf.einsum("ijl,jk->ki", x, y), [2, 3, 2], [3, 4]],
     [(x) => tf.maxPool3d(volume(x), 2, 2, "valid"), [1, 4, 4, 4, 2]],
     [(x) => tf.dilation2d(image(x), tf.ones([2, 2, 2]), 1, "same"), [2, 3, 4, 2]],
+    [
+      (a, b, bias) => tf.fused.matMul({ a: a as tf.Tensor3D, b: b as tf.Tensor3D, bias, activation: "relu" }),
+      [2, 3, 4],
+      [2, 4, 5],
+      [5],
+    ],
+    [(x) => tf.mul(x, tf.neg(tf.cast(tf.cast(x, "int32"), "bool"))), [2, 3]],
   ];
   for (const [compute, ...shapes] of computes) {
     const inputs = shapes.map((shape, i) => numbers(shape, i));

@@ -79,6 +79,28 @@ const isBun = "Bun" in globalThis;
     });
   }
 
+  test("by Vite as a module for Node, in a folder without packages", async () => {
+    const folder = mkdtempSync(join(realpathSync(tmpdir()), "lossmith-bundle-"));
+    try {
+      const main = join(installed.folder, "server.mjs");
+      writeFileSync(
+        main,
+        'import { train } from "./app.mjs";\nconsole.log("results " + JSON.stringify(await train("wasm")));\n',
+      );
+      const build = { outDir: folder, emptyOutDir: true, ssr: "server.mjs" };
+      writeFileSync(
+        join(installed.folder, "server.config.mjs"),
+        `export default ${JSON.stringify({ logLevel: "error", ssr: { noExternal: true }, build })};`,
+      );
+      execFileSync(executable("vite"), ["build", "--config", "server.config.mjs"], {
+        ...{ cwd: installed.folder, stdio: ["ignore", "ignore", "inherit"] },
+      });
+      expectTrained(await resultsOf<Trained>({ runtime: "Node", path: join(folder, "server.mjs") }), "wasm");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 60_000);
+
   test("by bun build, under Bun, in a folder without packages", async () => {
     const folder = mkdtempSync(join(realpathSync(tmpdir()), "lossmith-bundle-"));
     try {

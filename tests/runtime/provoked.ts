@@ -60,8 +60,8 @@ export const expectations: readonly {
   },
   {
     says: "a lost device is named by the read in flight, the next read and the next operation; useBackend starts again",
-    holds: ({ lostDevice: { inFlight, read, operation, isNew, works } }) => {
-      for (const message of [inFlight, read, operation]) {
+    holds: ({ lostDevice: { inFlight, read, operation, readLater, isNew, works } }) => {
+      for (const message of [inFlight, read, operation, readLater]) {
         expect(message).toMatch(/^webgpu: the device was lost \(destroyed/);
         expect(message).toContain('call useBackend("webgpu") again');
       }
@@ -70,8 +70,8 @@ export const expectations: readonly {
   },
   {
     says: "disposeBackend lets reads end and frees the device",
-    holds: ({ disposed: { message, ...rest } }) => {
-      expect(message).toMatch(/^webgpu: the backend was disposed of/);
+    holds: ({ disposed: { message, readSync, ...rest } }) => {
+      for (const one of [message, readSync]) expect(one).toMatch(/^webgpu: the backend was disposed of/);
       expect(rest).toEqual({ reason: "destroyed", inFlight: true });
     },
   },

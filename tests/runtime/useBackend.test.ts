@@ -1,5 +1,5 @@
 /** useBackend and disposeBackend on the backends that every runtime has, and the subpath lossmith/runtime. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { version_wasm } from "@tensorflow/tfjs-backend-wasm";
@@ -8,6 +8,8 @@ import * as runtime from "lossmith/runtime";
 import { gzipped, version } from "../../lib/runtime/wasm/binary.ts";
 import { installedBinary } from "../../lib/runtime/wasm/build.ts";
 import { carriedFile } from "../../lib/runtime/wasm/files.ts";
+import { refuseMissingMemory } from "../../lib/runtime/wasm/memory.ts";
+import { unlessWorkerFails } from "../../lib/runtime/wasm/threads.ts";
 import { programs, resultsOf } from "../support/runtimes.ts";
 
 afterAll(async () => {
@@ -41,6 +43,14 @@ describe("useBackend", () => {
     );
     await expect(wrong({ powerPreference: "low" })).rejects.toThrow('Give "high-performance" or "low-power"');
     await expect(wrong({ report: "yes" })).rejects.toThrow("Give true or false");
+    for (const wasmPaths of ["", ["a"], new URL("file:///a/"), { "tfjs-backend-wasm.wasm": 3 }]) {
+      await expect(wrong({ wasmPaths })).rejects.toThrow("Give the address of a folder");
+    }
+    for (const options of [null, true, 3, "report", []]) {
+      await expect(wrong(options as object)).rejects.toThrow(
+        `useBackend: got ${options} as options. Give an object of`,
+      );
+    }
   });
 
   test("a backend that does not start leaves the current one", async () => {
@@ -56,7 +66,34 @@ describe("useBackend", () => {
   });
 });
 
+("Deno" in globalThis ? test : test.skip)("a worker of Deno has no WebGL, and says so", async () => {
+  const worker = new Worker(new URL("programs/webglInWorker.mjs", import.meta.url), { type: "module" });
+  const says = new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+  });
+  expect(await says).toMatch(/^useBackend\("webgl"\): Deno has no WebGL/);
+  worker.terminate();
+});
+
 describe("disposeBackend", () => {
+  test("takes a backend away that cannot dispose of itself any more", async () => {
+    await useBackend("wasm");
+    const broken = tf.backend();
+    broken.dispose = () => {
+      throw new Error("memory access out of bounds");
+    };
+    await disposeBackend();
+    await useBackend("wasm");
+    expect(tf.backend()).not.toBe(broken);
+  });
+
+  test("refuses a name that it does not know", async () => {
+    for (const name of ["gpu", null, "toString"]) {
+      await expect(disposeBackend(name as "cpu")).rejects.toThrow(`disposeBackend: got ${name}. Give "webgpu"`);
+    }
+  });
+
   for (const name of ["wasm", "cpu"] as const) {
     test(`frees ${name}, which starts again`, async () => {
       await useBackend(name);
@@ -71,6 +108,36 @@ describe("disposeBackend", () => {
       expect([...(await tf.add(tf.ones([2]), 1).data())]).toEqual([2, 2]);
     });
   }
+});
+
+test("a thread of wasm that does not start is an error, which would be waited for for ever", async () => {
+  const { Worker } = globalThis;
+  const text = URL.createObjectURL(new Blob(["noSuchThing();"], { type: "text/javascript" }));
+  const start = (): Promise<never> => {
+    const worker = new globalThis.Worker(text, { type: "module" });
+    worker.onerror = (event) => event.preventDefault();
+    return new Promise(() => undefined);
+  };
+  await expect(unlessWorkerFails(start)).rejects.toThrow(/a thread ended: .*noSuchThing/);
+  expect(globalThis.Worker).toBe(Worker);
+  expect(await unlessWorkerFails(() => 3)).toBe(3);
+});
+
+describe("memory that wasm has not", () => {
+  test("is an error, and the backend goes on", async () => {
+    await useBackend("wasm");
+    expect(() => tf.fill([2 ** 30], 1)).toThrow(
+      "wasm: there is no memory for a tensor of 4294967296 bytes: wasm has 4 GiB",
+    );
+    expect([...(await tf.fill([2], 1).data())]).toEqual([1, 1]);
+  });
+
+  test("is not the address 0", () => {
+    const wasm = { _malloc: (bytes: number) => (bytes > 100 ? 0 : 8), _free: () => undefined };
+    refuseMissingMemory({ wasm } as never);
+    expect([wasm._malloc(100), wasm._malloc(0)]).toEqual([8, 8]);
+    expect(() => wasm._malloc(101)).toThrow("wasm: there is no memory for a tensor of 101 bytes");
+  });
 });
 
 describe("the .wasm file that the package carries", () => {
@@ -88,16 +155,41 @@ describe("the .wasm file that the package carries", () => {
   test("is not used for another version of the backend", async () => {
     expect(await carriedFile("4.22.1")).toBe(null);
   });
+});
 
-  test("gives way to files that are named, whose absence is an error", async () => {
+describe("wasm, in a process that has not started it", () => {
+  let results: Readonly<Record<string, unknown>>;
+
+  beforeAll(async () => {
     const runtime = "Bun" in globalThis ? "Bun" : "Deno";
-    const folder = new URL("../../node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname;
-    const start = (wasmPaths: string): Promise<{ backend?: string; error?: string }> =>
-      resultsOf({ runtime, path: `${programs}/report.mjs`, arguments: ["wasm", JSON.stringify({ wasmPaths })] });
-    expect((await start(folder)).backend).toBe("wasm");
-    expect((await start(`${folder}nowhere/`)).error).toMatch(
-      /useBackend\("wasm"\): the backend's \.wasm file does not start .*give their folder, \{ wasmPaths \}/s,
+    results = await resultsOf({ runtime, path: `${programs}/wasmStarts.mjs` });
+  });
+
+  test("that was set without waiting for it gives way to what is asked for", () => {
+    expect(results["withoutWaiting"]).toEqual(["cpu", "cpu"]);
+  });
+
+  test("that TensorFlow.js started is kept, and starts again after its disposal", () => {
+    expect(results["byItself"]).toEqual(["wasm", [1, 2, 3]]);
+    expect(results["again"]).toBe("wasm");
+  });
+
+  test("says of its tensors after its disposal that they are gone, and they can be freed", () => {
+    const gone = 'wasm: the backend was disposed of. What was on it is gone: call useBackend("wasm") again and make';
+    for (const message of results["gone"] as string[]) expect(message).toContain(gone);
+    expect(results["freed"]).toBe(-2);
+  });
+
+  test("takes files that are named; what is wrong with them is said, and mended by the next call", () => {
+    expect(results["nowhere"]).toMatch(
+      /^useBackend\("wasm"\): \S+nowhere\/tfjs-backend-wasm-simd\.wasm cannot be loaded \(.*\)\. Serve the \.wasm files/,
     );
+    expect(results["notWasm"]).toContain("cannot be loaded (it is not WebAssembly)");
+    expect(results["incomplete"]).toContain(
+      "wasmPaths has no address of tfjs-backend-wasm-simd.wasm, tfjs-backend-wasm",
+    );
+    expect(results["named"]).toBe("wasm");
+    expect(results["carried"]).toEqual(["wasm", [2, 2]]);
   });
 });
 

@@ -3,10 +3,22 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
 import { compile, crossEntropy, explain, useBackend } from "lossmith";
 import { gpuBackends } from "../support/backends.ts";
+import { startWebGPU } from "../support/webgpu.ts";
 
 (gpuBackends.length === 0 ? describe.skip : describe)("webgpu", () => {
+  let before: tf.Tensor;
+
   beforeAll(async () => {
+    await startWebGPU();
+    before = tf.tidy(() => tf.add(tf.ones([5000]), 1));
     expect(await useBackend("webgpu")).toBe("webgpu");
+  });
+
+  test("takes the place of one that the program started, and its tensors say so", async () => {
+    const says = "webgpu: useBackend put one in its place that has all of the adapter's limits. What was on it is gone";
+    await expect(before.data()).rejects.toThrow(says);
+    expect(() => tf.add(before, 1)).toThrow(says);
+    before.dispose();
   });
 
   test("uses the fused kernels after their self-test", () => {

@@ -19,19 +19,3 @@ export function rightFactor(backend: WasmBackend, b: tf.TensorInfo): { info: tf.
   to.set(from);
   return { info, isOwn: true };
 }
-
-/** A fused matMul whose right factor is packed as what it is. */
-export function fusedMatMulWith(original: tf.KernelConfig): tf.KernelConfig {
-  return {
-    ...original,
-    kernelFunc: (parameters) => {
-      const backend = parameters.backend as WasmBackend;
-      const { info, isOwn } = rightFactor(backend, parameters.inputs["b"] as tf.TensorInfo);
-      try {
-        return original.kernelFunc({ ...parameters, inputs: { ...parameters.inputs, b: info } });
-      } finally {
-        if (isOwn) backend.disposeData(info.dataId);
-      }
-    },
-  };
-}

@@ -1,14 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
 import { unsortedSegmentSumOn } from "../unsortedSegmentSum.ts";
 import { type WasmBackend, zeros } from "./backend.ts";
+import { batchGatherWith } from "./batchGather.ts";
 import { batchMatMulWith } from "./batchMatMul.ts";
 import { byCpu } from "./byCpu.ts";
 import { conv2DBackpropFilter } from "./convolutionGradient.ts";
 import { depthwiseBackpropFilter, depthwiseBackpropInput } from "./depthwiseGradient.ts";
 import { einsum } from "./einsum.ts";
+import { castWith, typedKernels, withTypes } from "./elementTypes.ts";
+import { fusedMatMulWith } from "./fusedMatMul.ts";
 import { identityWith } from "./identity.ts";
 import { maxPoolGrad } from "./maxPoolGradient.ts";
-import { fusedMatMulWith } from "./packedWeights.ts";
 import { samePaddingOf } from "./samePadding.ts";
 
 /** The wasm backend has none. */
@@ -57,6 +59,9 @@ export function registerWasmKernels(): void {
   replace("Identity", identityWith);
   replace("BatchMatMul", batchMatMulWith);
   replace("_FusedMatMul", fusedMatMulWith);
+  replace("GatherV2", batchGatherWith);
+  replace("Cast", castWith);
+  for (const name of typedKernels) replace(name, withTypes);
   for (const name of ["Conv2D", "FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
     replace(name, samePaddingOf);
   }

@@ -1,11 +1,15 @@
 /** tensorflow.js's wasm backend, with what it lacks for training. */
 import * as tf from "@tensorflow/tfjs";
+import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
 import { registerWasmKernels } from "../../kernels/wasm/register.ts";
 import { LossError } from "../../loss/error.ts";
 import { keepInBundle } from "../bundle.ts";
 import { type Registration, registrationOf, replaceBackend, startedBackend } from "../engine.ts";
+import { hostOf } from "../host.ts";
 import type { BackendOptions } from "../options.ts";
-import { carriedFile, where } from "./files.ts";
+import { carriedFile, type FileName, servedFiles, where } from "./files.ts";
+import { refuseMissingMemory } from "./memory.ts";
+import { unlessWorkerFails } from "./threads.ts";
 
 type Package = typeof import("@tensorflow/tfjs-backend-wasm");
 
@@ -20,8 +24,8 @@ export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
       "Install it beside @tensorflow/tfjs: npm install @tensorflow/tfjs-backend-wasm",
     );
   });
+  original ??= registrationOf("wasm");
   if (startedBackend("wasm") === undefined) {
-    original ??= registrationOf("wasm");
     if (original === undefined) {
       throw new LossError(
         where,
@@ -30,6 +34,7 @@ export async function startWasm({ wasmPaths }: BackendOptions): Promise<void> {
       );
     }
     const backend = await make(original, backendPackage, wasmPaths);
+    refuseMissingMemory(backend as BackendWasm);
     replaceBackend("wasm", { ...original, factory: () => backend });
   }
   // Some of the kernels are those of cpu.
@@ -49,22 +54,52 @@ async function make(
   { setWasmPaths, version_wasm: version }: Package,
   wasmPaths: BackendOptions["wasmPaths"],
 ): Promise<tf.KernelBackend> {
-  const carried = wasmPaths === undefined ? await carriedFile(version) : null;
+  const given = wasmPaths === undefined ? await carriedFile(version) : await servedFiles(wasmPaths, await fileName());
+  const threads = await tf.env().getAsync(hasThreads);
   try {
-    if (wasmPaths !== undefined) setWasmPaths(wasmPaths as string | Record<string, string>);
-    if (carried !== null) {
-      // The file with threads is another.
-      tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-      setWasmPaths(carried.files, true);
-    }
-    return await factory();
+    // The file with threads is another than the one that is carried.
+    if (wasmPaths === undefined && given !== null) tf.env().set(hasThreads, false);
+    if (given !== null) setWasmPaths(given.files, given.fetched);
+    return await unlessWorkerFails(() => withDirectory(factory));
   } catch (cause) {
-    throw new LossError(
-      where,
-      `the backend's .wasm file does not start (${(cause as Partial<Error>)?.message ?? String(cause)})`,
-      "Serve the .wasm files of @tensorflow/tfjs-backend-wasm and give their folder, { wasmPaths }",
-    );
+    const message = (cause as Partial<Error>)?.message ?? String(cause);
+    throw /already initialized/.test(message)
+      ? new LossError(
+          where,
+          "tensorflow.js failed to load its .wasm file before, and does not try again",
+          'Start the program anew, with useBackend("wasm") in place of tf.setBackend("wasm")',
+        )
+      : new LossError(
+          where,
+          `the backend's .wasm file does not start (${message})`,
+          /thread/.test(message)
+            ? "Leave @tensorflow/tfjs-backend-wasm unminified, or do without wasmPaths and threads"
+            : "Serve the .wasm files of @tensorflow/tfjs-backend-wasm and give their folder, { wasmPaths }",
+        );
   } finally {
-    carried?.release();
+    tf.env().set(hasThreads, threads);
+    given?.release();
+  }
+}
+
+const hasThreads = "WASM_HAS_MULTITHREAD_SUPPORT";
+
+/** Which of its files the backend loads here. */
+async function fileName(): Promise<FileName> {
+  if (!(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"))) return "tfjs-backend-wasm.wasm";
+  return (await tf.env().getAsync(hasThreads)) ? "tfjs-backend-wasm-threaded-simd.wasm" : "tfjs-backend-wasm-simd.wasm";
+}
+
+/**
+ * Runs `start` where there is a `__dirname`, which tensorflow.js reads under Node and does not need here; a bundle that is
+ * an ES module has none.
+ */
+async function withDirectory<T>(start: () => T | Promise<T>): Promise<T> {
+  if (hostOf() === "browser" || "__dirname" in globalThis) return await start();
+  Object.defineProperty(globalThis, "__dirname", { value: "/", configurable: true });
+  try {
+    return await start();
+  } finally {
+    Reflect.deleteProperty(globalThis, "__dirname");
   }
 }

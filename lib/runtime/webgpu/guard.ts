@@ -4,12 +4,13 @@
  */
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import { LossError } from "../../loss/error.ts";
-import { where } from "./adapter.ts";
+import { goneFrom } from "../engine.ts";
 
 /** A backend whose silence is broken. */
 export interface Guarded {
   readonly backend: WebGPUBackend;
-  readonly isLost: () => boolean;
+  /** What has happened to it; null while it runs. */
+  readonly ending: () => LossError | null;
   /** Resolves when the reads in flight have ended. */
   readonly settle: () => Promise<void>;
   /** Frees the device and all that is on it. */
@@ -50,11 +51,8 @@ export function guard(backend: WebGPUBackend): Guarded {
     reported.push((event as GPUUncapturedErrorEvent).error.message);
   });
   const lost = device.lost.then(({ reason, message }) => {
-    end ??= new LossError(
-      "webgpu",
-      `the device was lost (${[reason, message].filter((text) => text).join(": ") || "no reason is given"})`,
-      `What was on it is gone: call ${where} again and make the tensors anew`,
-    );
+    const because = [reason, message].filter((text) => text).join(": ") || "no reason is given";
+    end ??= goneFrom("webgpu", `the device was lost (${because})`);
   });
 
   openScopes(device);
@@ -105,10 +103,12 @@ export function guard(backend: WebGPUBackend): Guarded {
   backend.readSync = (dataId) => {
     const { values, dtype } = backend.tensorMap.get(dataId);
     if (values !== undefined && values !== null) return readSync.call(backend, dataId);
+    if (end !== null) throw end;
     throw new LossError(
       "webgpu",
       `a ${dtype} tensor was read without waiting for the device`,
-      "Use await tensor.data() in place of tensor.dataSync()",
+      "Use await tensor.data() in place of tensor.dataSync(), and array() in place of arraySync(); print() and another " +
+        "backend that takes the tensor over do not wait either",
     );
   };
 
@@ -127,16 +127,12 @@ export function guard(backend: WebGPUBackend): Guarded {
   };
 
   const destroy = (): void => {
-    end ??= new LossError(
-      "webgpu",
-      "the backend was disposed of",
-      `What was on it is gone: call ${where} again and make the tensors anew`,
-    );
+    end ??= goneFrom("webgpu", "the backend was disposed of");
     device.destroy();
   };
   return {
     backend,
-    isLost: () => end !== null,
+    ending: () => end,
     settle: async () => {
       await Promise.allSettled(reads);
     },

@@ -21,7 +21,7 @@ let running: Running | null = null;
 
 /** Makes webgpu the backend, with the device that it has if that is not lost; rejects with what is missing. */
 export async function startWebGPU(options: BackendOptions, takesSoftware: boolean): Promise<Adapter> {
-  if (running === null || running.isLost() || startedBackend("webgpu") !== running.backend) {
+  if (running === null || running.ending() !== null || startedBackend("webgpu") !== running.backend) {
     running = await makeRunning(options, takesSoftware);
     atExit(destroyRunning);
   }
@@ -48,7 +48,8 @@ async function makeRunning(options: BackendOptions, takesSoftware: boolean): Pro
   const found = await findAdapter(options);
   refuseSoftware(found.description, takesSoftware);
   const guarded = guard(await makeBackend(found));
-  replaceBackend("webgpu", { factory: () => guarded.backend, priority });
+  const ended = running?.ending()?.what ?? "useBackend put one in its place that has all of the adapter's limits";
+  replaceBackend("webgpu", { factory: () => guarded.backend, priority }, ended);
   running?.destroy();
   return { ...guarded, adapter: found.description, gpu: found.gpu };
 }

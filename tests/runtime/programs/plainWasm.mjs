@@ -32,6 +32,15 @@ const volume = tf.ones([1, 2, 2, 2, 2]);
 const filter = tf.ones([2, 2, 2, 2, 3]);
 await note("conv3d", tf.grad(sum((x) => tf.conv3d(x, filter, 1, "same")))(volume));
 
+const pairs = tf.tensor2d([1, 0, 0, 1, 2, 2], [3, 2], "int32");
+await note("gathered", tf.gather(tf.range(0, 9).reshape([3, 3]), pairs, 1, 1));
+const products = { a: tf.ones([2, 2, 1]), b: tf.ones([2, 1, 2]), bias: tf.tensor1d([1, 2]) };
+await note("biased", tf.fused.matMul(products));
+const integers = tf.tensor1d([-300, 256, 1], "int32");
+await note("clipped", tf.clipByValue(integers, -2, 2));
+await note("isNaN", tf.isNaN(integers));
+await note("truth", tf.cast(integers, "bool"));
+
 results.missing = missing.filter((name) => tf.getKernel(name, "wasm") === undefined);
 
 // The last, since it may end the backend.

@@ -26,11 +26,14 @@ export function lostDevice(argument?: null): Promise<{
   readonly inFlight: string;
   readonly read: string;
   readonly operation: string;
+  /** Of a tensor of the lost device, without waiting, when there is another. */
+  readonly readLater: string;
   readonly isNew: boolean;
   readonly works: boolean;
 }>;
 export function disposed(argument?: null): Promise<{
   readonly message: string;
+  readonly readSync: string;
   readonly reason: string;
   readonly inFlight: boolean;
 }>;

@@ -112,6 +112,8 @@ export async function lostDevice() {
     operation: await messageOf(() => onDevice()),
   };
   await useBackend("webgpu");
+  Object.assign(results, { readLater: await messageOf(() => tensor.dataSync()) });
+  tensor.dispose();
   return { ...results, isNew: tf.backend().device !== device, works: await works() };
 }
 
@@ -129,6 +131,7 @@ export async function disposed() {
     reason,
     inFlight: (await inFlight).every((x) => x === 3),
     message: await messageOf(() => tensor.data()),
+    readSync: await messageOf(() => tensor.dataSync()),
   };
   await disposeBackend("webgpu");
   return results;
