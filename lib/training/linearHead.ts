@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { describe } from "../compiler/entries.ts";
-import type { LinearLayer } from "../compiler/linear/linearBatch.ts";
+import type { LinearLayer } from "../compiler/linear/layer.ts";
 import { LossError } from "../loss/error.ts";
 
 /** A model taken apart before its last dense layer. The parts are the model's own: to train them is to train it. */

@@ -18,26 +18,23 @@ import type { Parts } from "../parts.ts";
 import type { Plan } from "../plan.ts";
 import { detachTensors } from "../saved.ts";
 import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
+import type { Gradients } from "./blockPass.ts";
+import { columnTiles } from "./columnTiles.ts";
+import { sweptDenominators } from "./denominators.ts";
+import { largestBinding } from "./deviceLimit.ts";
 import type { Wanted } from "./head.ts";
-import {
-  hasSoftLinearLabels,
-  type KernelShape,
-  type LinearBatch,
-  type LinearRows,
-  piecesOf,
-  readLinear,
-  wantedOf,
-} from "./linearBatch.ts";
-import { isOneSweep, oneSweep, type Swept, sweptDenominators } from "./oneSweep.ts";
-import { checkTileRows, rowsOfTile, type Tiles, tilesOf } from "./tiles.ts";
+import { type KernelShape, piecesOf } from "./layer.ts";
+import { hasSoftLinearLabels, type LinearBatch, readLinear, wantedOf } from "./linearBatch.ts";
+import type { LinearRun } from "./linearRun.ts";
+import { isOneSweep, oneSweep } from "./oneSweep.ts";
+import { rowBlocks } from "./rowBlocks.ts";
+import { checkTileOptions, type TileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
 import { firstSweep, secondSweep } from "./twoSweeps.ts";
 
 /** Options of `compileLinear`. */
-export interface CompileLinearOptions extends CompileOptions {
+export interface CompileLinearOptions extends CompileOptions, TileOptions {
   /** How the kernel lies: "[D, V]" as a dense layer's does, the default, or "[V, D]" as an embedding's. */
   readonly kernelShape?: KernelShape;
-  /** How many rows of logits exist at a time; by default as many as fit in 8 MiB. */
-  readonly tileRows?: number;
 }
 
 /** A loss as a function of hidden states, an output layer and labels. */
@@ -97,7 +94,7 @@ export function compileLinear(
 ): CompiledLinearLoss<tf.Scalar>;
 export function compileLinear(loss: Loss<"logits", Kind>, options?: CompileLinearOptions): CompiledLinearLoss;
 export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinearOptions = {}): CompiledLinearLoss {
-  const { kernelShape = "[D, V]", tileRows } = options ?? {};
+  const { kernelShape = "[D, V]" } = options ?? {};
   if (kernelShape !== "[D, V]" && kernelShape !== "[V, D]") {
     throw new LossError(
       "compileLinear({ kernelShape })",
@@ -105,7 +102,7 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
       'Give "[D, V]" or "[V, D]"',
     );
   }
-  checkTileRows(tileRows);
+  checkTileOptions(options ?? {});
   const executable = executableOf(loss, options, "compileLinear");
   const whole = executable.plan("integer");
   if (executable.input === "values") {
@@ -118,7 +115,7 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
       "Leave fromProbabilities out, and the model's softmax too",
     );
   }
-  const linear: Linear = { loss: executable, kernelShape, tileRows };
+  const linear: Linear = { loss: executable, kernelShape, sizes: options ?? {} };
   return Object.assign((batch: LinearBatch) => tf.tidy(() => runLoss(linear, batch)), {
     plan: whole,
     variables: executable.variables,
@@ -133,30 +130,25 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
 interface Linear {
   readonly loss: Executable;
   readonly kernelShape: KernelShape;
-  readonly tileRows: number | undefined;
-}
-
-interface Reading {
-  readonly whole: LinearRows;
-  readonly rowsOfBlock: number;
-  readonly tiles: Tiles;
+  readonly sizes: TileOptions;
 }
 
 function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {
   return loss.plan(hasSoftLinearLabels(batch, kernelShape) ? "soft" : "integer");
 }
 
-function read({ loss, kernelShape, tileRows }: Linear, plan: Plan, batch: LinearBatch): Reading {
+function read({ loss, kernelShape, sizes }: Linear, plan: Plan, batch: LinearBatch): LinearRun {
   const whole = readLinear(plan, loss.check, batch, kernelShape);
-  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows);
-  return { whole, rowsOfBlock, tiles: tilesOf(whole.rows, rowsOfBlock) };
+  const { count, classes } = whole.rows;
+  const { rows, columns } = tileSizes({ rows: count, classes }, sizes, largestBinding(), wholeRowNeed(plan));
+  const blocks = rowBlocks(whole.rows, rows);
+  return { loss, plan, whole, rowsOfBlock: rows, blocks, tiles: columnTiles(classes, columns) };
 }
 
 function denominatorsOf(linear: Linear, batch: LinearBatch): tf.Tensor1D {
   const plan = planOf(linear, batch);
   refuseParts(plan, "denominators");
-  const { whole, rowsOfBlock } = read(linear, plan, batch);
-  return sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
+  return sweptDenominators(read(linear, plan, batch));
 }
 
 function partsOf(linear: Linear, batch: LinearBatch): Parts {
@@ -185,10 +177,7 @@ function inputsOf({ loss }: Linear, plan: Plan, batch: LinearBatch, wanted: Want
   ];
 }
 
-function gradientsOf(
-  { hidden, pieces, bias, parameters }: Omit<Swept, "value">,
-  shape: number[],
-): readonly tf.Tensor[] {
+function gradientsOf({ hidden, pieces, bias, parameters }: Gradients, shape: number[]): readonly tf.Tensor[] {
   return [
     ...(hidden === null ? [] : [hidden.reshape(shape)]),
     ...(pieces ?? []),
@@ -216,9 +205,9 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
   const isWanted = tf.engine().isTapeOn();
   const { shape } = batch.hidden;
   return differentiable(inputsOf(linear, plan, batch, wanted), (save) => {
-    const { whole, rowsOfBlock, tiles } = read(linear, plan, batch);
-    const denominators = readDenominators(plan, batch) ?? sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
-    const swept = oneSweep(linear.loss, plan, whole, tiles, denominators, isWanted ? wanted : null);
+    const run = read(linear, plan, batch);
+    const denominators = readDenominators(plan, batch) ?? sweptDenominators(run);
+    const swept = oneSweep(run, denominators, isWanted ? wanted : null);
     if (isWanted) save([...gradientsOf(swept, shape)]);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
@@ -230,12 +219,12 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
 }
 
 function inTwoSweeps(linear: Linear, plan: Plan, batch: LinearBatch, output: Output): tf.Tensor {
-  const { loss } = linear;
   const wanted = wantedOf(batch);
   const { shape } = batch.hidden;
   return differentiable(inputsOf(linear, plan, batch, wanted), (save) => {
-    const { whole, tiles } = read(linear, plan, batch);
-    const state = firstSweep(loss, plan, whole, tiles);
+    const run = read(linear, plan, batch);
+    const { whole } = run;
+    const state = firstSweep(run);
     const runner = narrowRunner(plan, state);
     const ones = (): tf.Tensor1D => tf.ones([plan.terms.length]);
     const numerators = output === "perToken" ? ones() : runner.totals(plan.numerators);
@@ -247,13 +236,13 @@ function inTwoSweeps(linear: Linear, plan: Plan, batch: LinearBatch, output: Out
         : output === "loss"
           ? combineTerms(numerators, shares)
           : tf.clone(numerators);
-    const { tensors, attach } = detachTensors({ whole, state, shares, numerators, probabilities: null });
+    const { tensors, attach } = detachTensors({ whole, state, shares });
     save(tensors);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
       const again = attach(saved);
-      const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
-      const swept = secondSweep(loss, plan, again.whole, tiles, again.state, reached, wanted);
+      const reached = { numerators: reachedNumerators(plan, output, again.shares, dy), denominators: [] };
+      const swept = secondSweep({ ...run, whole: again.whole }, again.state, reached, wanted);
       return [...gradientsOf(swept, shape)];
     };
     return { value, gradFunc };

@@ -3,44 +3,59 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
 import type { Plan } from "../plan.ts";
+import { columnTiles } from "./columnTiles.ts";
+import { largestBinding } from "./deviceLimit.ts";
 import { isOneSweep } from "./oneSweep.ts";
-import { checkTileRows, rowsOfTile } from "./tiles.ts";
+import { checkTileOptions, type TileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
 
 /** The sizes of a batch of the linear form. */
-export interface LinearSizes {
+export interface LinearSizes extends TileOptions {
   /** N, the rows of a batch. */
   readonly rows: number;
   /** D, the length of a hidden state. */
   readonly width: number;
   /** V. */
   readonly classes: number;
-  /** As given to `compileLinear`. */
-  readonly tileRows?: number;
 }
 
 export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[] {
   checkSizes(sizes);
-  const { rows, width, classes, tileRows } = sizes;
-  const ofBlock = Math.min(rows, rowsOfTile(classes, tileRows));
-  const blocks = Math.ceil(rows / ofBlock);
-  const one = isOneSweep(plan);
+  const { rows, width, classes } = sizes;
+  const limit = tf.getBackend() === undefined ? null : largestBinding();
+  const tile = tileSizes(sizes, sizes, limit, wholeRowNeed(plan));
+  const blocks = Math.ceil(rows / tile.rows);
+  const tiles = columnTiles(classes, tile.columns).length;
   const spare = tf.getBackend() === undefined ? null : chooseProducts().spare;
-  const logits = 4 * rows * classes;
-  const peak = 2 * 4 * ofBlock * classes + (spare ?? 0) * 4 * width * classes;
+  const kernel = 4 * width * classes;
+  const part = 4 * width * tile.columns;
+  const ofTile = 2 * 4 * tile.rows * tile.columns + (spare ?? 0) * part;
+  // A tile reads a copy of its part of the kernel, and gradients of the parts are put together.
+  const peak = tiles === 1 ? ofTile : Math.max(ofTile + part, kernel);
   return [
     "linear form",
-    `  ${blocks} ${blocks === 1 ? "block" : "blocks"} of at most ${ofBlock} rows, [${ofBlock}, ${classes}] logits each`,
-    one
-      ? "  one sweep: value and gradients with three products a block"
-      : "  two sweeps, since a row's value depends on other rows or stays one number a row: four products a block",
+    `  ${counted(blocks, "block")} of at most ${tile.rows} rows, ${
+      tiles === 1 ? "" : `in ${tiles} tiles of at most ${tile.columns} columns, `
+    }[${tile.rows}, ${tile.columns}] logits each`,
+    `  ${sweeps(isOneSweep(plan), tiles > 1)}`,
     spare === null
       ? "  the gradient of the kernel is added up by the backend, which is not started yet"
       : spare === 0
         ? "  the gradient of the kernel is added up in place"
-        : `  the gradient of the kernel is added up with ${spare} more of its size`,
+        : `  the gradient of the kernel is added up with ${spare} more of its ${tiles === 1 ? "" : "part's "}size`,
     `  peak, beside inputs and their gradients: ${megabytes(peak)}`,
-    `  the dense form: ${megabytes(2 * logits)}, logits and their gradient`,
+    `  the dense form: ${megabytes(2 * 4 * rows * classes)}, logits and their gradient`,
   ];
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function sweeps(one: boolean, byColumns: boolean): string {
+  const twice = byColumns ? ", since the tiles of a block are made twice" : "";
+  if (one) return `one sweep: value and gradients with ${byColumns ? "four" : "three"} products a block${twice}`;
+  const why = "since a row's value depends on other rows or stays one number a row";
+  return `two sweeps, ${why}: ${byColumns ? "five" : "four"} products a block${twice}`;
 }
 
 function checkSizes(sizes: LinearSizes): void {
@@ -49,7 +64,7 @@ function checkSizes(sizes: LinearSizes): void {
     if (Number.isInteger(size) && size > 0) continue;
     throw new LossError(`explain({ linear: { ${name} } })`, `got ${String(size)}`, "Give a whole number above 0");
   }
-  checkTileRows(sizes.tileRows);
+  checkTileOptions(sizes);
 }
 
 function megabytes(bytes: number): string {

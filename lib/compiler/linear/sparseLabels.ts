@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { checkRowShape, checkSoftLabels, flatten, isNumber, type Nested } from "../../loss/batch.ts";
 import { LossError } from "../../loss/error.ts";
 import { checkTensor, describe, isHostBackend } from "../entries.ts";
+import { type Columns, isWithin, localIds } from "./columnTiles.ts";
 
 /** Soft labels as ids and probabilities; every other class has probability 0. An id that comes twice in a row counts twice. */
 export interface SparseLabels {
@@ -95,6 +96,14 @@ function entry(
   const width =
     flat.values.length === 0 && shape.includes(0) ? (flat.shape[shape.length] ?? 0) : checkShape(flat.shape);
   return tf.tensor2d([...flat.values], [count, width], dtype);
+}
+
+/** What sparse labels say of some columns: others have probability 0. */
+export function sparseColumns({ ids, probabilities }: SparseTargets, columns: Columns): SparseTargets {
+  return {
+    ids: localIds(ids, columns, 0),
+    probabilities: tf.where(isWithin(ids, columns), probabilities, tf.zerosLike(probabilities)),
+  };
 }
 
 /** The soft labels of some rows as a weight for each class, [R, V]. */

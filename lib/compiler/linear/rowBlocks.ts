@@ -1,33 +1,15 @@
-/** Blocks of rows: how many rows a block has, and what of a batch belongs to it. */
+/** Blocks of rows: which rows of a batch a block has, and what of the batch belongs to them. */
 import * as tf from "@tensorflow/tfjs";
 import type { ValidRows } from "../../kernels/rowStatistics.ts";
-import { LossError } from "../../loss/error.ts";
 import type { OfSequences, Rows } from "../batch.ts";
 import { mapEntries } from "../state.ts";
-import { type Head, headLogits } from "./head.ts";
+import type { Columns } from "./columnTiles.ts";
+import { headColumns, headLogits } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
-import { dense } from "./sparseLabels.ts";
-
-/** Bytes of a block of logits; its gradient takes as many. */
-const blockBytes = 2 ** 23;
-/** Rows of a block are a multiple of it: products work on so many at a time. */
-const rowsTogether = 4;
-
-/** The rows of a block, by what one row of logits takes. */
-export function rowsOfTile(classes: number, chosen: number | undefined): number {
-  if (chosen !== undefined) return chosen;
-  const rows = Math.floor(blockBytes / (4 * classes));
-  return Math.max(rowsTogether, rows - (rows % rowsTogether));
-}
-
-/** Throws where a number of rows for a block is none. */
-export function checkTileRows(rows: unknown): void {
-  if (rows === undefined || (Number.isInteger(rows) && (rows as number) > 0)) return;
-  throw new LossError("compileLinear({ tileRows })", `got ${String(rows)}`, "Give a whole number above 0");
-}
+import { dense, sparseColumns } from "./sparseLabels.ts";
 
 /** The rows of a batch whose logits are looked at, in blocks. */
-export interface Tiles {
+export interface RowBlocks {
   /** The rows of each block; null where one block is the whole batch as it is. */
   readonly blocks: readonly (Int32Array | null)[];
   /** For each row of the batch its place among the blocks' rows, or their number; null where no row is left out. */
@@ -35,7 +17,7 @@ export interface Tiles {
 }
 
 /** Rows that are not read are left out where the host knows them. */
-export function tilesOf({ count, read }: Rows, rowsOfBlock: number): Tiles {
+export function rowBlocks({ count, read }: Rows, rowsOfBlock: number): RowBlocks {
   const invalid = new Set(read?.invalid ?? []);
   const kept = Int32Array.from({ length: count }, (_, row) => row).filter((row) => !invalid.has(row));
   if (invalid.size === 0 && count > 0 && count <= rowsOfBlock) return { blocks: [null], places: null };
@@ -50,15 +32,17 @@ export function tilesOf({ count, read }: Rows, rowsOfBlock: number): Tiles {
   return { blocks, places };
 }
 
-/** A block of a batch. */
-export interface Tile {
+/** The rows of a block. The tensors belong to the surrounding tidy. */
+export interface BlockRows {
+  /** Without soft labels and a teacher's logits. */
   readonly rows: Rows;
   /** [R, D]. */
   readonly hidden: tf.Tensor2D;
+  /** What is as wide as the vocabulary: as [R, V], or the columns of a tile alone. */
+  readonly wide: (columns: Columns | null) => Pick<Rows, "targets" | "teacher">;
 }
 
-/** A block's rows, with its soft labels and its teacher's logits as [R, V]; the tensors belong to the surrounding tidy. */
-export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
+export function rowsOfBlock(whole: LinearRows, block: Int32Array | null): BlockRows {
   const { rows, head, sparse, teacher, ofSequences } = whole;
   const ids = block === null ? null : tf.tensor1d(block, "int32");
   const some = <T extends tf.Tensor>(x: T): T => {
@@ -66,11 +50,10 @@ export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
     // A gather of nothing has another shape on wasm.
     return (ids.size === 0 ? tf.zeros([0, ...x.shape.slice(1)], x.dtype) : tf.gather(x, ids)) as T;
   };
-  const logits = (of: Head): tf.Tensor2D => headLogits(of, some(of.hidden));
-  const targets =
-    sparse === null
-      ? maybe(rows.targets, some)
-      : dense({ ids: some(sparse.ids), probabilities: some(sparse.probabilities) }, rows.classes);
+  const targets = sparse === null ? null : { ids: some(sparse.ids), probabilities: some(sparse.probabilities) };
+  const ofTeacher = teacher === null ? null : some(teacher.hidden);
+  const someWide = (x: tf.Tensor2D, columns: Columns | null): tf.Tensor2D =>
+    columns === null ? some(x) : someColumns(x, block, columns);
   return {
     hidden: some(head.hidden),
     rows: {
@@ -79,9 +62,9 @@ export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
       classes: rows.classes,
       step: rows.step,
       labels: maybe(rows.labels, some),
-      targets,
+      targets: null,
       inputs: new Map([...rows.inputs].map(([name, values]) => [name, some(values)])),
-      teacher: teacher === null ? maybe(rows.teacher, some) : logits(teacher),
+      teacher: null,
       valid: validOf(rows.valid, block, some),
       read: validOf(rows.read, block, some),
       rowWeight: maybe(rows.rowWeight, some),
@@ -89,7 +72,40 @@ export function tileOf(whole: LinearRows, block: Int32Array | null): Tile {
       candidates: maybe(rows.candidates, some),
       ...(block === null ? {} : { ofSequences: ofSequencesOf(ofSequences, some) }),
     },
+    wide: (columns) => ({
+      targets:
+        targets === null
+          ? maybe(rows.targets, (q) => someWide(q, columns))
+          : columns === null
+            ? dense(targets, rows.classes)
+            : dense(sparseColumns(targets, columns), columns.size),
+      teacher:
+        teacher === null || ofTeacher === null
+          ? maybe(rows.teacher, (logits) => someWide(logits, columns))
+          : headLogits(columns === null ? teacher : headColumns(teacher, columns), ofTeacher),
+    }),
   };
+}
+
+/** Some columns of some rows of x [N, V], without whole rows of them on the way. */
+function someColumns(x: tf.Tensor2D, rows: Int32Array | null, columns: Columns): tf.Tensor2D {
+  const range = (first: number, count: number): tf.Tensor2D =>
+    tf.slice(x, [first, columns.start], [count, columns.size]);
+  if (rows === null) return range(0, x.shape[0]);
+  const [first, span] = [rows[0], rows[rows.length - 1] - rows[0] + 1];
+  if (span === rows.length) return range(first, span);
+  return tf.tidy(() => {
+    if (span <= 2 * rows.length)
+      return tf.gather(
+        range(first, span),
+        tf.tensor1d(
+          rows.map((row) => row - first),
+          "int32",
+        ),
+      );
+    const half = Math.ceil(rows.length / 2);
+    return tf.concat([someColumns(x, rows.subarray(0, half), columns), someColumns(x, rows.subarray(half), columns)]);
+  });
 }
 
 function maybe<T extends tf.Tensor>(x: T | null, f: (x: T) => T): T | null {
@@ -121,7 +137,7 @@ function ofSequencesOf(
 }
 
 /** What was computed for the blocks' rows, [..., R] each, as one number for each row of the batch; 0 for those left out. */
-export function joined({ places }: Tiles, parts: readonly tf.Tensor[], width?: number): tf.Tensor {
+export function joined({ places }: RowBlocks, parts: readonly tf.Tensor[], width?: number): tf.Tensor {
   const empty = (rows: number): tf.Tensor => tf.zeros(width === undefined ? [rows] : [rows, width]);
   if (places === null)
     return parts.length === 0 ? empty(0) : parts.length === 1 ? tf.clone(parts[0]) : tf.concat([...parts]);
