@@ -7,10 +7,11 @@ import { chooseKernel } from "../../kernels/choose.ts";
 import { type RowNumbers, tensorOf } from "../../kernels/column.ts";
 import { withoutInvalidRows } from "../../kernels/portable.ts";
 import type { DotTable, RowStatistics } from "../../kernels/rowStatistics.ts";
-import { sumOf, total } from "../../kernels/sums.ts";
+import { rowSums, sumOf, total } from "../../kernels/sums.ts";
 import type { Candidates } from "../../loss/candidates.ts";
 import type { OfSequences } from "../batch.ts";
 import { pivotRows } from "../candidates.ts";
+import { isHostBackend } from "../entries.ts";
 import { bind } from "../execute.ts";
 import {
   addCandidates,
@@ -54,8 +55,8 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
   const logitsOf = (columns: Columns): tf.Tensor2D => {
     const part = headColumns(whole.head, columns);
     const logits = headLogits(part, read.hidden);
-    // Without a bias no tile is −∞.
-    return part.bias === null ? logits : withoutInfinity(logits);
+    // Without a bias no row of a tile is −∞.
+    return part.bias === null ? logits : withoutEmptyRows(logits);
   };
   const stateOf = (columns: Columns): State =>
     forwardState(tilePlan(plan), boundOfTile(plan, read, columns), logitsOf(columns));
@@ -189,7 +190,7 @@ function boundOfTile(plan: Plan, { bound, wide, ofSequences }: ReadBlock, column
       classes: size,
       labels: labels === null ? null : localIds(labels, columns, 0),
       targets,
-      teacher: teacher === null ? null : withoutInfinity(teacher),
+      teacher: teacher === null ? null : withoutEmptyRows(teacher),
       ofSequences: {
         ...ofSequences,
         candidates: new Map([...ofSequences.candidates].map(([of, ids]) => [of, localIds(ids, columns, -1)])),
@@ -239,8 +240,13 @@ function entriesOfTiles(ids: tf.Tensor2D, tiles: readonly Columns[], gathered: r
   );
 }
 
-/** Logits with a finite number in the place of −∞. */
-function withoutInfinity(logits: tf.Tensor2D): tf.Tensor2D {
-  // Some backends' maximum passes over NaN.
-  return tf.tidy(() => tf.where(tf.isNaN(logits), logits, tf.maximum(logits, lowestLogit)));
+/** Logits with a finite number in the place of −∞ in rows that have nothing else: they get statistics, and p stays 0. */
+function withoutEmptyRows(logits: tf.Tensor2D): tf.Tensor2D {
+  return tf.tidy(() => {
+    // A maximum may pass over NaN, a sum does not.
+    const isLow = tf.less(tf.max(logits, 1), -3e38);
+    const isEmpty = tf.logicalAnd(isLow, tf.equal(rowSums(tf.exp(logits)), 0));
+    if (isHostBackend() && !isEmpty.dataSync().includes(1)) return logits;
+    return tf.where(isEmpty.expandDims(1), tf.fill(logits.shape, lowestLogit), logits);
+  });
 }

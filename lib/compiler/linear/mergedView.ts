@@ -14,7 +14,7 @@ import * as tf from "@tensorflow/tfjs";
 import { log1p } from "../../kernels/log1p.ts";
 import { softplus } from "../../kernels/portable.ts";
 
-/** What a tile's logits of −∞ become, so that one that has no other entry has statistics: p is 0 there, too. */
+/** What logits of −∞ become in a row of a tile that has no other, so that it has statistics. */
 export const lowestLogit = -1e32;
 /** Beyond this a number comes from such a logit: it stands for ∞. */
 const lost = 1e25;
@@ -165,12 +165,13 @@ function complementOf({ s, ofLabel }: MergedView): tf.Tensor {
   return tf.exp(tf.sub(ofLabel?.r as tf.Tensor1D, s));
 }
 
-/** ∂e / ∂s_c = π_c (e_c − log π_c − e). */
+/** ∂e / ∂s_c = π_c (e_c − log π_c − e), where e is a mean with the weights π. */
 function entropySlope({ surprise, e, shares }: MergedView): tf.Tensor {
   const { isLargest, p, complement } = shares;
   const own = surprise as tf.Tensor2D;
   const ofOthers = tf.sum(others(isLargest, tf.mul(p, own)), 0);
-  return tf.where(isLargest, tf.sub(tf.mul(complement, own), ofOthers), tf.mul(p, tf.sub(own, e as tf.Tensor1D)));
+  const excess = tf.where(isLargest, tf.sub(tf.mul(complement, own), ofOthers), tf.sub(own, e as tf.Tensor1D));
+  return tf.mul(p, excess);
 }
 
 /** ∂(Σ_k −W_k log π_k) / ∂s_c = π_c Σ_k W_k − W_c. */
