@@ -52,14 +52,12 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
   const { plan, whole, tiles } = run;
   const read = readBlock(run, block);
   const { bound, ofSequences } = read;
-  const logitsOf = (columns: Columns): tf.Tensor2D => {
-    const part = headColumns(whole.head, columns);
-    const logits = headLogits(part, read.hidden);
+  const logitsOf = (columns: Columns): tf.Tensor2D => headLogits(headColumns(whole.head, columns), read.hidden);
+  const shownOf = (logits: tf.Tensor2D): tf.Tensor2D =>
     // Without a bias no row of a tile is −∞.
-    return part.bias === null ? logits : withoutEmptyRows(logits);
-  };
-  const stateOf = (columns: Columns): State =>
-    forwardState(tilePlan(plan), boundOfTile(plan, read, columns), logitsOf(columns));
+    whole.head.bias === null ? logits : withoutEmptyRows(logits);
+  const stateOf = (columns: Columns, logits: tf.Tensor2D = logitsOf(columns)): State =>
+    forwardState(tilePlan(plan), boundOfTile(plan, read, columns), shownOf(logits));
   const forward = tiles.map((columns) =>
     tidied(() => {
       const state = stateOf(columns);
@@ -84,7 +82,7 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
   );
   const tilesAgain = tiles.map((columns) => (): State => {
     const tile = { ...withoutSums, ...boundOfTile(plan, read, columns) };
-    return readsLogits(plan) ? { ...tile, logits: logitsOf(columns) } : tile;
+    return readsLogits(plan) ? { ...tile, logits: shownOf(logitsOf(columns)) } : tile;
   });
   const classwise =
     ofKind(plan, "classwise").size === 0 ? null : classwiseTiles(plan, withoutSums, tilesAgain, highest);
@@ -114,7 +112,8 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
       const columns = tiles.map((tile, i) => {
         const soFar = hidden;
         const swept = tidied(() => {
-          const tileState = stateOf(tile);
+          const logits = logitsOf(tile);
+          const tileState = stateOf(tile, logits);
           const gradientOf = gradientOfTile(tileState, i);
           const gradient = gradientOf(ofModel(plan));
           const part = headColumns(whole.head, tile);
@@ -122,7 +121,7 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
             columns: addToColumns(before.columns[i], part, read.hidden, gradient),
             hidden: before.hidden === null ? null : addToHidden(soFar, part, gradient),
             scales: names.map((name) =>
-              hasScale(plan, name) ? [scaleGradient(plan, tileState, name, gradientOf)] : [],
+              hasScale(plan, name) ? [scaleGradient(plan, { ...tileState, logits }, name, gradientOf)] : [],
             ),
           };
         });

@@ -65,7 +65,9 @@ export interface Shares {
 
 export function mergeView({ m, s, ofLabel, e }: TilesOfView): MergedView {
   // A maximum may pass over NaN, a sum does not.
-  const highest = tf.add(tf.max(m, 0), tf.sum(tf.mul(s, 0), 0)) as tf.Tensor1D;
+  const top = tf.add(tf.max(m, 0), tf.sum(tf.mul(s, 0), 0)) as tf.Tensor1D;
+  // A row with no entry above −∞ has no statistics.
+  const highest = tf.where(tf.less(top, -lost), tf.fill(top.shape, Number.NaN), top) as tf.Tensor1D;
   const above = tf.sub(m, highest) as tf.Tensor2D;
   const logs = tf.add(above, s) as tf.Tensor2D;
   const isLargest = isFirstHighest(logs);
@@ -78,7 +80,7 @@ export function mergeView({ m, s, ofLabel, e }: TilesOfView): MergedView {
   const complement = tf.where(isLargest, tf.div(rest, tf.add(rest, 1)), tf.sub(1, p)) as tf.Tensor2D;
   const surprise = e === null ? null : (tf.add(e, nll) as tf.Tensor2D);
   return {
-    m: tf.where(tf.less(highest, -lost), tf.fill(highest.shape, Number.NaN), highest),
+    m: highest,
     s: merged,
     ofLabel: ofLabel === null ? null : mergeLabel(ofLabel, above, logs),
     e: surprise === null ? null : (tf.sum(tf.mul(p, surprise), 0) as tf.Tensor1D),

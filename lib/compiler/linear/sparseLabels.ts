@@ -9,7 +9,7 @@ import { type Columns, isWithin, localIds } from "./columnTiles.ts";
 export interface SparseLabels {
   /** [..., K]: an int32 tensor or nested arrays. */
   readonly ids: tf.Tensor | Nested<number>;
-  /** [..., K], at least 0: a float32 tensor or nested arrays. 0 for places that are not used. */
+  /** [..., K], finite: a float32 tensor or nested arrays. 0 for places that are not used. */
   readonly probabilities: tf.Tensor | Nested<number>;
 }
 
@@ -30,34 +30,37 @@ export function isSparse(labels: unknown): labels is SparseLabels {
   );
 }
 
-/** Reads the sparse labels of rows of this shape. */
+/** Reads the sparse labels of rows of this shape. What the host sees of them it checks. */
 export function readSparse(labels: SparseLabels, shape: readonly number[], classes: number): SparseTargets {
   const ids = entry("labels.ids", labels.ids, "int32", shape);
   const probabilities = entry("labels.probabilities", labels.probabilities, "float32", shape);
-  if (ids.shape[1] !== probabilities.shape[1]) {
+  const width = ids.tensor.shape[1];
+  if (width !== probabilities.tensor.shape[1]) {
     throw new LossError(
       "labels",
-      `${ids.shape[1]} ids a row beside ${probabilities.shape[1]} probabilities`,
+      `${width} ids a row beside ${probabilities.tensor.shape[1]} probabilities`,
       "Give a probability for each id",
     );
   }
-  if (!isHostBackend()) return inRange(ids, probabilities, classes);
-  const known = ids.dataSync();
-  const bad = known.findIndex((id) => id < 0 || id >= classes);
-  if (bad >= 0) {
-    const width = ids.shape[1];
+  if (ids.host !== null) checkIds(ids.host, width, classes);
+  if (probabilities.host !== null) checkSoftLabels(probabilities.host, "labels.probabilities");
+  const read = { ids: ids.tensor, probabilities: probabilities.tensor };
+  return ids.host === null ? inRange(read, classes) : read;
+}
+
+function checkIds(ids: ArrayLike<number>, width: number, classes: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] >= 0 && ids[i] < classes) continue;
     throw new LossError(
       "labels.ids",
-      `entry ${bad % width} of row ${Math.floor(bad / width)} is ${known[bad]}, and there are ${classes} classes`,
+      `entry ${i % width} of row ${Math.floor(i / width)} is ${ids[i]}, and there are ${classes} classes`,
       `Give ids from 0 to ${classes - 1}; an unused place is any id with probability 0`,
     );
   }
-  checkSoftLabels(probabilities.dataSync());
-  return { ids, probabilities };
 }
 
 /** Where only the device knows the ids, one that is no class makes its row NaN. */
-function inRange(ids: tf.Tensor2D, probabilities: tf.Tensor2D, classes: number): SparseTargets {
+function inRange({ ids, probabilities }: SparseTargets, classes: number): SparseTargets {
   const int32 = (value: number): tf.Scalar => tf.scalar(value, "int32");
   const inside = tf.logicalAnd(tf.greaterEqual(ids, int32(0)), tf.less(ids, int32(classes)));
   return {
@@ -66,12 +69,18 @@ function inRange(ids: tf.Tensor2D, probabilities: tf.Tensor2D, classes: number):
   };
 }
 
+/** [N, K], with the numbers where the host sees them without waiting. */
+interface Entry {
+  readonly tensor: tf.Tensor2D;
+  readonly host: ArrayLike<number> | null;
+}
+
 function entry(
   where: string,
   given: tf.Tensor | Nested<number>,
   dtype: "int32" | "float32",
   shape: readonly number[],
-): tf.Tensor2D {
+): Entry {
   const remedy = `Give ${dtype} ${where.slice("labels.".length)} [..., K], K for each row`;
   const count = shape.reduce((product, size) => product * size, 1);
   const checkShape = (of: readonly number[]): number => {
@@ -85,7 +94,8 @@ function entry(
   if (given instanceof tf.Tensor) {
     checkTensor(where, given, remedy);
     if (given.dtype !== dtype) throw new LossError(where, `they have dtype ${given.dtype}`, remedy);
-    return given.reshape([count, checkShape(given.shape)]);
+    const tensor = given.reshape<tf.Tensor2D>([count, checkShape(given.shape)]);
+    return { tensor, host: isHostBackend() ? tensor.dataSync() : null };
   }
   if (!Array.isArray(given)) throw new LossError(where, `got ${describe(given)}`, remedy);
   const flat = flatten(given, where, isNumber, "numbers");
@@ -95,7 +105,7 @@ function entry(
   }
   const width =
     flat.values.length === 0 && shape.includes(0) ? (flat.shape[shape.length] ?? 0) : checkShape(flat.shape);
-  return tf.tensor2d([...flat.values], [count, width], dtype);
+  return { tensor: tf.tensor2d([...flat.values], [count, width], dtype), host: flat.values };
 }
 
 /** What sparse labels say of some columns: others have probability 0. */
