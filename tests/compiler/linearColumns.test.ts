@@ -171,10 +171,10 @@ const paddedBias = plainBias.map(without((c) => c > 11 && c < 21));
 /** Some rows have such a label. */
 const lostBias = plainBias.map(without((c) => c === 22 || (c > 11 && c < 21)));
 
+/** Tiles of one column are among the random draws. */
 const everyTile: readonly CompileLinearOptions[] = [
-  { tileColumns: 1, tileRows: 4, kernelShape: "[V, D]" },
-  { tileColumns: 7 },
-  { tileColumns: 22, tileRows: 4, kernelShape: "[V, D]" },
+  { tileColumns: 5, tileRows: 4, kernelShape: "[V, D]" },
+  { tileColumns: 22 },
 ];
 /** Of as many columns as there are of −∞ in some of them. */
 const tilesOfNone: readonly CompileLinearOptions[] = [{ tileColumns: 3, tileRows: 4 }];
@@ -245,7 +245,7 @@ for (const backend of backends) {
     });
 
     test("peak bytes beside inputs and gradients do not grow with the classes, but for one more kernel", () => {
-      const [count, tileRows, tileColumns] = [32, 16, 500];
+      const [count, tileRows, tileColumns] = [16, 16, 500];
       const compiled = compileLinear(pipe(crossEntropy, labelSmoothing(0.1)), { tileRows, tileColumns });
       const peakOf = (many: number, frozen: LinearBatch["frozen"]): number => {
         const inputs = [matrix(count, width, 1), matrix(width, many, 2)];
@@ -265,10 +265,10 @@ for (const backend of backends) {
       const tile = 4 * tileRows * tileColumns;
       const part = 4 * width * tileColumns;
       const kernel = 4 * width * 8000;
-      const numbersOfTiles = 100 * 4 * tileRows * (8000 / tileColumns);
-      expect(peakOf(8000, ["kernel"])).toBeLessThan(2.2 * tile + 3 * part + numbersOfTiles);
+      const numbersOfTiles = 30 * 4 * tileRows * (8000 / tileColumns);
+      expect(peakOf(8000, ["kernel"])).toBeLessThan(2.2 * tile + 2 * part + numbersOfTiles);
       expect(peakOf(8000, ["kernel"]) - peakOf(2000, ["kernel"])).toBeLessThan(numbersOfTiles);
-      expect(peakOf(8000, undefined)).toBeLessThan(2 * kernel + 2.2 * tile + 3 * part + numbersOfTiles);
+      expect(peakOf(8000, undefined)).toBeLessThan(2 * kernel + 2.2 * tile + 2 * part + numbersOfTiles);
       compiled.dispose();
     });
 
@@ -289,9 +289,12 @@ for (const backend of backends) {
       expect(text).toContain(
         "2 blocks of at most 512 rows, in 6 tiles of at most 10000 columns, [512, 10000] logits each",
       );
-      expect(text).toContain("four products a block, since the tiles of a block are made twice");
+      expect(text).toContain("four products a block, whose tiles are made again for their gradient");
       expect(text).toContain("peak, beside inputs and their gradients: 51.5 MB");
       expect(explain(perToken(crossEntropy), { linear: sizes })).toContain("five products");
+      const smoothed = pipe(crossEntropy, focal({ gamma: 2 }), labelSmoothing(0.2));
+      expect(explain(smoothed, { linear: sizes })).toContain("five products");
+      expect(explain(perToken(smoothed), { linear: sizes })).toContain("seven products");
       expect(lossErrorOf(() => explain(entmax(), { linear: sizes }))).toContain("whole rows");
     });
   });
@@ -299,7 +302,6 @@ for (const backend of backends) {
 
 test("tiles of columns by ordinary ops give what whole rows give", async () => {
   await behindGlass(async () => {
-    expect(await farFromWhole([{ tileColumns: 7, tileRows: 4 }], plainBias)).toEqual([]);
     expect(await farFromWhole(tilesOfNone, paddedBias)).toEqual([]);
   });
 });

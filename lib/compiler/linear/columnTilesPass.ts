@@ -41,7 +41,7 @@ import {
 } from "../state.ts";
 import { classwiseTiles, highestOfCapped, readsLogits } from "./classwiseTiles.ts";
 import { type Columns, isWithin, localIds } from "./columnTiles.ts";
-import { addToColumns, addToHidden, headColumns, headLogits, sideBySide } from "./head.ts";
+import { addToColumns, addToHidden, type Head, headColumns, headLogits, sideBySide } from "./head.ts";
 import type { BlockPass, LinearRun } from "./linearRun.ts";
 import { type MergedRows, mergeRows, type TileNumbers } from "./mergedRows.ts";
 import { lowestLogit } from "./mergedView.ts";
@@ -52,15 +52,18 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
   const { plan, whole, tiles } = run;
   const read = readBlock(run, block);
   const { bound, ofSequences } = read;
-  const logitsOf = (columns: Columns): tf.Tensor2D => headLogits(headColumns(whole.head, columns), read.hidden);
-  const shownOf = (logits: tf.Tensor2D): tf.Tensor2D =>
+  const made = (columns: Columns): { readonly part: Head; readonly logits: tf.Tensor2D } => {
+    const part = headColumns(whole.head, columns);
+    return { part, logits: headLogits(part, read.hidden) };
+  };
+  const shown = (logits: tf.Tensor2D): tf.Tensor2D =>
     // Without a bias no row of a tile is −∞.
     whole.head.bias === null ? logits : withoutEmptyRows(logits);
-  const stateOf = (columns: Columns, logits: tf.Tensor2D = logitsOf(columns)): State =>
-    forwardState(tilePlan(plan), boundOfTile(plan, read, columns), shownOf(logits));
+  const stateOf = (columns: Columns, logits: tf.Tensor2D): State =>
+    forwardState(tilePlan(plan), boundOfTile(plan, read, columns), shown(logits));
   const forward = tiles.map((columns) =>
     tidied(() => {
-      const state = stateOf(columns);
+      const state = stateOf(columns, made(columns).logits);
       return {
         numbers: numbersOf(plan, columns, state),
         gathered: mapEntries(state.pivots, ({ logits }) => logits),
@@ -82,7 +85,7 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
   );
   const tilesAgain = tiles.map((columns) => (): State => {
     const tile = { ...withoutSums, ...boundOfTile(plan, read, columns) };
-    return readsLogits(plan) ? { ...tile, logits: shownOf(logitsOf(columns)) } : tile;
+    return readsLogits(plan) ? { ...tile, logits: shown(made(columns).logits) } : tile;
   });
   const classwise =
     ofKind(plan, "classwise").size === 0 ? null : classwiseTiles(plan, withoutSums, tilesAgain, highest);
@@ -112,11 +115,10 @@ export function columnTilesPass(run: LinearRun, block: Int32Array | null): Block
       const columns = tiles.map((tile, i) => {
         const soFar = hidden;
         const swept = tidied(() => {
-          const logits = logitsOf(tile);
+          const { part, logits } = made(tile);
           const tileState = stateOf(tile, logits);
           const gradientOf = gradientOfTile(tileState, i);
           const gradient = gradientOf(ofModel(plan));
-          const part = headColumns(whole.head, tile);
           return {
             columns: addToColumns(before.columns[i], part, read.hidden, gradient),
             hidden: before.hidden === null ? null : addToHidden(soFar, part, gradient),

@@ -28,11 +28,11 @@ import { hasSoftLinearLabels, type LinearBatch, readLinear, wantedOf } from "./l
 import type { LinearRun } from "./linearRun.ts";
 import { isOneSweep, oneSweep } from "./oneSweep.ts";
 import { rowBlocks } from "./rowBlocks.ts";
-import { checkTileOptions, type TileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
+import { checkTileOptions, type LinearTileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
 import { firstSweep, secondSweep } from "./twoSweeps.ts";
 
 /** Options of `compileLinear`. */
-export interface CompileLinearOptions extends CompileOptions, TileOptions {
+export interface CompileLinearOptions extends CompileOptions, LinearTileOptions {
   /** How the kernel lies: "[D, V]" as a dense layer's does, the default, or "[V, D]" as an embedding's. */
   readonly kernelShape?: KernelShape;
 }
@@ -67,12 +67,18 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * the logits again. Rows that are masked, ignored or of weight 0 are left out of the products where the host can tell:
  * on cpu and wasm, and for labels, mask and weights that are arrays.
  *
+ * A block that the device does not bind, or of more columns than `tileColumns`, exists one tile of columns at a time. Its statistics follow
+ * from those of the tiles, and its tiles are made again for their gradient: one product more in a sweep. Whole rows are needed by
+ * losses that read entmax (or sparsemax) or the entropy of the k highest logits: their blocks have as many rows as the device binds.
+ *
  * Shapes: hidden [..., D], kernel [D, V] or [V, D], bias [V], labels [...]; float32. Memory, beside the gradients
- * themselves: two blocks of logits, [tileRows, V] each.
+ * themselves: two blocks of logits, [tileRows, V] each; by columns two tiles, [tileRows, tileColumns] each, a copy of the tile's part of
+ * the kernel, and at the end the kernel's gradient once more.
  *
  * Source of the idea: Liger Kernel (arXiv 2410.10989) and Cut Cross-Entropy (arXiv 2411.09009), for cross entropy.
  *
- * @throws LossError, here for a loss over values or over probabilities, and in the call for a batch that does not fit.
+ * @throws LossError, here for a loss over values or over probabilities, and in the call for a batch that does not fit, or tiles that the
+ * device does not bind or the loss cannot be taken by; with the largest that it can.
  *
  * @example
  * ```ts
@@ -86,6 +92,10 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * const { value, grads } = tf.variableGrads(step);
  * expect((await value.data())[0]).toBeCloseTo(Math.log(3), 5);
  * expect(Object.values(grads)[0].shape).toEqual([4, 3]);
+ *
+ * const byColumns = compileLinear(crossEntropy, { tileRows: 512, tileColumns: 2 });
+ * const value2 = byColumns({ hidden: tf.ones([10, 4]), kernel, labels: tf.zeros([10], "int32") });
+ * expect((await value2.data())[0]).toBeCloseTo(Math.log(3), 5);
  * ```
  */
 export function compileLinear(
@@ -130,7 +140,7 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
 interface Linear {
   readonly loss: Executable;
   readonly kernelShape: KernelShape;
-  readonly sizes: TileOptions;
+  readonly sizes: LinearTileOptions;
 }
 
 function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {

@@ -3,13 +3,14 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import { LossError } from "../../loss/error.ts";
 import type { Plan } from "../plan.ts";
+import { readsLogits } from "./classwiseTiles.ts";
 import { columnTiles } from "./columnTiles.ts";
 import { largestBinding } from "./deviceLimit.ts";
 import { isOneSweep } from "./oneSweep.ts";
-import { checkTileOptions, type TileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
+import { checkTileOptions, type LinearTileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
 
 /** The sizes of a batch of the linear form. */
-export interface LinearSizes extends TileOptions {
+export interface LinearSizes extends LinearTileOptions {
   /** N, the rows of a batch. */
   readonly rows: number;
   /** D, the length of a hidden state. */
@@ -36,7 +37,7 @@ export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[]
     `  ${counted(blocks, "block")} of at most ${tile.rows} rows, ${
       tiles === 1 ? "" : `in ${tiles} tiles of at most ${tile.columns} columns, `
     }[${tile.rows}, ${tile.columns}] logits each`,
-    `  ${sweeps(isOneSweep(plan), tiles > 1)}`,
+    `  ${sweeps(plan, tiles > 1)}`,
     spare === null
       ? "  the gradient of the kernel is added up by the backend, which is not started yet"
       : spare === 0
@@ -51,11 +52,16 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-function sweeps(one: boolean, byColumns: boolean): string {
-  const twice = byColumns ? ", since the tiles of a block are made twice" : "";
-  if (one) return `one sweep: value and gradients with ${byColumns ? "four" : "three"} products a block${twice}`;
-  const why = "since a row's value depends on other rows or stays one number a row";
-  return `two sweeps, ${why}: ${byColumns ? "five" : "four"} products a block${twice}`;
+/** By columns the tiles of a block are made again for their gradient, and for sums that read the statistics of whole rows. */
+function sweeps(plan: Plan, byColumns: boolean): string {
+  const one = isOneSweep(plan);
+  const forward = byColumns && readsLogits(plan) ? 2 : 1;
+  const products = (one ? forward : 2 * forward) + (byColumns ? 3 : 2);
+  const each = `${["three", "four", "five", "six", "seven"][products - 3]} products a block`;
+  const again = byColumns ? ", whose tiles are made again for their gradient" : "";
+  return one
+    ? `one sweep: value and gradients with ${each}${again}`
+    : `two sweeps, since a row's value depends on other rows or stays one number a row: ${each}${again}`;
 }
 
 function checkSizes(sizes: LinearSizes): void {

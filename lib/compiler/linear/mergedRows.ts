@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { RowStatistics, StatisticName } from "../../kernels/rowStatistics.ts";
 import { keyOf } from "../narrow.ts";
 import type { Plan } from "../plan.ts";
+import { tidied } from "../saved.ts";
 import { dotsOf, lookUp, mapEntries, type OfKind, type State, wantedOf } from "../state.ts";
 import { type Columns, isWithin } from "./columnTiles.ts";
 import {
@@ -40,7 +41,7 @@ export function mergeRows(
 ): MergedRows {
   const ofTile = tilePlan(plan);
   const views = [...(tiles[0]?.statistics.keys() ?? [])];
-  const merged = new Map(views.map((key) => [key, mergeView(tilesOfView(tiles, key, labelOf))]));
+  const merged = new Map(views.map((key) => [key, tidied(() => mergeView(tilesOfView(tiles, key, labelOf)))]));
   const dots = new Map(views.flatMap((view) => dotsOfTiles(ofTile, tiles, view, merged)));
   const weights = (dot: OfKind<"crossEntropy">): tf.Tensor2D => {
     const key = keyOf(weightsOf(dot));
@@ -73,15 +74,19 @@ export function mergeRows(
           0,
         ) as tf.Tensor1D,
     ),
-    through: (reached) => {
-      const columns = new Map(
-        [...merged].flatMap(([key, view]) => reachedTiles(plan, key, view, reached, weights, merged)),
-      );
-      const all = ofTile.cotangents.statistics.map((key) => columns.get(key) ?? tf.zeros([tiles.length, rows(tiles)]));
-      if (all.length === 0) return tiles.map(() => tf.zeros([0, rows(tiles)]));
-      const within = tf.stack(all);
-      return tiles.map((_, i) => tf.slice(within, [0, i, 0], [all.length, 1, -1]).reshape([all.length, -1]));
-    },
+    through: (reached) =>
+      tf.tidy(() => {
+        const known = new Map(
+          [...merged].flatMap(([key, view]) => reachedTiles(plan, key, view, reached, weights, merged)),
+        );
+        const { statistics } = ofTile.cotangents;
+        const nothing = (): tf.Tensor => tf.zeros([tiles.length, rows(tiles)]);
+        if (statistics.length === 0) return tiles.map(() => tf.zeros<tf.Rank.R2>([0, rows(tiles)]));
+        const within = tf.stack(statistics.map((key) => known.get(key) ?? nothing()));
+        return tiles.map((_, i) =>
+          tf.slice(within, [0, i, 0], [statistics.length, 1, -1]).reshape<tf.Tensor2D>([statistics.length, -1]),
+        );
+      }),
   };
 }
 

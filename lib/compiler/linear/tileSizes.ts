@@ -3,13 +3,13 @@ import { LossError } from "../../loss/error.ts";
 import type { Plan } from "../plan.ts";
 import { ofKind } from "../state.ts";
 
-/** What a user chooses of it. */
-export interface TileOptions {
-  /** How many rows of logits exist at a time; by default as many as fit in 8 MiB, and in what the device binds. */
+/** How many of the logits of the linear form exist at a time; each a whole number above 0. */
+export interface LinearTileOptions {
+  /** Rows; by default as many as fit in 8 MiB, 4 at least. */
   readonly tileRows?: number;
   /**
-   * How many columns of these rows exist at a time. By default all, or where 4 rows, or `tileRows`, are more than the device binds, as
-   * many as it does. With fewer than V columns the logits are made twice for a gradient.
+   * Columns of these rows. By default all, or where the rows are more than the device binds, as many as it does. With fewer than V
+   * columns the logits are made twice for a gradient.
    */
   readonly tileColumns?: number;
 }
@@ -26,7 +26,7 @@ const tileBytes = 2 ** 23;
 const together = 4;
 
 /** Throws where a number of rows or columns is none. */
-export function checkTileOptions(options: TileOptions): void {
+export function checkTileOptions(options: LinearTileOptions): void {
   for (const name of ["tileRows", "tileColumns"] as const) {
     const size = options[name];
     if (size === undefined || (Number.isInteger(size) && size > 0)) continue;
@@ -40,7 +40,7 @@ export function checkTileOptions(options: TileOptions): void {
  */
 export function tileSizes(
   batch: { readonly rows: number; readonly classes: number },
-  { tileRows, tileColumns }: TileOptions,
+  { tileRows, tileColumns }: LinearTileOptions,
   limit: number | null,
   needsWhole: string | null,
 ): TileSizes {
