@@ -12,7 +12,7 @@ import { keyOf, type Weighting } from "../narrow.ts";
 import type { Plan } from "../plan.ts";
 import { tidied } from "../saved.ts";
 import { classwiseContext, lookUp, mapEntries, ofKind, type State, viewedRows } from "../state.ts";
-import { orInfinite } from "./mergedView.ts";
+import { orInfinite } from "./emptyTiles.ts";
 
 export interface ClasswiseTiles {
   readonly values: State["classwise"];
@@ -79,7 +79,7 @@ export function classwiseTiles(
     return lookUp(ofRows, key)[logitsAtomsOf(body).indexOf(a)];
   };
   return {
-    values: mapEntries(sums, (_, key) => orInfinite(added((tile) => lookUp(tile, key).value))),
+    values: mapEntries(sums, (_, key) => orInfinite(added((tile) => lookUp(tile, key).value) as tf.Tensor1D)),
     parts: (tile, keys, cotangent) =>
       classwiseParts(plan, tile, keys, cotangent, { contextOf: contextOf(tile), sumsOf }),
   };

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import type { Factor } from "../../kernels/products/products.ts";
 import type { Columns } from "./columnTiles.ts";
+import { finiteBias } from "./emptyTiles.ts";
 
 export interface Head {
   /** [N, D]. */
@@ -47,7 +48,7 @@ export function headColumns(head: Head, { start, size }: Columns): Head {
       const [rows, columns] = piece.shape;
       return transposed ? tf.slice(piece, [start, 0], [size, columns]) : tf.slice(piece, [0, start], [rows, size]);
     }),
-    bias: bias === null ? null : tf.slice(bias, [start], [size]),
+    bias: bias === null ? null : finiteBias(tf.slice(bias, [start], [size])),
   };
 }
 

@@ -13,11 +13,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { log1p } from "../../kernels/log1p.ts";
 import { softplus } from "../../kernels/portable.ts";
-
-/** What logits of −∞ become in a row of a tile that has no other, so that it has statistics. */
-export const lowestLogit = -1e32;
-/** Beyond this a number comes from such a logit: it stands for ∞. */
-const lost = 1e25;
+import { lost, orInfinite } from "./emptyTiles.ts";
 
 /** The statistics of the tiles. */
 export interface TilesOfView {
@@ -94,11 +90,11 @@ function mergeLabel(
   above: tf.Tensor2D,
   logs: tf.Tensor2D,
 ): NonNullable<MergedView["ofLabel"]> {
-  const ofRow = orInfinite(tf.sum(tf.where(isOwn, tf.add(above, t), tf.zerosLike(t)), 0));
+  const ofRow = orInfinite(tf.sum(tf.where(isOwn, tf.add(above, t), tf.zerosLike(t)), 0) as tf.Tensor1D);
   // A tile may have no entry beside the label: the exponential of −∞ − (−∞) would be NaN.
   const beside = tf.maximum(tf.where(isOwn, tf.add(above, r), logs), -3e38);
   const highest = tf.max(beside, 0);
-  const logOthers = tf.add(highest, tf.log(tf.sum(tf.exp(tf.sub(beside, highest)), 0)));
+  const logOthers = tf.add(highest, tf.log(tf.sum(tf.exp(tf.sub(beside, highest)), 0))) as tf.Tensor1D;
   const isThere = tf.cast(tf.greater(beside, -lost), "float32");
   const rest = orInfinite(logOthers);
   return {
@@ -112,12 +108,12 @@ function mergeLabel(
 
 /** Σ_j u_j (z_j − m), given that of the tiles relative to their own m, and the sum of u in each tile, [T, 1]. */
 export function mergeDot(values: tf.Tensor2D, totals: tf.Tensor2D, { above }: Shares): tf.Tensor1D {
-  return orInfinite(tf.sum(tf.add(values, tf.mul(totals, above)), 0));
+  return orInfinite(tf.sum(tf.add(values, tf.mul(totals, above)), 0) as tf.Tensor1D);
 }
 
 /** A cross entropy, given that of the tiles and the sums of their weights. */
 export function mergeCrossEntropy(values: tf.Tensor2D, weights: tf.Tensor2D, { nll }: Shares): tf.Tensor1D {
-  return orInfinite(tf.sum(tf.add(values, tf.mul(weights, nll)), 0));
+  return orInfinite(tf.sum(tf.add(values, tf.mul(weights, nll)), 0) as tf.Tensor1D);
 }
 
 /** Numbers of tiles that are weighed by a softmax, as parts of those of the row. */
@@ -192,11 +188,6 @@ function isFirstHighest(x: tf.Tensor2D): tf.Tensor2D {
 
 function others(isLargest: tf.Tensor, x: tf.Tensor): tf.Tensor {
   return tf.where(isLargest, tf.zerosLike(x), x);
-}
-
-/** ∞ in the place of what a logit of −∞ made finite. */
-export function orInfinite(x: tf.Tensor): tf.Tensor1D {
-  return tf.where(tf.greater(tf.abs(x), lost), tf.mul(tf.sign(x), Number.POSITIVE_INFINITY), x) as tf.Tensor1D;
 }
 
 function sumOf(parts: readonly (tf.Tensor | null)[]): tf.Tensor | null {

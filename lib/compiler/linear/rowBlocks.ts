@@ -4,6 +4,7 @@ import type { ValidRows } from "../../kernels/rowStatistics.ts";
 import type { OfSequences, Rows } from "../batch.ts";
 import { mapEntries } from "../state.ts";
 import type { Columns } from "./columnTiles.ts";
+import { withoutEmptyRows } from "./emptyTiles.ts";
 import { headColumns, headLogits } from "./head.ts";
 import type { LinearRows } from "./linearBatch.ts";
 import { dense, sparseColumns } from "./sparseLabels.ts";
@@ -52,8 +53,6 @@ export function rowsOfBlock(whole: LinearRows, block: Int32Array | null): BlockR
   };
   const targets = sparse === null ? null : { ids: some(sparse.ids), probabilities: some(sparse.probabilities) };
   const ofTeacher = teacher === null ? null : some(teacher.hidden);
-  const someWide = (x: tf.Tensor2D, columns: Columns | null): tf.Tensor2D =>
-    columns === null ? some(x) : someColumns(x, block, columns);
   return {
     hidden: some(head.hidden),
     rows: {
@@ -75,13 +74,15 @@ export function rowsOfBlock(whole: LinearRows, block: Int32Array | null): BlockR
     wide: (columns) => ({
       targets:
         targets === null
-          ? maybe(rows.targets, (q) => someWide(q, columns))
+          ? maybe(rows.targets, (q) => (columns === null ? some(q) : someColumns(q, block, columns)))
           : columns === null
             ? dense(targets, rows.classes)
             : dense(sparseColumns(targets, columns), columns.size),
       teacher:
         teacher === null || ofTeacher === null
-          ? maybe(rows.teacher, (logits) => someWide(logits, columns))
+          ? maybe(rows.teacher, (logits) =>
+              columns === null ? some(logits) : withoutEmptyRows(someColumns(logits, block, columns)),
+            )
           : headLogits(columns === null ? teacher : headColumns(teacher, columns), ofTeacher),
     }),
   };
