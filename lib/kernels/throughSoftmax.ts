@@ -35,31 +35,33 @@ export interface ClassSums {
 /** p_j Σ_c g_c − g_j, from g_c = ∂loss/∂nll_c; with the sums of whole rows where these classes are some of them. */
 export function throughNll(nll: tf.Tensor2D, g: tf.Tensor2D, sums?: ClassSums): tf.Tensor2D {
   return tf.tidy(() => {
-    const { sum, ofOthers } = sums ?? sumsOfNll(nll, g);
     const p = tf.exp(tf.neg(nll));
+    const isLikely = isLikelyOf(p);
+    const { sum, ofOthers } = sums ?? sumsOf(isLikely, g);
     const atLikely = tf.sub(tf.mul(p, ofOthers), tf.mul(complement(nll), g));
-    return tf.where(isLikely(p), atLikely, tf.sub(tf.mul(p, sum), g)) as tf.Tensor2D;
+    return tf.where(isLikely, atLikely, tf.sub(tf.mul(p, sum), g)) as tf.Tensor2D;
   });
 }
 
 /** The sums that `throughNll` reads. */
 export function sumsOfNll(nll: tf.Tensor2D, g: tf.Tensor2D): ClassSums {
-  return sumsOf(tf.exp(tf.neg(nll)), g);
+  return sumsOf(isLikelyOf(tf.exp(tf.neg(nll))), g);
 }
 
 /** g_j − p_j Σ_{c≠j} g_c / (1 − p_c), from g_c = ∂loss/∂logOdds_c; with the sums of whole rows, as `throughNll`. */
 export function throughLogOdds(nll: tf.Tensor2D, g: tf.Tensor2D, sums?: ClassSums): tf.Tensor2D {
   return tf.tidy(() => {
-    const { sum, ofOthers } = sums ?? sumsOfLogOdds(nll, g);
     const p = tf.exp(tf.neg(nll));
-    const rest = tf.where(isLikely(p), ofOthers, tf.sub(sum, spreadOf(nll, g)));
-    return tf.sub(g, tf.mul(p, rest)) as tf.Tensor2D;
+    const isLikely = isLikelyOf(p);
+    const spread = spreadOf(nll, g);
+    const { sum, ofOthers } = sums ?? sumsOf(isLikely, spread);
+    return tf.sub(g, tf.mul(p, tf.where(isLikely, ofOthers, tf.sub(sum, spread)))) as tf.Tensor2D;
   });
 }
 
 /** The sums that `throughLogOdds` reads. */
 export function sumsOfLogOdds(nll: tf.Tensor2D, g: tf.Tensor2D): ClassSums {
-  return sumsOf(tf.exp(tf.neg(nll)), spreadOf(nll, g));
+  return sumsOf(isLikelyOf(tf.exp(tf.neg(nll))), spreadOf(nll, g));
 }
 
 /** g_c / (1 − p_c). */
@@ -67,12 +69,13 @@ function spreadOf(nll: tf.Tensor2D, g: tf.Tensor2D): tf.Tensor2D {
   return tf.div(g, tf.maximum(complement(nll), 1e-30));
 }
 
-/** At a class that has more than half of the probability the sum of all is not used: elsewhere its digits are enough. */
-function sumsOf(p: tf.Tensor, g: tf.Tensor): ClassSums {
-  const ofOthers = rowSums(tf.where(isLikely(p), tf.zerosLike(g), g)).expandDims(1);
-  return { sum: rowSums(g).expandDims(1), ofOthers };
+/** Whether a class has more than half of the probability. */
+function isLikelyOf(p: tf.Tensor): tf.Tensor {
+  return tf.greater(p, 0.5);
 }
 
-function isLikely(p: tf.Tensor): tf.Tensor {
-  return tf.greater(p, 0.5);
+/** At a likely class the sum of all is not used: elsewhere its digits are enough. */
+function sumsOf(isLikely: tf.Tensor, g: tf.Tensor): ClassSums {
+  const ofOthers = rowSums(tf.where(isLikely, tf.zerosLike(g), g)).expandDims(1);
+  return { sum: rowSums(g).expandDims(1), ofOthers };
 }
