@@ -123,9 +123,14 @@ const byColumns =
   };
 
 /** The largest error of the gradient in each case, of the row's largest entry; the names of those where it is too large. */
-async function tooFar(isFused: boolean, gradientOf: Gradient = dense): Promise<readonly string[]> {
+async function tooFar(
+  isFused: boolean,
+  gradientOf: Gradient = dense,
+  among: readonly string[] = Object.keys(cases),
+): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const [name, { loss, labels, surer, byOps = false }] of Object.entries(cases)) {
+  for (const name of among) {
+    const { loss, labels, surer, byOps = false } = cases[name];
     for (const gap of [2, 5, 8, 12, 20, 30]) {
       const teacher = surer === null ? {} : { teacher: [row(gap + surer)] };
       const batch: PlainBatch = { logits: [row(gap)], labels, ...teacher };
@@ -150,11 +155,13 @@ for (const backend of [...backends, ...gpuBackends]) {
     });
 
     test("keep them by tiles of columns", async () => {
-      // Where the host does not read tensors without waiting, statistics of tiles are merged by the ops of a GPU.
-      const onHost = backend !== "webgpu";
-      for (const tileColumns of onHost ? [1, 2, 3] : [2]) {
-        expect(await tooFar(onHost, byColumns(tileColumns))).toEqual([]);
+      if (backend !== "webgpu") {
+        for (const tileColumns of [1, 2, 3]) expect(await tooFar(true, byColumns(tileColumns))).toEqual([]);
+        return;
       }
+      // The statistics of tiles are merged by ordinary ops, and each program of a GPU is compiled first.
+      const some = ["a confidence penalty", "a margin of soft labels", "a teacher and a label that is another"];
+      expect(await tooFar(false, byColumns(2), some)).toEqual([]);
     });
   });
 }
