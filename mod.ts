@@ -26,8 +26,10 @@ export {
   compileLinear,
 } from "./lib/compiler/linear/compileLinear.ts";
 export type { LinearSizes } from "./lib/compiler/linear/explainLinear.ts";
-export type { KernelShape, LinearBatch, LinearLayer, LinearPart } from "./lib/compiler/linear/linearBatch.ts";
+export type { KernelShape, LinearLayer, LinearPart } from "./lib/compiler/linear/layer.ts";
+export type { LinearBatch } from "./lib/compiler/linear/linearBatch.ts";
 export type { SparseLabels } from "./lib/compiler/linear/sparseLabels.ts";
+export type { LinearTileOptions } from "./lib/compiler/linear/tileSizes.ts";
 export { type Parts, partsSemigroup } from "./lib/compiler/parts.ts";
 export {
   type PairOfResponses,

@@ -4,10 +4,18 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { rowSums } from "../kernels/sums.ts";
-import { complement, throughLogOdds, throughNll } from "../kernels/throughSoftmax.ts";
+import {
+  type ClassSums,
+  complement,
+  sumsOfLogOdds,
+  sumsOfNll,
+  throughLogOdds,
+  throughNll,
+} from "../kernels/throughSoftmax.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { atomsOf, interpreter } from "../loss/expression.ts";
 import type { ClassAtom, ClassExpression, LogitsAtom } from "../loss/loss.ts";
+import { tidied } from "./saved.ts";
 import { type RowValues, tensorAlgebra } from "./tensorAlgebra.ts";
 
 /** What a class-wise expression reads. */
@@ -39,25 +47,50 @@ export function classValues(body: ClassExpression, context: ClasswiseContext): t
   return tf.tidy(() => interpreter(tensorAlgebra(meaning))(body) as unknown as tf.Tensor2D);
 }
 
-/** The gradient of Σ_i g_i Σ_c q_ic f_ic for the viewed logits that `atom` reads, [N, V]. */
+/**
+ * The gradient of Σ_i g_i Σ_c q_ic f_ic for the viewed logits that `a` reads, [N, V]. `sums` are those of `classwiseSums` over whole rows
+ * where the classes of the context are some of them.
+ */
 export function classwiseGradient(
   body: ClassExpression,
   a: LogitsAtom,
   g: tf.Tensor1D,
   context: ClasswiseContext,
+  sums?: ClassSums,
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const nll = logitsAtomValue({ ...a, kind: "nll" }, context);
-    const full = tf.tidy(() => {
-      const derivative = classValues(
-        differentiate(body, (b) => b === a),
-        context,
-      );
-      const rowG = tf.mul(g.expandDims(1), weighed(derivative, context.weights));
-      return tf.mul(rowG, tf.onesLike(nll)) as tf.Tensor2D;
-    });
-    return a.kind === "nll" ? throughNll(nll, full) : throughLogOdds(nll, full);
+    const { nll, slopes } = slopesOf(body, a, context);
+    const rowG = g.expandDims<tf.Tensor2D>(1);
+    const reached = tf.mul(rowG, slopes) as tf.Tensor2D;
+    slopes.dispose();
+    const ofRows = sums && { sum: tf.mul(rowG, sums.sum), ofOthers: tf.mul(rowG, sums.ofOthers) };
+    return a.kind === "nll" ? throughNll(nll, reached, ofRows) : throughLogOdds(nll, reached, ofRows);
   });
+}
+
+/** What `classwiseGradient` sums over the classes of a row, for g = 1. */
+export function classwiseSums(body: ClassExpression, a: LogitsAtom, context: ClasswiseContext): ClassSums {
+  return tidied(() => {
+    const { nll, slopes } = slopesOf(body, a, context);
+    return a.kind === "nll" ? sumsOfNll(nll, slopes) : sumsOfLogOdds(nll, slopes);
+  });
+}
+
+/** q_c ∂f_c/∂a_c, [N, V], beside nll_c. */
+function slopesOf(
+  body: ClassExpression,
+  a: LogitsAtom,
+  context: ClasswiseContext,
+): { readonly nll: tf.Tensor2D; readonly slopes: tf.Tensor2D } {
+  const nll = logitsAtomValue({ ...a, kind: "nll" }, context);
+  const slopes = tf.tidy(() => {
+    const derivative = classValues(
+      differentiate(body, (b) => b === a),
+      context,
+    );
+    return tf.mul(weighed(derivative, context.weights), tf.onesLike(nll)) as tf.Tensor2D;
+  });
+  return { nll, slopes };
 }
 
 /** The atoms of the model's logits in a class-wise expression. */

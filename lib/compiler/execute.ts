@@ -221,7 +221,7 @@ export function bind(loss: Executable, plan: Plan, rows: Rows, parameters: Param
 export type Output = "loss" | "perToken" | "terms" | "terms per token" | "numerators";
 
 /** What a backward pass needs. */
-export interface Saved {
+interface Saved {
   readonly state: State;
   /** [N, V], where the batch gives them in place of logits. */
   readonly probabilities: tf.Tensor2D | null;
@@ -243,7 +243,7 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
       refuseSecondOrder();
       const again = attach(saved);
-      const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
+      const reached = { numerators: reachedNumerators(plan, output, again.shares, dy), denominators: [] };
       const gradient = inputGradient(plan, again.state, reached);
       const { probabilities } = again;
       const dLogits = (probabilities === null ? gradient : throughLog(probabilities, gradient)).reshape(logits.shape);
@@ -265,7 +265,7 @@ function differentiable(loss: Executable, plan: Plan, batch: AnyBatch, output: O
   return carried.reduce((sum, zero) => tf.add(sum, zero), value);
 }
 
-export function runForward(
+function runForward(
   plan: Plan,
   bound: Bound,
   logits: tf.Tensor,
@@ -300,7 +300,12 @@ function reduced(output: Output, numerators: tf.Tensor1D, shares: tf.Tensor1D): 
 }
 
 /** The gradient that reaches each term's numerator, given that of the output. */
-export function reachedNumerators(plan: Plan, output: Output, { shares }: Saved, dy: tf.Tensor): readonly RowNumbers[] {
+export function reachedNumerators(
+  plan: Plan,
+  output: Output,
+  shares: tf.Tensor1D,
+  dy: tf.Tensor,
+): readonly RowNumbers[] {
   if (output === "perToken") return plan.terms.map(() => dy.flatten());
   if (output === "terms per token") {
     const within = dy.reshape([plan.terms.length, -1]);
@@ -343,7 +348,7 @@ function carryGradient(
       const again = attach(saved);
       const bound = bind(loss, plan, again.rows, again.parameters);
       const forward = runForward(plan, bound, again.logits, again.given, output).saved;
-      const numerators = reachedNumerators(plan, output, forward, dy);
+      const numerators = reachedNumerators(plan, output, forward.shares, dy);
       const denominators = reachedDenominators(plan, divided, forward, numerators);
       return gradient(plan, forward.state, { numerators, denominators }).reshape(input.shape);
     };

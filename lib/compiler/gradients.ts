@@ -5,17 +5,19 @@ import { type Column, type RowNumbers, tensorOf } from "../kernels/column.ts";
 import { withoutInvalidRows } from "../kernels/portable.ts";
 import type { InPlace, RowCotangents, RowStatistics, RowStatisticsKernel } from "../kernels/rowStatistics.ts";
 import { rowSums, sumOf, sumOfScalars, total } from "../kernels/sums.ts";
+import type { ClassSums } from "../kernels/throughSoftmax.ts";
 import { throughView } from "../kernels/views.ts";
+import type { Candidates } from "../loss/candidates.ts";
 import { differentiate } from "../loss/differentiate.ts";
 import { type Expression, interpreter, isConstant } from "../loss/expression.ts";
-import type { ClassAtom } from "../loss/loss.ts";
+import type { ClassAtom, LogitsAtom } from "../loss/loss.ts";
 import type { View } from "../loss/view.ts";
 import { candidateGradient } from "./candidates.ts";
 import { type ClasswiseContext, classwiseGradient, logitsAtomsOf, logitsAtomValue } from "./classwise.ts";
 import { type ColumnState, columnTotal, columnValues, withCotangents } from "./columnRunner.ts";
 import type { RunExpression } from "./columns.ts";
 import { lowerRowAtom } from "./lower.ts";
-import { keyOf, listOf } from "./narrow.ts";
+import { keyOf, listOf, type Weighting } from "./narrow.ts";
 import { type Plan, slopeForNll } from "./plan.ts";
 import {
   candidateReading,
@@ -72,7 +74,7 @@ export interface ReachedStatistics {
   readonly inPlace: boolean;
 }
 
-function reachedStatistics(plan: Plan, state: State, reached: Reached): ReachedStatistics {
+export function reachedStatistics(plan: Plan, state: State, reached: Reached): ReachedStatistics {
   const runner = narrowRunner(plan, state, reached);
   const { expressions } = plan.cotangents;
   const inPlace = readsInPlace(plan, state) && runner.columns !== null;
@@ -114,7 +116,8 @@ export function wideGradient(
     const numbers = byKey.get(key);
     return numbers === undefined ? null : tensorOf(numbers);
   };
-  const wide = withCandidates(plan, state, keys, cotangent, direct, kernel);
+  const ofCandidates = candidateGradients(plan, state, keys, cotangent);
+  const wide = addCandidates(direct, ofCandidates, state.candidates, kernel);
   const others = [...classwiseParts(plan, state, keys, cotangent), ...wholeRowParts(plan, state, keys, cotangent)];
   return others.length === 0 ? wide : withoutInvalidRows(sumOf([wide, ...others]), state.rows.read);
 }
@@ -139,31 +142,52 @@ function cotangentsOf<Numbers extends RowNumbers>(
   });
 }
 
-/** The gradient with what reaches candidates' logits beside what comes through s. */
-function withCandidates(
-  plan: Plan,
-  state: State,
-  keys: readonly string[],
-  cotangent: (key: string) => tf.Tensor1D | null,
-  wide: tf.Tensor2D,
-  kernel: RowStatisticsKernel,
-): tf.Tensor2D {
-  return [...ofKind(plan, "candidates")].reduce((gradient, [key, statistic]) => {
-    const { view, body, candidates } = statistic;
-    const slope = slopeForNll(body);
-    if (view === null || !keys.includes(keyOf(view)) || isConstant(slope, 0)) return gradient;
-    const g = cotangent(key);
-    if (g === null) return gradient;
-    const values = candidateGradient(slope, g, candidateReading(state, statistic));
-    return kernel.addAt(gradient, lookUp(state.candidates, candidates), values);
-  }, wide);
+/** What reaches the logits of candidates beside what comes through s: as many numbers as there are ids, [N, K]. */
+export interface CandidateGradient {
+  readonly candidates: Candidates;
+  readonly values: tf.Tensor2D;
 }
 
-function classwiseParts(
+/** Of the candidates in some of the views. */
+export function candidateGradients(
   plan: Plan,
   state: State,
   keys: readonly string[],
   cotangent: (key: string) => tf.Tensor1D | null,
+): readonly CandidateGradient[] {
+  return [...ofKind(plan, "candidates")].flatMap(([key, statistic]) => {
+    const { view, body, candidates } = statistic;
+    const slope = slopeForNll(body);
+    if (view === null || !keys.includes(keyOf(view)) || isConstant(slope, 0)) return [];
+    const g = cotangent(key);
+    return g === null ? [] : [{ candidates, values: candidateGradient(slope, g, candidateReading(state, statistic)) }];
+  });
+}
+
+/** The gradient of logits with that of candidates added where these are in them. */
+export function addCandidates(
+  gradient: tf.Tensor2D,
+  parts: readonly CandidateGradient[],
+  ids: State["candidates"],
+  { addAt }: RowStatisticsKernel,
+): tf.Tensor2D {
+  return parts.reduce((sum, { candidates, values }) => addAt(sum, lookUp(ids, candidates), values), gradient);
+}
+
+/** How the gradient of class-wise sums is made. */
+export interface ClasswiseReading {
+  readonly contextOf: (weighting: Weighting) => ClasswiseContext;
+  /** What is summed over the classes of whole rows, for an atom of a sum, where those of the state are some of them. */
+  readonly sumsOf?: (key: string, a: LogitsAtom) => ClassSums;
+}
+
+/** The parts of ∂loss/∂logits that come through class-wise sums in some of the views. */
+export function classwiseParts(
+  plan: Plan,
+  state: State,
+  keys: readonly string[],
+  cotangent: (key: string) => tf.Tensor1D | null,
+  { contextOf, sumsOf }: ClasswiseReading = { contextOf: (weighting) => classwiseContext(state, weighting) },
 ): readonly tf.Tensor2D[] {
   return [...ofKind(plan, "classwise")].flatMap(([key, { body, weighting }]) => {
     const rowG = cotangent(key);
@@ -171,7 +195,7 @@ function classwiseParts(
     return logitsAtomsOf(body).flatMap((a) => {
       const view = keyOf(a.view);
       if (!keys.includes(view)) return [];
-      const viewed = classwiseGradient(body, a, rowG, classwiseContext(state, weighting));
+      const viewed = classwiseGradient(body, a, rowG, contextOf(weighting), sumsOf?.(key, a));
       return [throughView(lookUp(state.views, view), state.logits, viewed)];
     });
   });
@@ -195,9 +219,11 @@ function wholeRowParts(
 /** ∂loss/∂parameter, a scalar: directly, through the scales of views, and through numbers over the columns of values. */
 export function parameterGradient(plan: Plan, state: State, reached: Reached, name: string): tf.Scalar {
   if (state.rows.count === 0) return tf.scalar(0);
-  const throughScales = hasScale(plan, name)
-    ? [scaleGradient(plan, state, reachedStatistics(plan, state, reached), name)]
-    : [];
+  const throughScale = (): tf.Scalar => {
+    const statistics = reachedStatistics(plan, state, reached);
+    return scaleGradient(plan, state, name, (keys) => wideGradient(plan, state, keys, statistics));
+  };
+  const throughScales = hasScale(plan, name) ? [throughScale()] : [];
   const ofColumns = plan.columns.parameters.get(name);
   const throughColumns = ofColumns === undefined ? [] : [columnTotal(ofColumns, reachedColumns(plan, state, reached))];
   return sumOfScalars([
@@ -218,11 +244,14 @@ export function hasScale(plan: Plan, name: string): boolean {
   return slopesOf(plan, name).length > 0;
 }
 
+/** The part of ∂loss/∂logits that comes through some of the views. */
+export type GradientOfViews = (keys: readonly string[]) => tf.Tensor2D;
+
 /** What of ∂loss/∂parameter comes through the scales of views. */
-export function scaleGradient(plan: Plan, state: State, reached: ReachedStatistics, name: string): tf.Scalar {
+export function scaleGradient(plan: Plan, state: State, name: string, gradientOf: GradientOfViews): tf.Scalar {
   const partOf = ({ key, slope }: ReturnType<typeof slopesOf>[number]): tf.Tensor => {
     const { rows, logits, parameters } = state;
-    const gradient = tf.div(wideGradient(plan, state, [key], reached), lookUp(state.views, key).scale);
+    const gradient = tf.div(gradientOf([key]), lookUp(state.views, key).scale);
     const finite = withoutInvalidRows(logits, rows.read);
     // −∞ · 0 is 0: a class without probability does not move the scale.
     const product = tf.where(tf.equal(gradient, 0), tf.zerosLike(gradient), tf.mul(gradient, finite));

@@ -75,10 +75,7 @@ export function bindBatch(plan: Plan, rows: Rows, tables: Tables, parameters: Pa
     views: mapEntries(plan.views, (view) => bindView(view, rows, parameters, onDevice)),
     lookups: mapEntries(plan.lookups, (table) => tf.gather(onDevice(table).tensor, labels as tf.Tensor1D)),
     totals: mapEntries(plan.totals, (table) => tables.total(table, step, classes)),
-    targetSums: mapEntries(targetSumsOf(plan), ({ table }) => {
-      const q = targets as tf.Tensor2D;
-      return rowSums(table === null ? q : tf.mul(q, onDevice(table).tensor));
-    }),
+    targetSums: targets === null ? new Map() : targetSumsOf(plan, targets, onDevice),
   };
 }
 
@@ -101,8 +98,16 @@ function knownFacts(plan: Plan, rows: Rows): ReadonlyMap<string, LabelFact> {
   return new Map([...plan.labelFacts].filter(([, fact]) => isKnown(fact)));
 }
 
-function targetSumsOf(plan: Plan): ReadonlyMap<string, OfKind<"targetSum">> {
-  return new Map([...ofKind(plan, "targetSum")].filter(([, { weighting }]) => weighting === "targets"));
+/** The sums over soft targets, [N, V], or over those of a tile of columns with tables of these. */
+export function targetSumsOf(
+  plan: Plan,
+  targets: tf.Tensor2D,
+  onDevice: (table: Table) => DotTable,
+): State["targetSums"] {
+  const ofTargets = [...ofKind(plan, "targetSum")].filter(([, { weighting }]) => weighting === "targets");
+  return mapEntries(new Map(ofTargets), ({ table }) =>
+    rowSums(table === null ? targets : tf.mul(targets, onDevice(table).tensor)),
+  );
 }
 
 function bindView(view: View, rows: Rows, parameters: ParameterValues, onDevice: (table: Table) => DotTable): WideView {
@@ -267,7 +272,8 @@ export function dotsOf(plan: Plan, view: string): readonly OfKind<"dot" | "cross
   });
 }
 
-function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
+/** The statistics that a plan wants of a view. */
+export function wantedOf(plan: Plan, view: string): ReadonlySet<StatisticName> {
   const wanted = new Set<StatisticName>();
   for (const s of plan.statistics.values()) {
     if (s.kind === "dot" || s.kind === "crossEntropy" || s.kind === "targetSum" || s.kind === "classwise") continue;
@@ -310,10 +316,24 @@ export function viewedRows(
   return { logits: shown, m: highest, s: tensorOf(s as RowNumbers) };
 }
 
-/** What class-wise expressions read of a state; the soft targets, a teacher's softmax, or 1, as weights. */
-export function classwiseContext(state: State, weighting: Weighting): ClasswiseContext {
+/** What class-wise expressions read of the rows beside their entries. */
+export interface ClasswiseRows {
+  readonly viewed: (view: View) => ReturnType<typeof viewedRows>;
+  /** V. */
+  readonly classes: number;
+}
+
+/**
+ * What class-wise expressions read of a state; the soft targets, a teacher's softmax, or 1, as weights. `whole` is of whole rows where
+ * the classes of the state are some of them.
+ */
+export function classwiseContext(
+  state: State,
+  weighting: Weighting,
+  whole: ClasswiseRows = { viewed: (view) => viewedRows(state, view), classes: state.rows.classes },
+): ClasswiseContext {
   const { rows, tables } = state;
-  const viewed: ClasswiseContext["viewed"] = ({ view }) => viewedRows(state, view);
+  const viewed: ClasswiseContext["viewed"] = ({ view }) => whole.viewed(view);
   const weightsOf = (): tf.Tensor2D | null => {
     if (weighting === "ones") return null;
     if (weighting === "targets") return withoutInvalidRows(rows.targets as tf.Tensor2D, rows.read);
@@ -325,7 +345,7 @@ export function classwiseContext(state: State, weighting: Weighting): ClasswiseC
     viewed,
     constantOf: (a) => {
       if (a.kind === "step") return stepValue(a, rows.step);
-      if (a.kind === "vocabularySize") return rows.classes;
+      if (a.kind === "vocabularySize") return whole.classes;
       if (a.kind === "target" && weights !== null) return weights;
       if (a.kind === "weight" && a.field !== null)
         return lookUp(tables, keyOf(atom({ kind: "weight", field: a.field }))).tensor;

@@ -156,7 +156,8 @@ function normaliserAndTarget(logits: tf.Tensor2D, labels: tf.Tensor1D): Normalis
   return { m, s: logAddExp(r, t), t, r, others };
 }
 
-function softplus(x: tf.Tensor): tf.Tensor1D {
+/** log(1 + exp(x)), exact where that is small. */
+export function softplus(x: tf.Tensor): tf.Tensor1D {
   return tf.add(tf.relu(x), log1p(tf.exp(tf.neg(tf.abs(x))))) as tf.Tensor1D;
 }
 

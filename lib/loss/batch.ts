@@ -294,10 +294,10 @@ export function checkSoftShape(shape: readonly number[], rows: readonly number[]
 }
 
 /** `labels`, or a LossError for the first that is not finite. */
-export function checkSoftLabels<T extends ArrayLike<number>>(labels: T): T {
+export function checkSoftLabels<T extends ArrayLike<number>>(labels: T, where = "labels"): T {
   for (let i = 0; i < labels.length; i++) {
     if (Number.isFinite(labels[i])) continue;
-    throw new LossError("labels", `entry ${i} is ${labels[i]}`, "Give finite soft labels");
+    throw new LossError(where, `entry ${i} is ${labels[i]}`, "Give finite soft labels");
   }
   return labels;
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { describe } from "../compiler/entries.ts";
-import type { LinearLayer } from "../compiler/linear/linearBatch.ts";
+import type { LinearLayer } from "../compiler/linear/layer.ts";
 import { LossError } from "../loss/error.ts";
 import { masksOf } from "./layers/masks.ts";
 

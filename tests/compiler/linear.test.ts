@@ -30,13 +30,12 @@ import {
   temperature,
   zLoss,
 } from "lossmith";
-import { chooseProducts } from "../../lib/kernels/products/choose.ts";
-import type { Products } from "../../lib/kernels/products/products.ts";
-import { backends, gpuBackends, startBackend } from "../support/backends.ts";
+import { backends, behindGlass, gpuBackends, startBackend } from "../support/backends.ts";
 import { linearAgreement, linearCases } from "../support/linearCases.ts";
-import { peakBytes } from "../support/liveBytes.ts";
 import { lossErrorOf } from "../support/lossErrorOf.ts";
+import { multiplications } from "../support/multiplications.ts";
 import { expectClose } from "../support/numbers.ts";
+import { peakBytes } from "../support/peakBytes.ts";
 
 const { batchMean, nll, divide } = language;
 
@@ -60,27 +59,6 @@ for (const backend of [...backends, ...gpuBackends]) {
   });
 }
 
-/** Runs `body` with a note of each product's multiplications. */
-function multiplications(body: () => void): readonly { readonly name: string; readonly size: number }[] {
-  const products = chooseProducts() as { -readonly [K in keyof Products]: Products[K] };
-  const { multiply, add } = products;
-  const seen: { name: string; size: number }[] = [];
-  const count = (name: string, k: number, result: tf.Tensor2D): tf.Tensor2D => {
-    seen.push({ name, size: result.size * k });
-    return result;
-  };
-  const termsOf = ({ matrix, transposed }: Parameters<Products["multiply"]>[0]): number =>
-    matrix.shape[transposed ? 0 : 1];
-  products.multiply = (a, b, bias) => count("multiply", termsOf(a), multiply(a, b, bias));
-  products.add = (total, a, b) => count("add", termsOf(a), add(total, a, b));
-  try {
-    body();
-  } finally {
-    Object.assign(products, { multiply, add });
-  }
-  return seen;
-}
-
 const rows = 64;
 const width = 8;
 const classes = 5000;
@@ -98,6 +76,21 @@ function model(count = rows): Model {
     labels: Int32Array.from({ length: count }, (_, row) => (row * 31) % classes),
   };
 }
+
+test("sparse labels that are arrays are checked where tensors are out of sight; as dense ones may be negative", async () => {
+  await behindGlass(async () => {
+    const loss = compileLinear(crossEntropy);
+    const [hidden, kernel] = [tf.ones([1, 2]), tf.tensor2d([1, 2, 3, 4, 5, 6], [2, 3])];
+    const lossOf = (labels: LinearBatch["labels"]): tf.Tensor => loss({ hidden, kernel, labels });
+    const told = (ids: number[], probabilities: number[]): string =>
+      lossErrorOf(() => lossOf({ ids: [ids], probabilities: [probabilities] }));
+    expect(told([0, 3], [1, 0])).toContain("entry 1 of row 0 is 3");
+    expect(told([0, 2], [1, Number.NaN])).toContain("labels.probabilities: entry 1 of row 0 is NaN");
+    const [sparse, dense] = [lossOf({ ids: [[0, 2]], probabilities: [[1.5, -0.5]] }), lossOf([[1.5, 0, -0.5]])];
+    expectClose([...(await sparse.data())], [...(await dense.data())], 1e-6);
+    loss.dispose();
+  });
+});
 
 for (const backend of backends) {
   describe(`what the linear form does, ${backend}`, () => {
@@ -384,9 +377,14 @@ for (const backend of backends) {
       gone.dispose();
       expect(refused({ hidden, kernel, labels, denominators: gone })).toContain("denominators: the tensor is disposed");
       expect(() => compileLinear(undefined as never)).toThrow("compileLinear: got undefined in place of a loss");
+      const inf = [[1], [Number.POSITIVE_INFINITY], [1], [1]];
+      expect(refused({ hidden, kernel, labels: { ids: [[0], [1], [2], [3]], probabilities: inf } })).toContain(
+        "labels.probabilities: entry 0 of row 1 is Infinity. Give finite probabilities",
+      );
       expect(() => compileLinear(binaryCrossEntropy({ from: "logits" }) as never)).toThrow("Use compile");
       expect(() => compileLinear(fromProbabilities(crossEntropy))).toThrow("a linear layer gives logits");
       expect(() => compileLinear(crossEntropy, { tileRows: 0.5 })).toThrow("tileRows");
+      expect(() => compileLinear(crossEntropy, { tileColumns: 0 })).toThrow("tileColumns");
       expect(() => compileLinear(crossEntropy, { kernelShape: "DV" as never })).toThrow("kernelShape");
       const second = (): tf.Tensor =>
         tf.grad((h: tf.Tensor) =>

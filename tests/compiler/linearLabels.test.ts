@@ -15,9 +15,9 @@ import {
   tokenSelection,
 } from "lossmith";
 import { backends, behindGlass, startBackend } from "../support/backends.ts";
-import { peakBytes } from "../support/liveBytes.ts";
 import { lossErrorOf } from "../support/lossErrorOf.ts";
 import { expectClose } from "../support/numbers.ts";
+import { peakBytes } from "../support/peakBytes.ts";
 
 const classes = 5;
 const kernel = [

@@ -205,6 +205,31 @@ for (const backend of [...backends, ...gpuBackends]) {
       }
     });
 
+    test("logsumexp is that of the label where all others are masked by a large negative number", async () => {
+      const views = {
+        plain: pipe(lossOf(logsumexp), perToken),
+        scaled: pipe(lossOf(logsumexp), temperature(0.5), perToken),
+      };
+      for (const [name, data] of Object.entries(views)) {
+        const loss = compile(data);
+        for (const low of [-1e9, -1e20, -1e30, -3.4e38 / 4]) {
+          for (const label of [0, 1]) {
+            const logits = tf.tensor2d([[4.5, low, low, low, low]]);
+            const value = loss({ logits, labels: Int32Array.of(label) });
+            const [z] = await value.data();
+            expect([name, low, label, Math.abs(z - (name === "plain" ? 4.5 : 9)) < 1e-5]).toEqual([
+              name,
+              low,
+              label,
+              true,
+            ]);
+            tf.dispose([logits, value]);
+          }
+        }
+        loss.dispose();
+      }
+    });
+
     test("a +infinity or a NaN spoils its own row, and no other", async () => {
       for (const classes of [3, 16, 17, 1031]) {
         const random = noise(5);

@@ -1,7 +1,17 @@
 /** The linear form on a device of WebGPU's default limits, where the logits as a whole are refused. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as tf from "@tensorflow/tfjs";
-import { compile, compileLinear, crossEntropy, disposeBackend, labelSmoothing, pipe, useBackend } from "lossmith";
+import {
+  type CompileLinearOptions,
+  compile,
+  compileLinear,
+  crossEntropy,
+  disposeBackend,
+  explain,
+  labelSmoothing,
+  pipe,
+  useBackend,
+} from "lossmith";
 import { gpuBackends } from "../support/backends.ts";
 
 /** The logits take 134 348 800 bytes, and a binding of the default limits 134 217 728. */
@@ -28,8 +38,8 @@ function layer(): Layer {
 }
 
 /** Value and gradients of the linear form on the current backend. */
-async function linear(): Promise<readonly Float32Array[]> {
-  const loss = compileLinear(data);
+async function linear(options: CompileLinearOptions = {}): Promise<readonly Float32Array[]> {
+  const loss = compileLinear(data, options);
   const { hidden, kernel } = layer();
   const { value, grads } = tf.valueAndGrads((h: tf.Tensor, k: tf.Tensor) => loss({ hidden: h, kernel: k, labels }))([
     hidden,
@@ -73,6 +83,13 @@ for (const backend of gpuBackends) {
 
     test("runs the linear form, and it is right", async () => {
       const computed = await linear();
+      for (const [i, numbers] of computed.entries()) expect(relativeError(numbers, ofWasm[i])).toBeLessThan(2e-5);
+    });
+
+    test("runs it by tiles of columns where all rows are to be taken at a time", async () => {
+      const told = explain(data, { linear: { rows, width, classes, tileRows: rows } });
+      expect(told).toContain("1 block of at most 512 rows, in 2 tiles of at most 32800 columns");
+      const computed = await linear({ tileRows: rows });
       for (const [i, numbers] of computed.entries()) expect(relativeError(numbers, ofWasm[i])).toBeLessThan(2e-5);
     });
 

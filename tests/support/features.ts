@@ -360,6 +360,37 @@ export const features: Readonly<Record<string, () => Feature>> = {
     };
   },
 
+  "the linear form by tiles of columns": () => {
+    const options = { tileColumns: 2 };
+    const focused = compileLinear(
+      pipe(crossEntropy, temperature(parameter("t", 2)), focal({ gamma: 2 }), labelSmoothing(0.1)),
+      options,
+    );
+    const taught = compileLinear(pipe(distillation(), add(pipe(crossEntropy, unlikelihood()))), options);
+    const hidden = tf.randomNormal([labels.length, 4]);
+    const kernel = tf.randomNormal([4, 3]);
+    const bias = tf.zeros([3]);
+    const variables = [...focused.variables.values()];
+    return {
+      step: (t) => {
+        const batch = { bias, labels, teacher: { hidden, kernel } };
+        if (t % 2 === 0) {
+          const ofVariables = tf.variableGrads(() => focused({ ...batch, hidden, kernel }) as tf.Scalar, variables);
+          tf.dispose([ofVariables.value, ofVariables.grads]);
+          return;
+        }
+        const of = (...[h, k]: tf.Tensor[]): tf.Tensor => taught({ ...batch, hidden: h, kernel: k });
+        const { value, grads } = tf.valueAndGrads(of)([hidden, kernel]);
+        tf.dispose([value, ...grads]);
+      },
+      free: () => {
+        focused.dispose();
+        taught.dispose();
+        tf.dispose([hidden, kernel, bias, ...variables]);
+      },
+    };
+  },
+
   "triplets of embeddings, with gradients of all three": () => {
     const loss = compile(tripletMargin({ swap: true, p: 3 }));
     const embeddings = [0.1, 0.7, -0.4].map((x) => tf.tensor2d([x, 1, 0.2, 0.5, -x, 0.3], [2, 3]));

@@ -44,6 +44,7 @@ export interface LinearCase {
   readonly form: {
     readonly kernelShape: KernelShape;
     readonly tileRows: number | null;
+    readonly tileColumns: number | null;
     /** Whether the kernel comes in two pieces. */
     readonly split: boolean;
     /** Whether soft labels come as ids and probabilities. */
@@ -96,6 +97,7 @@ export const linearCases: fc.Arbitrary<LinearCase> = fc
       form: fc.record({
         kernelShape: fc.constantFrom<KernelShape>("[D, V]", "[V, D]"),
         tileRows: fc.option(fc.integer({ min: 1, max: 5 })),
+        tileColumns: fc.option(fc.integer({ min: 1, max: classes + 1 })),
         split: fc.boolean(),
         sparse: fc.boolean(),
         teacherLayer: fc.boolean(),
@@ -172,6 +174,7 @@ async function computed(one: LinearCase): Promise<Outcome> {
   const compiled = compileLinear(composition.loss as Loss<"logits", "already reduced">, {
     kernelShape: form.kernelShape,
     ...(form.tileRows === null ? {} : { tileRows: form.tileRows }),
+    ...(form.tileColumns === null ? {} : { tileColumns: form.tileColumns }),
   });
   const made: tf.Tensor[] = [...compiled.variables.values()];
   const keep = <T extends tf.Tensor>(x: T): T => {

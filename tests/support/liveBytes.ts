@@ -34,23 +34,3 @@ export class LiveBytes {
     this.#stop();
   }
 }
-
-/** The most bytes that are held at a time while `body` runs, of those that it makes; looked at after each op. */
-export function peakBytes(body: () => void): number {
-  const engine = tf.engine();
-  const { runKernel } = engine;
-  const meter = new LiveBytes();
-  let peak = 0;
-  engine.runKernel = function <T>(this: typeof engine, ...all: unknown[]): T {
-    const result = (runKernel as (...given: unknown[]) => T).apply(this, all);
-    peak = Math.max(peak, meter.live);
-    return result;
-  } as typeof runKernel;
-  try {
-    body();
-  } finally {
-    engine.runKernel = runKernel;
-    meter.stop();
-  }
-  return peak;
-}

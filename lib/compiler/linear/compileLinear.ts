@@ -20,32 +20,25 @@ import type { Parts } from "../parts.ts";
 import type { Plan } from "../plan.ts";
 import { detachTensors } from "../saved.ts";
 import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
+import type { Gradients } from "./blockPass.ts";
+import { columnTiles } from "./columnTiles.ts";
+import { sweptDenominators } from "./denominators.ts";
+import { largestBinding } from "./deviceLimit.ts";
 import type { Wanted } from "./head.ts";
 import { heldBlocks } from "./heldBlocks.ts";
-import {
-  hasLayer,
-  hasSoftLinearLabels,
-  type KernelShape,
-  type LinearBatch,
-  type LinearRows,
-  piecesOf,
-  readLinear,
-  wantedOf,
-} from "./linearBatch.ts";
-import { isOneSweep, oneSweep, type Swept, sweptDenominators } from "./oneSweep.ts";
+import { type KernelShape, piecesOf } from "./layer.ts";
+import { hasLayer, hasSoftLinearLabels, type LinearBatch, readLinear, wantedOf } from "./linearBatch.ts";
+import type { LinearRun } from "./linearRun.ts";
+import { isOneSweep, oneSweep } from "./oneSweep.ts";
 import { checkOverLogits } from "./overLogits.ts";
-import { checkTileRows, rowsOfTile, type Tiles, tilesOf } from "./tiles.ts";
+import { rowBlocks } from "./rowBlocks.ts";
+import { checkTileOptions, type LinearTileOptions, tileSizes, wholeRowNeed } from "./tileSizes.ts";
 import { firstSweep, secondSweep } from "./twoSweeps.ts";
 
 /** Options of `compileLinear`. */
-export interface CompileLinearOptions extends CompileOptions {
+export interface CompileLinearOptions extends CompileOptions, LinearTileOptions {
   /** How the kernel lies: "[D, V]" as a dense layer's does, the default, or "[V, D]" as an embedding's. */
   readonly kernelShape?: KernelShape;
-  /**
-   * How many rows of logits exist at a time; by default as many as fit in 8 MiB, and fewer where the loss takes ordinary ops over
-   * the vocabulary.
-   */
-  readonly tileRows?: number;
 }
 
 /** A loss as a function of hidden states, an output layer and labels. */
@@ -82,13 +75,19 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * the logits again. Rows that are masked, ignored or of weight 0 are left out of the products where the host can tell:
  * on cpu and wasm, and for labels, mask and weights that are arrays.
  *
+ * A block that the device does not bind, or of more columns than `tileColumns`, exists one tile of columns at a time. Its statistics follow
+ * from those of the tiles, and its tiles are made again for their gradient: one product more in a sweep. Whole rows are needed by
+ * losses that read entmax (or sparsemax) or the entropy of the k highest logits: their blocks have as many rows as the device binds.
+ *
  * Shapes: hidden [..., D], kernel [D, V] or [V, D], bias [V], labels [...]; float32. Memory, beside the gradients
  * themselves: two blocks of logits, [tileRows, V] each, another for soft labels and for a teacher, and up to 26 where `explain` says
- * that the loss takes ordinary ops over [N, V].
+ * that the loss takes ordinary ops over [N, V]; by columns as many tiles, [tileRows, tileColumns] each, a copy of the tile's part of
+ * the kernel, and at the end the kernel's gradient once more.
  *
  * Source of the idea: Liger Kernel (arXiv 2410.10989) and Cut Cross-Entropy (arXiv 2411.09009), for cross entropy.
  *
- * @throws LossError, here for a loss over values or over probabilities, and in the call for a batch that does not fit.
+ * @throws LossError, here for a loss over values or over probabilities, and in the call for a batch that does not fit, or tiles that the
+ * device does not bind or the loss cannot be taken by; with the largest that it can.
  *
  * @example
  * ```ts
@@ -102,6 +101,10 @@ export interface CompiledLinearLoss<Value extends tf.Tensor = tf.Tensor> {
  * const { value, grads } = tf.variableGrads(step);
  * expect((await value.data())[0]).toBeCloseTo(Math.log(3), 5);
  * expect(Object.values(grads)[0].shape).toEqual([4, 3]);
+ *
+ * const byColumns = compileLinear(crossEntropy, { tileRows: 512, tileColumns: 2 });
+ * const value2 = byColumns({ hidden: tf.ones([10, 4]), kernel, labels: tf.zeros([10], "int32") });
+ * expect((await value2.data())[0]).toBeCloseTo(Math.log(3), 5);
  * ```
  */
 export function compileLinear(
@@ -110,7 +113,7 @@ export function compileLinear(
 ): CompiledLinearLoss<tf.Scalar>;
 export function compileLinear(loss: Loss<"logits", Kind>, options?: CompileLinearOptions): CompiledLinearLoss;
 export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinearOptions = {}): CompiledLinearLoss {
-  const { kernelShape = "[D, V]", tileRows } = options ?? {};
+  const { kernelShape = "[D, V]" } = options ?? {};
   if (kernelShape !== "[D, V]" && kernelShape !== "[V, D]") {
     throw new LossError(
       "compileLinear({ kernelShape })",
@@ -118,11 +121,11 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
       'Give "[D, V]" or "[V, D]"',
     );
   }
-  checkTileRows(tileRows);
+  checkTileOptions(options ?? {});
   const executable = executableOf(loss, options, "compileLinear");
   const whole = executable.plan("integer");
   checkOverLogits(whole, "compileLinear");
-  const linear: Linear = { loss: executable, kernelShape, tileRows };
+  const linear: Linear = { loss: executable, kernelShape, sizes: options ?? {} };
   return Object.assign((batch: LinearBatch) => tf.tidy(() => runLoss(linear, batch)), {
     plan: whole,
     variables: executable.variables,
@@ -138,30 +141,26 @@ export function compileLinear(loss: Loss<"logits", Kind>, options: CompileLinear
 interface Linear {
   readonly loss: Executable;
   readonly kernelShape: KernelShape;
-  readonly tileRows: number | undefined;
-}
-
-interface Reading {
-  readonly whole: LinearRows;
-  readonly rowsOfBlock: number;
-  readonly tiles: Tiles;
+  readonly sizes: LinearTileOptions;
 }
 
 function planOf({ loss, kernelShape }: Linear, batch: LinearBatch): Plan {
   return loss.plan(hasSoftLinearLabels(batch, kernelShape) ? "soft" : "integer");
 }
 
-function read({ loss, kernelShape, tileRows }: Linear, plan: Plan, batch: LinearBatch): Reading {
+function read({ loss, kernelShape, sizes }: Linear, plan: Plan, batch: LinearBatch): LinearRun {
   const whole = readLinear(plan, loss.check, batch, kernelShape);
-  const rowsOfBlock = rowsOfTile(whole.rows.classes, tileRows, heldBlocks(plan));
-  return { whole, rowsOfBlock, tiles: tilesOf(whole.rows, rowsOfBlock) };
+  const { count, classes } = whole.rows;
+  const of = { rows: count, classes };
+  const { rows, columns } = tileSizes(of, sizes, largestBinding(), wholeRowNeed(plan), heldBlocks(plan));
+  const blocks = rowBlocks(whole.rows, rows);
+  return { loss, plan, whole, rowsOfBlock: rows, blocks, tiles: columnTiles(classes, columns) };
 }
 
 function denominatorsOf(linear: Linear, batch: LinearBatch): tf.Tensor1D {
   const plan = planOf(linear, batch);
   refuseParts(plan, "denominators");
-  const { whole, rowsOfBlock } = read(linear, plan, batch);
-  return sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
+  return sweptDenominators(read(linear, plan, batch));
 }
 
 function partsOf(linear: Linear, batch: LinearBatch): Parts {
@@ -190,10 +189,7 @@ function inputsOf({ loss }: Linear, plan: Plan, batch: LinearBatch, wanted: Want
   ];
 }
 
-function gradientsOf(
-  { hidden, pieces, bias, parameters }: Omit<Swept, "value">,
-  shape: number[],
-): readonly tf.Tensor[] {
+function gradientsOf({ hidden, pieces, bias, parameters }: Gradients, shape: number[]): readonly tf.Tensor[] {
   return [
     ...(hidden === null ? [] : [hidden.reshape(shape)]),
     ...(pieces ?? []),
@@ -221,9 +217,9 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
   const isWanted = tf.engine().isTapeOn();
   const { shape } = batch.hidden;
   return differentiable(inputsOf(linear, plan, batch, wanted), (save) => {
-    const { whole, rowsOfBlock, tiles } = read(linear, plan, batch);
-    const denominators = readDenominators(plan, batch) ?? sweptDenominators(linear.loss, plan, whole, rowsOfBlock);
-    const swept = oneSweep(linear.loss, plan, whole, tiles, denominators, isWanted ? wanted : null);
+    const run = read(linear, plan, batch);
+    const denominators = readDenominators(plan, batch) ?? sweptDenominators(run);
+    const swept = oneSweep(run, denominators, isWanted ? wanted : null);
     if (isWanted) save([...gradientsOf(swept, shape)]);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
@@ -235,12 +231,12 @@ function inOneSweep(linear: Linear, plan: Plan, batch: LinearBatch): tf.Tensor {
 }
 
 function inTwoSweeps(linear: Linear, plan: Plan, batch: LinearBatch, output: Output): tf.Tensor {
-  const { loss } = linear;
   const wanted = wantedOf(batch);
   const { shape } = batch.hidden;
   return differentiable(inputsOf(linear, plan, batch, wanted), (save) => {
-    const { whole, tiles } = read(linear, plan, batch);
-    const state = firstSweep(loss, plan, whole, tiles);
+    const run = read(linear, plan, batch);
+    const { whole } = run;
+    const state = firstSweep(run);
     const runner = narrowRunner(plan, state);
     const ones = (): tf.Tensor1D => tf.ones([plan.terms.length]);
     const numerators = output === "perToken" ? ones() : runner.totals(plan.numerators);
@@ -252,13 +248,13 @@ function inTwoSweeps(linear: Linear, plan: Plan, batch: LinearBatch, output: Out
         : output === "loss"
           ? combineTerms(numerators, shares)
           : tf.clone(numerators);
-    const { tensors, attach } = detachTensors({ whole, state, shares, numerators, probabilities: null });
+    const { tensors, attach } = detachTensors({ whole, state, shares });
     save(tensors);
     const gradFunc: GradFunc = (dy, saved) => {
       refuseSecondOrder();
       const again = attach(saved);
-      const reached = { numerators: reachedNumerators(plan, output, again, dy), denominators: [] };
-      const swept = secondSweep(loss, plan, again.whole, tiles, again.state, reached, wanted);
+      const reached = { numerators: reachedNumerators(plan, output, again.shares, dy), denominators: [] };
+      const swept = secondSweep({ ...run, whole: again.whole }, again.state, reached, wanted);
       return [...gradientsOf(swept, shape)];
     };
     return { value, gradFunc };

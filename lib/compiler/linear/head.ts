@@ -1,7 +1,9 @@
-/** An output layer: logits = hidden · kernel + bias, a block of rows at a time, and the way back. */
+/** An output layer: logits = hidden · kernel + bias, a tile at a time, and the way back. */
 import * as tf from "@tensorflow/tfjs";
 import { chooseProducts } from "../../kernels/products/choose.ts";
 import type { Factor } from "../../kernels/products/products.ts";
+import type { Columns } from "./columnTiles.ts";
+import { finiteBias } from "./emptyTiles.ts";
 
 export interface Head {
   /** [N, D]. */
@@ -26,7 +28,7 @@ export function widthsOf({ pieces, transposed }: Pick<Head, "pieces" | "transpos
 const plain = (matrix: tf.Tensor2D): Factor => ({ matrix, transposed: false });
 const turned = (matrix: tf.Tensor2D): Factor => ({ matrix, transposed: true });
 
-/** The logits [R, V] of some rows of the hidden states, [R, D]. */
+/** The logits of some rows of the hidden states, [R, D]; [R, V], or [R, C] by a part of the layer. */
 export function headLogits(head: Head, hidden: tf.Tensor2D): tf.Tensor2D {
   const { pieces, transposed, bias } = head;
   if (hidden.shape[0] === 0) return tf.zeros([0, classesOf(head)]);
@@ -37,12 +39,31 @@ export function headLogits(head: Head, hidden: tf.Tensor2D): tf.Tensor2D {
   return rest.reduce((sum, part, i) => products.add(sum, plain(part), factor(i + 1)), start);
 }
 
+/** The part of a layer that makes some columns of the logits; it is copied. */
+export function headColumns(head: Head, { start, size }: Columns): Head {
+  const { pieces, transposed, bias } = head;
+  return {
+    ...head,
+    pieces: pieces.map((piece) => {
+      const [rows, columns] = piece.shape;
+      return transposed ? tf.slice(piece, [start, 0], [size, columns]) : tf.slice(piece, [0, start], [rows, size]);
+    }),
+    bias: bias === null ? null : finiteBias(tf.slice(bias, [start], [size])),
+  };
+}
+
 /** What a head's parts get of ∂loss/∂logits: those that are wanted. */
 export interface HeadGradients {
   /** [N, D], as blocks of rows. */
   readonly hidden: readonly tf.Tensor2D[] | null;
+  /** Of each tile of columns. */
+  readonly columns: readonly ColumnGradients[];
+}
+
+/** The gradients of what makes some columns of the logits. */
+export interface ColumnGradients {
   readonly pieces: readonly tf.Tensor2D[] | null;
-  /** [1, V]. */
+  /** [1, C]. */
   readonly bias: tf.Tensor2D | null;
 }
 
@@ -53,41 +74,17 @@ export interface Wanted {
   readonly bias: boolean;
 }
 
-/** Nothing reached yet. */
-export function noGradients(head: Head, wanted: Wanted): HeadGradients {
+/** Nothing reached yet, with a part for each tile of columns. */
+export function noGradients(head: Head, wanted: Wanted, tiles: readonly Columns[]): HeadGradients {
+  const { pieces, transposed, bias } = head;
   return {
     hidden: wanted.hidden ? [] : null,
-    pieces: wanted.kernel ? head.pieces.map(({ shape }) => tf.zeros<tf.Rank.R2>(shape)) : null,
-    bias: wanted.bias && head.bias !== null ? tf.zeros([1, head.bias.size]) : null,
-  };
-}
-
-/** The gradients with those of a block of rows added; what was before is used up. */
-export function addGradients(
-  before: HeadGradients,
-  head: Head,
-  hidden: tf.Tensor2D,
-  gradient: tf.Tensor2D,
-): HeadGradients {
-  const { transposed } = head;
-  const products = chooseProducts();
-  const parts = hiddenPieces(head, hidden);
-  const ofHidden = (): tf.Tensor2D => {
-    const blocks = head.pieces.map((matrix) =>
-      products.multiply(plain(gradient), { matrix, transposed: !transposed }, null),
-    );
-    return blocks.length === 1 ? blocks[0] : tf.concat(blocks, 1);
-  };
-  return {
-    hidden: before.hidden === null ? null : [...before.hidden, ofHidden()],
-    pieces:
-      before.pieces?.map((total, i) =>
-        transposed
-          ? products.add(total, turned(gradient), plain(parts[i]))
-          : products.add(total, turned(parts[i]), plain(gradient)),
-      ) ?? null,
-    bias:
-      before.bias === null ? null : products.add(before.bias, plain(tf.ones([1, gradient.shape[0]])), plain(gradient)),
+    columns: tiles.map(({ size }) => ({
+      pieces: wanted.kernel
+        ? pieces.map(({ shape }) => tf.zeros<tf.Rank.R2>(transposed ? [size, shape[1]] : [shape[0], size]))
+        : null,
+      bias: wanted.bias && bias !== null ? tf.zeros([1, size]) : null,
+    })),
   };
 }
 
@@ -99,6 +96,80 @@ export function sumsOf(gradients: HeadGradients): HeadGradients {
 /** The sums after a block, with its rows behind those before. */
 export function withRowsOf(before: HeadGradients, { hidden, ...sums }: HeadGradients): HeadGradients {
   return { ...sums, hidden: before.hidden === null || hidden === null ? null : before.hidden.concat(hidden) };
+}
+
+/** The gradients of a tile's part of the layer with those of some rows added; what was before is used up. */
+export function addToColumns(
+  before: ColumnGradients,
+  part: Head,
+  hidden: tf.Tensor2D,
+  gradient: tf.Tensor2D,
+): ColumnGradients {
+  const { transposed } = part;
+  const products = chooseProducts();
+  const ofPieces = hiddenPieces(part, hidden);
+  return {
+    pieces:
+      before.pieces?.map((total, i) =>
+        transposed
+          ? products.add(total, turned(gradient), plain(ofPieces[i]))
+          : products.add(total, turned(ofPieces[i]), plain(gradient)),
+      ) ?? null,
+    bias:
+      before.bias === null ? null : products.add(before.bias, plain(tf.ones([1, gradient.shape[0]])), plain(gradient)),
+  };
+}
+
+/**
+ * The gradient of some rows of the hidden states, as many columns of it for each piece of the kernel: that through a tile added to that
+ * of other tiles, which is used up; null is none.
+ */
+export function addToHidden(
+  before: readonly tf.Tensor2D[] | null,
+  { pieces, transposed }: Head,
+  gradient: tf.Tensor2D,
+): readonly tf.Tensor2D[] {
+  const products = chooseProducts();
+  return pieces.map((matrix, i) => {
+    const factor = { matrix, transposed: !transposed };
+    return before === null
+      ? products.multiply(plain(gradient), factor, null)
+      : products.add(before[i], plain(gradient), factor);
+  });
+}
+
+/** What goes with the pieces of a kernel, side by side. */
+export function sideBySide(parts: readonly tf.Tensor2D[]): tf.Tensor2D {
+  return parts.length === 1 ? parts[0] : tf.concat([...parts], 1);
+}
+
+/** The gradients of the parts of a layer, from those of its tiles of columns, which are used up. */
+export function joinColumns(
+  { transposed }: Head,
+  columns: readonly ColumnGradients[],
+): { readonly pieces: readonly tf.Tensor2D[] | null; readonly bias: tf.Tensor1D | null } {
+  const [first] = columns;
+  const joined = (parts: readonly tf.Tensor2D[], axis: number): tf.Tensor2D => {
+    if (parts.length === 1) return parts[0];
+    const whole = tf.concat([...parts], axis);
+    // Another piece is not to be there twice at the same time.
+    tf.dispose([...parts]);
+    return whole;
+  };
+  const pieces = first.pieces?.map((_, i) =>
+    joined(
+      columns.map((tile) => (tile.pieces as readonly tf.Tensor2D[])[i]),
+      transposed ? 0 : 1,
+    ),
+  );
+  const bias =
+    first.bias === null
+      ? null
+      : joined(
+          columns.map((tile) => tile.bias as tf.Tensor2D),
+          1,
+        ).flatten();
+  return { pieces: pieces ?? null, bias: bias as tf.Tensor1D | null };
 }
 
 /** The columns of the hidden states that go with each piece of the kernel. */

@@ -3,17 +3,17 @@
  * logits gives its part of the value and of every gradient at once, three products in all.
  */
 import * as tf from "@tensorflow/tfjs";
-import { sumOf, sumOfScalars } from "../../kernels/sums.ts";
+import { sumOfScalars } from "../../kernels/sums.ts";
 import { atomsOf } from "../../loss/expression.ts";
-import { bind, type Executable, reachedNumerators, runForward, type Saved } from "../execute.ts";
-import { inputGradient, parameterGradient } from "../gradients.ts";
+import { bind, reachedNumerators } from "../execute.ts";
+import { directGradient, reachedStatistics } from "../gradients.ts";
 import type { Plan } from "../plan.ts";
 import { tidied } from "../saved.ts";
-import { stateWithoutLogits } from "../state.ts";
-import { narrowRunner } from "../values.ts";
-import { addGradients, type HeadGradients, headLogits, noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
-import type { LinearRows } from "./linearBatch.ts";
-import { joined, rowsOf, type Tiles, tileOf, tilesOf } from "./tiles.ts";
+import { combineTerms, narrowRunner, sharesOf } from "../values.ts";
+import { blockPass, type Gradients, joinedGradients } from "./blockPass.ts";
+import { type HeadGradients, noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
+import type { LinearRun } from "./linearRun.ts";
+import { rowsOfBlock } from "./rowBlocks.ts";
 
 /** Whether one sweep gives a loss and its gradients. */
 export function isOneSweep(plan: Plan): boolean {
@@ -26,17 +26,11 @@ function isOfLogits(statistic: object): boolean {
 }
 
 /** The value of a loss, with the gradients that are wanted. */
-export interface Swept {
+export interface Swept extends Gradients {
   readonly value: tf.Scalar;
-  /** [N, D]. */
-  readonly hidden: tf.Tensor2D | null;
-  readonly pieces: readonly tf.Tensor2D[] | null;
-  /** [V]. */
-  readonly bias: tf.Tensor1D | null;
-  readonly parameters: readonly tf.Scalar[] | null;
 }
 
-/** What the blocks up to one have given. */
+/** What a block has given, with the gradients of those before it. */
 interface Block {
   readonly value: tf.Scalar;
   readonly gradients: HeadGradients;
@@ -44,37 +38,31 @@ interface Block {
 }
 
 /** `wanted` is null where nobody wants a gradient. The tensors belong to the surrounding tidy. */
-export function oneSweep(
-  loss: Executable,
-  plan: Plan,
-  whole: LinearRows,
-  tiles: Tiles,
-  denominators: tf.Tensor1D,
-  wanted: Wanted | null,
-): Swept {
+export function oneSweep(run: LinearRun, denominators: tf.Tensor1D, wanted: Wanted | null): Swept {
+  const { loss, plan, whole, blocks, tiles } = run;
   const names = wanted === null ? [] : [...plan.parameters.keys()];
+  const shares = sharesOf(plan, denominators);
+  const reached = { numerators: reachedNumerators(plan, "loss", shares, tf.scalar(1)), denominators: [] };
   const values: tf.Scalar[] = [];
-  let gradients: HeadGradients = noGradients(whole.head, wanted ?? { hidden: false, kernel: false, bias: false });
+  let gradients = noGradients(whole.head, wanted ?? { hidden: false, kernel: false, bias: false }, tiles);
   const parameters: tf.Scalar[][] = names.map(() => []);
   // A field that cannot be is told where no row is read, too.
-  if (tiles.blocks.length === 0) {
+  if (blocks.blocks.length === 0) {
     tf.tidy(() => {
-      bind(loss, plan, rowsOf(whole, new Int32Array(0)), loss.variables);
+      bind(loss, plan, rowsOfBlock(whole, new Int32Array(0)).rows, loss.variables);
     });
   }
-  for (const block of tiles.blocks) {
+  for (const block of blocks.blocks) {
     const before = sumsOf(gradients);
     const swept = tidied((): Block => {
-      const { rows, hidden } = tileOf(whole, block);
-      const bound = bind(loss, plan, rows, loss.variables);
-      const logits = headLogits(whole.head, hidden);
-      const { value, saved } = tidied(() => runForward(plan, bound, logits, denominators, "loss"));
-      if (wanted === null) return { value: value as tf.Scalar, gradients: before, parameters: [] };
-      const reached = { numerators: reachedNumerators(plan, "loss", saved as Saved, tf.scalar(1)), denominators: [] };
+      const { state, backward } = blockPass(run, block);
+      const value = combineTerms(narrowRunner(plan, state).totals(plan.numerators), shares);
+      if (wanted === null) return { value, gradients: before, parameters: [] };
+      const { gradients: added, scales } = backward(reachedStatistics(plan, state, reached), before);
       return {
-        value: value as tf.Scalar,
-        gradients: addGradients(before, whole.head, hidden, inputGradient(plan, saved.state, reached)),
-        parameters: names.map((name) => parameterGradient(plan, saved.state, reached, name)),
+        value,
+        gradients: added,
+        parameters: names.map((name, i) => sumOfScalars([...directGradient(plan, state, reached, name), ...scales[i]])),
       };
     });
     values.push(swept.value);
@@ -85,38 +73,7 @@ export function oneSweep(
   }
   return {
     value: sumOfScalars(values),
-    ...joinedGradients(whole, tiles, gradients),
+    ...joinedGradients(run, gradients),
     parameters: wanted === null ? null : parameters.map(sumOfScalars),
   };
-}
-
-/** The gradients of the parts of a layer in the shape that each has there. */
-export function joinedGradients(
-  { head }: LinearRows,
-  tiles: Tiles,
-  { hidden, pieces, bias }: HeadGradients,
-): Pick<Swept, "hidden" | "pieces" | "bias"> {
-  return {
-    hidden: hidden === null ? null : (joined(tiles, hidden, head.hidden.shape[1]) as tf.Tensor2D),
-    pieces,
-    bias: bias === null ? null : bias.flatten(),
-  };
-}
-
-/**
- * What each term's numerator is divided by, [terms], from what a batch has beside its logits. Rows of weight 0 count in a
- * mean. Only what is made as wide as the vocabulary is taken in blocks.
- */
-export function sweptDenominators(loss: Executable, plan: Plan, whole: LinearRows, rowsOfBlock: number): tf.Tensor1D {
-  const { targets, teacher } = whole.rows;
-  // With no row the fields are still checked.
-  const isNarrow = whole.rows.count === 0 || [targets, teacher, whole.sparse, whole.teacher].every((x) => x === null);
-  const { blocks } = isNarrow ? { blocks: [null] } : tilesOf({ ...whole.rows, read: null }, rowsOfBlock);
-  const parts = blocks.map((block) =>
-    tf.tidy(() => {
-      const bound = bind(loss, plan, rowsOf(whole, block), loss.variables);
-      return narrowRunner(plan, stateWithoutLogits(plan, bound)).totals(plan.denominators);
-    }),
-  );
-  return sumOf(parts);
 }

@@ -6,6 +6,7 @@ import { flatten, isNumber, type Nested, showRow } from "../../loss/batch.ts";
 import { LossError } from "../../loss/error.ts";
 import type { IntegerArray } from "../batch.ts";
 import { checkTensor, describe, isHostBackend, isIntegerArray, type Reading, waitFor } from "../entries.ts";
+import { type Columns, isWithin, localIds } from "./columnTiles.ts";
 
 /**
  * Soft labels as ids and probabilities; every other class has probability 0. An id that comes twice in a row counts twice. What
@@ -142,6 +143,14 @@ function entryOf(
   const flat = flatten(given as Nested<number>, where, isNumber, "numbers");
   const isNone = flat.values.length === 0 && shape.includes(0);
   return onHost(flat.values, isNone ? (flat.shape[shape.length] ?? 0) : eachOf(flat.shape));
+}
+
+/** What sparse labels say of some columns: others have probability 0. */
+export function sparseColumns({ ids, probabilities }: SparseTargets, columns: Columns): SparseTargets {
+  return {
+    ids: localIds(ids, columns, 0),
+    probabilities: tf.where(isWithin(ids, columns), probabilities, tf.zerosLike(probabilities)),
+  };
 }
 
 /** The soft labels of some rows as a weight for each class, [R, V]. */

@@ -7,26 +7,27 @@ import { type RowNumbers, tensorOf } from "../../kernels/column.ts";
 import type { RowStatistics } from "../../kernels/rowStatistics.ts";
 import { sumOfScalars } from "../../kernels/sums.ts";
 import { pivotRows } from "../candidates.ts";
-import { bind, type Executable } from "../execute.ts";
-import { directGradient, hasScale, ofModel, reachedByRows, scaleGradient, wideGradient } from "../gradients.ts";
-import type { Plan } from "../plan.ts";
+import { directGradient, reachedByRows } from "../gradients.ts";
 import { tidied } from "../saved.ts";
-import { forwardState, lookUp, mapEntries, type State } from "../state.ts";
+import { lookUp, mapEntries, type State } from "../state.ts";
 import { narrowRunner, type Reached } from "../values.ts";
-import { addGradients, headLogits, noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
-import type { LinearRows } from "./linearBatch.ts";
-import { joinedGradients, type Swept } from "./oneSweep.ts";
-import { joined, type Tiles, tileOf } from "./tiles.ts";
+import { blockPass, type Gradients, joinedGradients } from "./blockPass.ts";
+import { noGradients, sumsOf, type Wanted, withRowsOf } from "./head.ts";
+import type { LinearRun } from "./linearRun.ts";
+import { joined } from "./rowBlocks.ts";
 
 /** What the narrow part reads of a batch, gathered block by block: a state without logits. */
-export function firstSweep(loss: Executable, plan: Plan, whole: LinearRows, tiles: Tiles): State {
-  const states = tiles.blocks.map((block) => tidied(() => narrowState(stateOfTile(loss, plan, whole, block).state)));
+export function firstSweep(run: LinearRun): State {
+  const { whole, blocks } = run;
+  const narrowOf = (block: Int32Array | null): State => tidied(() => narrowState(blockPass(run, block).state));
+  const states = blocks.blocks.map(narrowOf);
   const join = (of: (state: State) => RowNumbers): tf.Tensor1D =>
     joined(
-      tiles,
+      blocks,
       states.map((state) => tensorOf(of(state))),
     ) as tf.Tensor1D;
-  const first = states[0] ?? emptyState(loss, plan, whole);
+  // Of a batch of which no row is read there is no block.
+  const first = states[0] ?? blockPass(run, new Int32Array(0)).state;
   const joinAll = (of: (state: State) => ReadonlyMap<string, RowNumbers>): ReadonlyMap<string, tf.Tensor1D> =>
     mapEntries(of(first), (_, key) => join((state) => of(state).get(key) as RowNumbers));
   const statistics = mapEntries(first.statistics, (of, key): RowStatistics => {
@@ -45,7 +46,7 @@ export function firstSweep(loss: Executable, plan: Plan, whole: LinearRows, tile
     rows: whole.rows,
     candidates,
     labelFacts,
-    pivots: joinedPivots(plan, whole, tiles, states, first),
+    pivots: joinedPivots(run, states, first),
     candidateSums: joinAll((state) => state.candidateSums) as State["candidateSums"],
     statistics,
     lookups: joinAll((state) => state.lookups) as State["lookups"],
@@ -60,9 +61,7 @@ export function firstSweep(loss: Executable, plan: Plan, whole: LinearRows, tile
 
 /** The candidates of all rows in the views that read their pivot: those of rows that are not read are none. */
 function joinedPivots(
-  plan: Plan,
-  { rows, ofSequences }: LinearRows,
-  tiles: Tiles,
+  { plan, whole: { rows, ofSequences }, blocks }: LinearRun,
   states: readonly State[],
   { views }: State,
 ): State["pivots"] {
@@ -70,40 +69,28 @@ function joinedPivots(
   const pivots = [...plan.views].flatMap(([key, { pivotOf }]) => {
     const ids = pivotOf === undefined ? undefined : ofSequences.candidates.get(pivotOf);
     if (ids === undefined) return [];
-    const blocks = states.map((state) => lookUp(state.pivots, key).logits);
-    const gathered = joined(tiles, blocks, ids.shape[1]) as tf.Tensor2D;
+    const parts = states.map((state) => lookUp(state.pivots, key).logits);
+    const gathered = joined(blocks, parts, ids.shape[1]) as tf.Tensor2D;
     return [[key, pivotRows(ids, lookUp(views, key), gathered, rows)] as const];
   });
   return new Map(pivots);
 }
 
 /** The gradients of a layer and of the parameters, given what reaches the terms' numerators. */
-export function secondSweep(
-  loss: Executable,
-  plan: Plan,
-  whole: LinearRows,
-  tiles: Tiles,
-  state: State,
-  reached: Reached,
-  wanted: Wanted,
-): Omit<Swept, "value"> {
+export function secondSweep(run: LinearRun, state: State, reached: Reached, wanted: Wanted): Gradients {
+  const { plan, whole, blocks, tiles } = run;
   const names = [...plan.parameters.keys()];
   const { expressions } = plan.cotangents;
   // Nothing reaches the logits of a loss that looks at none.
   const all = expressions.length === 0 ? null : tf.stack([...narrowRunner(plan, state, reached).rows(expressions)]);
-  let gradients = noGradients(whole.head, wanted);
+  let gradients = noGradients(whole.head, wanted, tiles);
   const scales: tf.Scalar[][] = names.map(() => []);
-  for (const block of tiles.blocks) {
+  for (const block of blocks.blocks) {
     const before = sumsOf(gradients);
     const swept = tidied(() => {
-      const { state: tile, hidden } = stateOfTile(loss, plan, whole, block);
-      const columns = all === null ? tf.zeros([0, tile.rows.count]) : block === null ? all : gathered(all, block);
-      const statistics = reachedByRows(plan, tile, columns as tf.Tensor2D);
-      const gradient = wideGradient(plan, tile, ofModel(plan), statistics);
-      return {
-        gradients: addGradients(before, whole.head, hidden, gradient),
-        scales: names.map((name) => (hasScale(plan, name) ? [scaleGradient(plan, tile, statistics, name)] : [])),
-      };
+      const { state: ofBlock, backward } = blockPass(run, block);
+      const columns = all === null ? tf.zeros([0, ofBlock.rows.count]) : block === null ? all : gathered(all, block);
+      return backward(reachedByRows(plan, ofBlock, columns as tf.Tensor2D), before);
     });
     gradients = withRowsOf(gradients, swept.gradients);
     swept.scales.forEach((parts, i) => {
@@ -111,7 +98,7 @@ export function secondSweep(
     });
   }
   return {
-    ...joinedGradients(whole, tiles, gradients),
+    ...joinedGradients(run, gradients),
     parameters: names.map((name, i) =>
       sumOfScalars(state.rows.count === 0 ? [] : [...directGradient(plan, state, reached, name), ...scales[i]]),
     ),
@@ -120,17 +107,6 @@ export function secondSweep(
 
 function gathered(all: tf.Tensor, block: Int32Array): tf.Tensor {
   return tf.gather(all, tf.tensor1d(block, "int32"), 1);
-}
-
-function stateOfTile(
-  loss: Executable,
-  plan: Plan,
-  whole: LinearRows,
-  block: Int32Array | null,
-): { readonly state: State; readonly hidden: tf.Tensor2D } {
-  const { rows, hidden } = tileOf(whole, block);
-  const bound = bind(loss, plan, rows, loss.variables);
-  return { state: forwardState(plan, bound, headLogits(whole.head, hidden)), hidden };
 }
 
 /** A state without what is as wide as the vocabulary. */
@@ -143,9 +119,4 @@ function narrowState(state: State): State {
     statistics: mapEntries(state.statistics, (statistics) => ({ ...statistics, state: [] })),
     wholeRows: mapEntries(state.wholeRows, ({ value }) => ({ value, kept: [] })),
   };
-}
-
-/** The state of a batch of which no row is read. */
-function emptyState(loss: Executable, plan: Plan, whole: LinearRows): State {
-  return stateOfTile(loss, plan, whole, new Int32Array(0)).state;
 }

@@ -13,6 +13,7 @@ import {
   referenceNumber,
   referencePosition,
   referTo,
+  valueAt,
   writeEntries,
 } from "./view";
 import { beginRow, weightsOf } from "./weights";
@@ -134,7 +135,8 @@ function forwardView(block: usize, view: usize, row: i32, logits: usize, length:
   store<f32>(state, <f32>logOthers, 8);
 
   const t = entry - m;
-  output(view, M, row, originOf(view) + m);
+  // The origin is near the others: a label far above them is not found again from there.
+  output(view, M, row, entry > top ? valueAt(view, logits, excluded) : originOf(view) + top);
   output(view, T, row, t);
   let logSum: f64 = 0;
   if (hasExponentials) {

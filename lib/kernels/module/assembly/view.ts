@@ -190,6 +190,16 @@ export function entryAt(view: usize, logits: usize, position: i32): f64 {
   return warped + shift;
 }
 
+/** z'_j itself for one entry. */
+export function valueAt(view: usize, logits: usize, position: i32): f64 {
+  const offset = <usize>position << 2;
+  const scaled = <f64>load<f32>(logits + offset) * <f64>load<f32>(view + SCALE);
+  const cap = <f64>load<f32>(view + CAP);
+  const bias = pointer(view, BIAS);
+  const warped = cap > 0 ? cap * tanhDifference(saturated(scaled / cap), 0) : scaled;
+  return bias == 0 ? warped : warped + <f64>load<f32>(bias + offset);
+}
+
 /** The origin o itself. */
 export function originOf(view: usize): f64 {
   const scale = <f64>load<f32>(view + SCALE);
