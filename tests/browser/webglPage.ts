@@ -28,7 +28,7 @@ import { candidateCases } from "../support/candidateCases.ts";
 import { runCompiled } from "../support/compiled.ts";
 import { gradientSize, valueSize } from "../support/gradientSize.ts";
 import { checkKernel, newReport, type Report, runKernel } from "./checkKernel.ts";
-import { confidentCases, gaps, gradientFault } from "./confidentRows.ts";
+import { confidentCases, gradientFault } from "./confidentRows.ts";
 import {
   type DotCase,
   everyKindOfRow,
@@ -45,7 +45,7 @@ import {
   vocabularyRows,
 } from "./rowCases.ts";
 
-const sizes = [1, 2, 3, 4, 5, 7, 16, 33, 100, 257, 511, 600, 1000];
+const sizes = [1, 2, 3, 4, 5, 7, 16, 33, 257, 600, 1000];
 
 export async function randomCases({
   from,
@@ -85,10 +85,10 @@ export async function confidentGradients({ tolerance }: { tolerance: number }): 
   await tf.setBackend("webgl");
   const faults: string[] = [];
   for (const classes of [3, 600]) {
-    for (const gap of gaps) {
+    for (const gap of classes === 3 ? [8, 20] : [5, 12, 30]) {
       for (const [i, confident] of confidentCases(classes, gap).entries()) {
-        // Of short rows one of three, where the label is left out and the teacher's highest entry is, at two gaps.
-        if (classes === 3 && (i % 3 !== 1 || ![8, 20].includes(gap))) continue;
+        // Of short rows one of three, where the label is left out and the teacher's highest entry is.
+        if (classes === 3 && i % 3 !== 1) continue;
         const outcome = runKernel(webglRowStatistics, confident.given, confident.cotangents);
         const fault = gradientFault(confident, outcome, tolerance);
         if (fault !== null) faults.push(fault);
