@@ -69,20 +69,20 @@ const amounts: Readonly<Record<BackendName, AmountOfBackend & { readonly soak: n
   },
 };
 
-/** Of random compositions in Chromium on a GPU: its compilers take longest, and the other cells of webgpu draw more. */
-const compositionsInChromium = 6;
-
 /** On devices that compile programs a cell takes one of three of the features, and the next cell the next. */
 const featuresOneOf = 3;
+
+/**
+ * On a GPU in Chromium, whose compilers take longest: fewer compositions, since the other cells of webgpu draw more, and fewer
+ * edges, since the tests of both kernels try them there. webgpu's features are in the other cells, too.
+ */
+const inChromium = { compositions: 6, edges: { classes: [1, 257], random: 1, vocabularies: [50_257] } };
 
 export function amountFor(cell: Cell, isSoak: boolean): Amount {
   const { soak, ...amount } = amounts[cell.backend];
   if (isSoak) return { ...amount, compositions: soak, features: { first: 0, oneOf: 1 } };
   if (!isGPU(cell)) return { ...amount, features: { first: 0, oneOf: 1 } };
-  const compositions = cell.runtime === "Chromium" ? compositionsInChromium : amount.compositions;
-  return {
-    ...amount,
-    compositions,
-    features: { first: cells.filter(isGPU).indexOf(cell) % featuresOneOf, oneOf: featuresOneOf },
-  };
+  const features = { first: cells.filter(isGPU).indexOf(cell) % featuresOneOf, oneOf: featuresOneOf };
+  if (cell.runtime !== "Chromium") return { ...amount, features };
+  return { ...amount, ...inChromium, features: cell.backend === "webgpu" ? { ...features, oneOf: 6 } : features };
 }

@@ -42,8 +42,14 @@ class Arena {
   private readonly guards: number[] = [];
   private readonly places = new Map<object, number>();
 
+  /** One memory for all: each new one is pages that the system has to find. */
+  private static shared = new WebAssembly.Memory({ initial: 1 });
+
   constructor(bytes: number) {
-    this.memory = new WebAssembly.Memory({ initial: Math.ceil((bytes + 65536) / 65536) });
+    const missing = bytes + 65536 - Arena.shared.buffer.byteLength;
+    if (missing > 0) Arena.shared.grow(Math.ceil(missing / 65536));
+    this.memory = Arena.shared;
+    new Uint8Array(this.memory.buffer, 0, bytes).fill(0);
     this.guardHere();
   }
 

@@ -83,7 +83,7 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
 
   test("any case at all is as in float64", async () => {
     const random = randomNumbers(7);
-    for (let seed = 0; seed < 50; seed++) {
+    for (let seed = 0; seed < 30; seed++) {
       const classes = random() < 0.5 ? 1 + Math.floor(40 * random()) : sizes[Math.floor(sizes.length * random())];
       const given = withConfidentTeacher(randomCase(Math.floor(6 * random()), classes, seed), seed);
       await checkWithRandomCotangents(given, seed).catch((error: unknown) => {
@@ -137,7 +137,7 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
 
   test("rows in parts: any case at all is as in float64", async () => {
     const random = randomNumbers(11);
-    for (let seed = 100; seed < 140; seed++) {
+    for (let seed = 100; seed < 124; seed++) {
       const classes = random() < 0.5 ? 17 + Math.floor(120 * random()) : 17 + Math.floor(3000 * random() ** 2);
       const parts = 2 + Math.floor(12 * random() ** 2);
       const given = withConfidentTeacher(randomCase(1 + Math.floor(5 * random()), classes, seed), seed);
@@ -260,7 +260,7 @@ if (!isAvailable && !isRequired) console.log("There is no WebGPU here: its row k
     ["rows of one invocation", 3, kernel],
   ] as const) {
     test(`the gradients of entropy and cross entropy keep their digits for confident rows: ${path}`, async () => {
-      for (const gap of gaps) {
+      for (const gap of path === "whole rows" ? gaps : [5, 12, 30]) {
         for (const confident of confidentCases(classes, gap)) {
           const { given, cotangents } = confident;
           expect(gradientFault(confident, await run(given, cotangents, kernelOf), tolerance)).toBeNull();

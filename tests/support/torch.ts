@@ -85,9 +85,12 @@ export interface TorchAnswer {
   readonly labelsGradient: readonly (number | null)[] | null;
 }
 
+/** Whether there is PyTorch, which takes seconds to import. */
+const looks = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)";
+
 /** The Python that has PyTorch, or null. */
 export const torchPython: string | null =
-  ["/usr/bin/python3", "python3"].find((python) => spawnSync(python, ["-c", "import torch"]).status === 0) ?? null;
+  ["/usr/bin/python3", "python3"].find((python) => spawnSync(python, ["-c", looks]).status === 0) ?? null;
 
 /** Whether tests against PyTorch run. On CI they must; elsewhere one line says what to install. */
 export function hasTorch(): boolean {
