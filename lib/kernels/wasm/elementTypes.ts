@@ -6,31 +6,15 @@ import { byCpu } from "./byCpu.ts";
 const float32: readonly tf.DataType[] = ["float32"];
 const numbers: readonly tf.DataType[] = ["float32", "int32"];
 
+const rightForFloat32 = "ClipByValue Expm1 IsNan Log1p Prelu Reciprocal StridedSlice";
+
+const rightForNumbers =
+  "Abs Atan2 Exp FloorDiv LeakyRelu Mod Neg Relu Relu6 Reverse Round Select Selu Sign Softplus Square Step";
+
 /** The types that each kernel is right for. */
 const rightFor: Readonly<Record<string, readonly tf.DataType[]>> = {
-  ...Object.fromEntries(
-    ["ClipByValue", "Expm1", "IsNan", "Log1p", "Prelu", "Reciprocal", "StridedSlice"].map((name) => [name, float32]),
-  ),
-  ...Object.fromEntries(
-    [
-      ...[
-        "Abs",
-        "Atan2",
-        "Exp",
-        "FloorDiv",
-        "LeakyRelu",
-        "Mod",
-        "Neg",
-        "Relu",
-        "Relu6",
-        "Reverse",
-        "Round",
-        "Select",
-        "Selu",
-      ],
-      ...["Sign", "Softplus", "Square", "Step"],
-    ].map((name) => [name, numbers]),
-  ),
+  ...Object.fromEntries(rightForFloat32.split(" ").map((name) => [name, float32])),
+  ...Object.fromEntries(rightForNumbers.split(" ").map((name) => [name, numbers])),
 };
 
 /** The kernels that are wrong for some types, by name. */
