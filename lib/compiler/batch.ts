@@ -25,6 +25,7 @@ import type { Candidates } from "../loss/candidates.ts";
 import { LossError } from "../loss/error.ts";
 import { checkVocabulary } from "../loss/inventory.ts";
 import {
+  areIdsWithin,
   checkFloat32,
   checkTensor,
   describe,
@@ -320,7 +321,7 @@ function deviceRows(
   const valid = all(conditions);
   const read = all(weights === null || plan.aggregates ? conditions : [...conditions, tf.notEqual(weights, 0)]);
   if (labels === null) return { labels, valid, read, ...deviceWeights(valid, null, weights) };
-  const inRange = tf.logicalAnd(tf.greaterEqual(labels, int32(0)), tf.less(labels, int32(classes)));
+  const inRange = areIdsWithin(labels, 0, classes);
   const outside = tf.logicalNot(inRange) as tf.Tensor1D;
   return {
     labels: tf.where(inRange, labels, tf.zerosLike(labels)) as tf.Tensor1D,

@@ -12,6 +12,11 @@ export function isHostBackend(): boolean {
   return hostBackends.has(tf.getBackend());
 }
 
+/** Whether ids, of any shape, are at least `start` and below `end`. */
+export function areIdsWithin(ids: tf.Tensor, start: number, end: number): tf.Tensor {
+  return tf.logicalAnd(tf.greaterEqual(ids, tf.scalar(start, "int32")), tf.less(ids, tf.scalar(end, "int32")));
+}
+
 /** Throws where `x` is not a tensor that is still there. */
 export function checkTensor(where: string, x: unknown, remedy: string): asserts x is tf.Tensor {
   if (!(x instanceof tf.Tensor)) throw new LossError(where, `got ${describe(x)}`, remedy);

@@ -1,5 +1,6 @@
 /** Tiles of columns: which classes of a row of logits exist at a time, and ids as one of them sees them. */
 import * as tf from "@tensorflow/tfjs";
+import { areIdsWithin } from "../entries.ts";
 
 /** Some classes that follow each other. */
 export interface Columns {
@@ -17,8 +18,7 @@ export function columnTiles(classes: number, each: number): readonly Columns[] {
 
 /** Whether ids, of any shape, are among the columns. */
 export function isWithin(ids: tf.Tensor, { start, size }: Columns): tf.Tensor {
-  const int32 = (value: number): tf.Scalar => tf.scalar(value, "int32");
-  return tf.logicalAnd(tf.greaterEqual(ids, int32(start)), tf.less(ids, int32(start + size)));
+  return areIdsWithin(ids, start, start + size);
 }
 
 /** Ids counted from the first of the columns; `otherwise` where they are not among them. */

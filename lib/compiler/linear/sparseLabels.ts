@@ -5,7 +5,15 @@ import type { ValidRows } from "../../kernels/rowStatistics.ts";
 import { flatten, isNumber, type Nested, showRow } from "../../loss/batch.ts";
 import { LossError } from "../../loss/error.ts";
 import type { IntegerArray } from "../batch.ts";
-import { checkTensor, describe, isHostBackend, isIntegerArray, type Reading, waitFor } from "../entries.ts";
+import {
+  areIdsWithin,
+  checkTensor,
+  describe,
+  isHostBackend,
+  isIntegerArray,
+  type Reading,
+  waitFor,
+} from "../entries.ts";
 import { type Columns, isWithin, localIds } from "./columnTiles.ts";
 
 /**
@@ -87,8 +95,7 @@ export function readSparse(
 
 /** With ids that are classes in every row; where one is none the row becomes NaN, and 0 where the row is not valid. */
 function inRange({ ids, probabilities }: SparseTargets, classes: number, valid: ValidRows | null): SparseTargets {
-  const int32 = (value: number): tf.Scalar => tf.scalar(value, "int32");
-  const inside = tf.logicalAnd(tf.greaterEqual(ids, int32(0)), tf.less(ids, int32(classes)));
+  const inside = areIdsWithin(ids, 0, classes);
   const spoilt = tf.where(inside, probabilities, tf.fill(ids.shape, Number.NaN)) as tf.Tensor2D;
   return {
     ids: tf.where(inside, ids, tf.zerosLike(ids)) as tf.Tensor2D,
