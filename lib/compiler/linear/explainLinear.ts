@@ -51,7 +51,7 @@ export function explainLinear(plan: Plan, sizes: LinearSizes): readonly string[]
         : `  the gradient of the kernel is added up with ${spare} more of its ${tiles === 1 ? "" : "part's "}size`,
     `  peak, beside inputs and their gradients: ${megabytes(peak)}, ${held} ${
       tiles === 1 ? "blocks" : "tiles with their part of the kernel"
-    }${spare ? " and sums of the kernel's size" : ""}`,
+    }${spare ? ` and sums of the ${tiles === 1 ? "kernel's" : "part's"} size` : ""}`,
     `  the dense form: ${megabytes(held * 4 * rows * classes)}`,
   ];
 }
