@@ -80,8 +80,7 @@ const isBun = "Bun" in globalThis;
   }
 
   test("by Vite as a module for Node, in a folder without packages", async () => {
-    const folder = mkdtempSync(join(realpathSync(tmpdir()), "lossmith-bundle-"));
-    try {
+    await inFolder(async (folder) => {
       const main = join(installed.folder, "server.mjs");
       writeFileSync(
         main,
@@ -96,14 +95,11 @@ const isBun = "Bun" in globalThis;
         ...{ cwd: installed.folder, stdio: ["ignore", "ignore", "inherit"] },
       });
       expectTrained(await resultsOf<Trained>({ runtime: "Node", path: join(folder, "server.mjs") }), "wasm");
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   }, 60_000);
 
   test("by bun build, under Bun, in a folder without packages", async () => {
-    const folder = mkdtempSync(join(realpathSync(tmpdir()), "lossmith-bundle-"));
-    try {
+    await inFolder(async (folder) => {
       const main = join(installed.folder, "main.mjs");
       writeFileSync(
         main,
@@ -118,11 +114,19 @@ const isBun = "Bun" in globalThis;
       expectTrained(wasm, "wasm");
       expect(auto.backend).toBe("wasm");
       expect(auto.passedOver[0].because).toContain("neither the package webgpu nor bun-webgpu is installed");
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   }, 60_000);
 });
+
+/** Runs `body` in a folder that is removed after it. */
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), "lossmith-bundle-"));
+  try {
+    await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 function expectTrained(trained: Trained, backend: string): void {
   expect(trained.backend).toBe(backend as Trained["backend"]);
