@@ -1,7 +1,7 @@
 /** The conformance matrix: the suite in each runtime on each backend. Its table goes to stdout and docs/support.md. */
 import { writeFileSync } from "node:fs";
 import process from "node:process";
-import { amountFor, type Cell, longestFirst, nameOf, seedOf } from "./cells.ts";
+import { amountFor, type Cell, inOrder, nameOf, seedOf } from "./cells.ts";
 import { defaultTolerance, type Options, parseOptions, usage } from "./options.ts";
 import { progressOver } from "./progress.ts";
 import { failuresOf, page, summary, tableOf } from "./report.ts";
@@ -20,14 +20,13 @@ function suiteOptions(cell: Cell, { seed, soak, draw, tolerance, compositions }:
   };
 }
 
-/** Runs the cells, so many at a time. */
+/** Runs the cells, so many at a time but for those that are run alone. */
 async function outcomesOf(options: Options): Promise<readonly Outcome[]> {
   const chosen = options.cells;
   const runner = new CellRunner((options.soak ? 3600 : 300) * 1000);
   const progress = progressOver(chosen);
   const outcomes = new Map<Cell, Outcome>();
-  const waiting = [...longestFirst(chosen)];
-  const work = async (): Promise<void> => {
+  const work = async (waiting: Cell[]): Promise<void> => {
     for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
       const own = cell;
       const outcome = await runner.run(own, suiteOptions(own, options), (part, share) => {
@@ -38,7 +37,10 @@ async function outcomesOf(options: Options): Promise<readonly Outcome[]> {
     }
   };
   try {
-    await Promise.all(Array.from({ length: options.jobs }, work));
+    const { alone, besideOthers } = inOrder(chosen);
+    await work([...alone]);
+    const waiting = [...besideOthers];
+    await Promise.all(Array.from({ length: options.jobs }, () => work(waiting)));
   } finally {
     progress.stop();
     await runner.end();

@@ -8,7 +8,7 @@ import { chooseKernel } from "../../lib/kernels/choose.ts";
 import type { RowStatisticsKernel } from "../../lib/kernels/rowStatistics.ts";
 import { goldens } from "../support/goldens.ts";
 import { run } from "../support/runtimes.ts";
-import { amountFor, cells, nameOf, seedOf } from "./cells.ts";
+import { amountFor, type Cell, cells, inOrder, nameOf, seedOf } from "./cells.ts";
 import { parseOptions } from "./options.ts";
 import { failuresOf, page, summary } from "./report.ts";
 import type { Outcome } from "./runCell.ts";
@@ -22,7 +22,7 @@ import { wrongInput } from "./suite/wrongInput.ts";
 
 const noWatch = (): void => {};
 const draws = { seed: 1, count: 30, only: null, tolerance: 2e-5, command: "again" };
-const fewEdges = { classes: [5], random: 2, vocabularies: [] };
+const fewEdges = { classes: [5], random: 2, vocabularies: [], spoilt: [3, 17] };
 
 /** Runs `body` on a backend like cpu whose exp is another. */
 async function withExp(exp: (x: number) => number, body: () => Promise<void>): Promise<void> {
@@ -246,6 +246,14 @@ describe("the report", () => {
 
 describe("the command line", () => {
   const named = (...given: string[]): readonly string[] => parseOptions(given).cells.map(nameOf);
+
+  test("runs a GPU in Chromium alone, and of the others first what takes longest", () => {
+    const named = (list: readonly Cell[]): readonly string[] => list.map(nameOf);
+    const { alone, besideOthers } = inOrder(cells);
+    expect(named(alone)).toEqual(["chromium/webgl", "chromium/webgpu"]);
+    expect(named(besideOthers).slice(0, 4)).toEqual(["bun/webgpu", "deno/webgpu", "node/webgpu", "bun/cpu"]);
+    expect(new Set([...alone, ...besideOthers])).toEqual(new Set(cells));
+  });
 
   test("takes cells by their names, by runtime and by backend, and all where none is named", () => {
     expect(named("--cell", "node/wasm")).toEqual(["node/wasm"]);
