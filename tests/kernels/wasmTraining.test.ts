@@ -265,6 +265,8 @@ test("tensors of integers and booleans are computed with as on cpu", async () =>
     stridedSlice: (x) => tf.stridedSlice(x, [0, 0], [3, 4], [2, 2]),
     floorDiv: (x) => tf.floorDiv(x, tf.scalar(3, "int32")),
     mod: (x) => tf.mod(x, tf.scalar(3, "int32")),
+    "values of topk": (x) => tf.topk(x, 2).values,
+    "indices of topk": (x) => tf.topk(x, 2).indices,
     "cast to a boolean": (x) => tf.cast(tf.mul(x, tf.scalar(256, "int32")), "bool"),
     "gather in two batch dimensions, beyond another": (x) =>
       tf.gather(tf.reshape(x, [1, 2, 2, 3]), tf.tensor3d([2, 0, 1, 1], [1, 2, 2], "int32"), 3, 2),
@@ -313,6 +315,7 @@ test("the kernels leave no memory behind", async () => {
       [5],
     ],
     [(x) => tf.mul(x, tf.neg(tf.cast(tf.cast(x, "int32"), "bool"))), [2, 3]],
+    [(x) => tf.mul(x, tf.topk(tf.ones([2, 3], "bool"), 3).values), [2, 3]],
   ];
   for (const [compute, ...shapes] of computes) {
     const inputs = shapes.map((shape, i) => numbers(shape, i));

@@ -26,11 +26,15 @@ export function byCpu(kernelName: string): tf.KernelConfig {
         inputs: borrowed,
         backend: cpu,
         ...(attrs === undefined ? {} : { attrs }),
-      }) as tf.TensorInfo;
-      const output = backend.makeOutput(result.shape, result.dtype);
-      backend.typedArrayFromHeap(output).set(valuesOf(cpu, result));
-      for (const { dataId } of [...Object.values(borrowed), result]) cpu.disposeData(dataId);
-      return output;
+      });
+      const results = Array.isArray(result) ? result : [result];
+      const outputs = results.map((computed) => {
+        const output = backend.makeOutput(computed.shape, computed.dtype);
+        backend.typedArrayFromHeap(output).set(valuesOf(cpu, computed));
+        return output;
+      });
+      for (const { dataId } of [...Object.values(borrowed), ...results]) cpu.disposeData(dataId);
+      return Array.isArray(result) ? outputs : outputs[0];
     },
   };
 }

@@ -9,7 +9,7 @@ const numbers: readonly tf.DataType[] = ["float32", "int32"];
 const rightForFloat32 = "ClipByValue Expm1 IsNan Log1p Prelu Reciprocal StridedSlice";
 
 const rightForNumbers =
-  "Abs Atan2 Exp FloorDiv LeakyRelu Mod Neg Relu Relu6 Reverse Round Select Selu Sign Softplus Square Step";
+  "Abs Atan2 Exp FloorDiv LeakyRelu Mod Neg Relu Relu6 Reverse Round Select Selu Sign Softplus Square Step TopK";
 
 /** The types that each kernel is right for. */
 const rightFor: Readonly<Record<string, readonly tf.DataType[]>> = {
