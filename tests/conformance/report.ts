@@ -107,8 +107,8 @@ ${renderMarkdown(partTable(outcomes))}
   random batches, real vocabularies, 70 000 rows and none, against float64: to 2e-6 of max(1, the size of a statistic) and
   of the largest part of a gradient.
 - _Wrong input_ gets a LossError that says what was wrong, where, and what would be right.
-- _Leaks_: many steps of each feature leave as many tensors and bytes as few; on webgl and webgpu a cell takes a part of the features,
-  and the next cell the next.
+- _Leaks_: many steps of each feature leave as many tensors and bytes as few. On webgpu each cell takes a part of the features,
+  on webgl the only one takes a third; a soak takes all.
 - _Training_: an embedding and an output layer for 30 steps; the loss at each step is cpu's to 1e-5 (cpu's is that of the same
   run in float64).
 
