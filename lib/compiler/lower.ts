@@ -295,14 +295,21 @@ function scalarTable(table: Table): Narrow {
   return substitute<TableAtom, NarrowAtom>(table, (a) => lowerRowAtom(a, "label"));
 }
 
-const rowAtoms = new WeakMap<ClassAtom | TableAtom, Map<By, Narrow>>();
+/** Of an atom, which may be one of all losses, by a word, or by the view of one loss, with which its entry goes. */
+interface Lowered {
+  readonly byWord: Map<By, Narrow>;
+  readonly byView: WeakMap<View, Narrow>;
+}
+
+const rowAtoms = new WeakMap<ClassAtom | TableAtom, Lowered>();
 
 /** An atom that is one number for the whole row: one expression for one atom, so that its loop is made once. */
 export function lowerRowAtom(a: ClassAtom | TableAtom, by: By): Narrow {
-  const known = rowAtoms.get(a) ?? new Map<By, Narrow>();
-  rowAtoms.set(a, known);
-  const narrow = known.get(by) ?? makeRowAtom(a, by);
-  known.set(by, narrow);
+  const { byWord, byView } = rowAtoms.get(a) ?? { byWord: new Map(), byView: new WeakMap() };
+  rowAtoms.set(a, { byWord, byView });
+  const narrow = (typeof by === "string" ? byWord.get(by) : byView.get(by)) ?? makeRowAtom(a, by);
+  if (typeof by === "string") byWord.set(by, narrow);
+  else byView.set(by, narrow);
   return narrow;
 }
 
