@@ -121,6 +121,11 @@ export const programCases: readonly ProgramCase[] = [
     right: [[33], [33]],
   },
   {
+    name: "the shape of a place on one axis",
+    compute: () => [tf.argMax, tf.argMin].map((place) => tf.tensor1d(place(tf.tensor1d([1, 3, 2])).shape, "int32")),
+    right: [[], []],
+  },
+  {
     name: "powers of integers",
     compute: () => [
       tf.pow(tf.tensor1d([15, 10, -3, 2, 7], "int32"), tf.tensor1d([3, 3, 3, 0, 1], "int32")),
@@ -217,9 +222,12 @@ export function areRight({ right, within = 0, ofLargest }: ProgramCase, outcome:
   if (typeof outcome === "string") return false;
   return right.every((values, which) => {
     const largest = Math.max(...values.map(Math.abs));
-    return values.every((value, i) => {
-      const other = outcome[which][i];
-      return value === other || Math.abs(value - other) <= within * (ofLargest ? largest : Math.abs(value));
-    });
+    return (
+      values.length === outcome[which].length &&
+      values.every((value, i) => {
+        const other = outcome[which][i];
+        return value === other || Math.abs(value - other) <= within * (ofLargest ? largest : Math.abs(value));
+      })
+    );
   });
 }
