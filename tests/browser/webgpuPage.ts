@@ -5,6 +5,7 @@ import type { RowStatisticsKernel } from "../../lib/kernels/rowStatistics.ts";
 import { hasSubgroups } from "../../lib/kernels/webgpu/program.ts";
 import { webgpuKernel } from "../../lib/kernels/webgpu/rowStatistics.ts";
 import { compile, crossEntropy, evaluate, evaluateGradient, explain, mean, pipe, useBackend } from "../../mod.ts";
+import { areRight, programCases, runProgramCases } from "../support/webgpuPrograms.ts";
 import { awaitKernel, compare, newReport, type Report } from "./checkKernel.ts";
 import { confidentCases, gaps, gradientFault } from "./confidentRows.ts";
 import {
@@ -123,4 +124,42 @@ export async function crossEntropyStep(_: null): Promise<{ readonly value: numbe
     value: Math.abs(of - (evaluate(loss, { logits, labels }) as number)),
     gradient: exact.reduce((most, x, i) => Math.max(most, Math.abs(gradient[i] - x)), 0),
   };
+}
+
+/** The programs of tensorflow.js that are wrong although they were corrected. */
+export async function wrongPrograms(_: null): Promise<readonly string[]> {
+  await startOnce();
+  tf.env().set("WEBGPU_CPU_FORWARD", false);
+  try {
+    const outcomes = await runProgramCases();
+    return programCases.filter((given, i) => !areRight(given, outcomes[i])).map(({ name }) => name);
+  } finally {
+    tf.env().set("WEBGPU_CPU_FORWARD", true);
+  }
+}
+
+/** The softmax of the last of so many equal rows, by tensorflow.js's own program and by the corrected one. */
+export async function lastSoftmax({ rows }: { rows: number }): Promise<{
+  readonly alone: readonly number[];
+  readonly ours: readonly number[];
+}> {
+  await startOnce();
+  const backend = tf.backend() as tf.KernelBackend & { runWebGPUProgram: unknown };
+  const { runWebGPUProgram } = backend;
+  const last = async (): Promise<readonly number[]> => {
+    const result = tf.tidy(() => {
+      const logits = tf.tile(tf.tensor2d([0, Math.log(3)], [1, 2]), [rows, 1]);
+      return tf.slice(tf.softmax(logits), [rows - 1, 0], [1, 2]);
+    });
+    const values = [...(await result.data())];
+    result.dispose();
+    return values;
+  };
+  const ours = await last();
+  Reflect.deleteProperty(backend, "runWebGPUProgram");
+  try {
+    return { alone: await last(), ours };
+  } finally {
+    backend.runWebGPUProgram = runWebGPUProgram;
+  }
 }

@@ -1,5 +1,6 @@
 /** tensorflow.js's webgpu backend in Deno, Bun, Node and browsers. */
 import * as tf from "@tensorflow/tfjs";
+import { registerWebGPUKernels } from "../../kernels/webgpu/register.ts";
 import { LossError } from "../../loss/error.ts";
 import { replaceBackend, startedBackend } from "../engine.ts";
 import type { Adapter, BackendOptions } from "../options.ts";
@@ -7,6 +8,7 @@ import { findAdapter, where } from "./adapter.ts";
 import { makeBackend } from "./device.ts";
 import { atExit } from "./exit.ts";
 import { type Guarded, guard } from "./guard.ts";
+import { mendPrograms } from "./programs.ts";
 
 interface Running extends Guarded {
   readonly adapter: Adapter;
@@ -47,7 +49,10 @@ function destroyRunning(): void {
 async function makeRunning(options: BackendOptions, takesSoftware: boolean): Promise<Running> {
   const found = await findAdapter(options);
   refuseSoftware(found.description, takesSoftware);
-  const guarded = guard(await makeBackend(found));
+  const backend = await makeBackend(found);
+  registerWebGPUKernels();
+  mendPrograms(backend);
+  const guarded = guard(backend);
   const ended = running?.ending()?.what ?? "useBackend put one in its place that has all of the adapter's limits";
   replaceBackend("webgpu", { factory: () => guarded.backend, priority }, ended);
   running?.destroy();
