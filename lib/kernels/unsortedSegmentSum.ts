@@ -1,13 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-
-/** The array types that kernels of ours read and write. */
-export type Values = Float32Array | Int32Array | Uint8Array;
-
-/** How a backend makes a tensor of zeros, and shows a tensor's values. */
-export interface Memory<Backend> {
-  readonly zeros: (backend: Backend, shape: number[], dtype: tf.DataType) => tf.TensorInfo;
-  readonly values: (backend: Backend, info: tf.TensorInfo) => Values;
-}
+import type { Memory, Values } from "./memory.ts";
 
 /**
  * UnsortedSegmentSum, the gradient of gather and so of every embedding, in one pass over x: row i of x is added to row
@@ -24,7 +16,6 @@ export function unsortedSegmentSumOn<Backend>(backendName: string, memory: Memor
       const inner = x.shape.slice(segmentIds.shape.length);
       const width = inner.reduce((product, size) => product * size, 1);
       const output = memory.zeros(backend as Backend, [numSegments, ...inner], x.dtype);
-      // Making a tensor may move the others, so values are taken after it.
       const [values, ids, sums] = [x, segmentIds, output].map((info) => memory.values(backend as Backend, info));
       addSegments(values, ids, width, sums);
       return output;

@@ -70,9 +70,8 @@ import type * as functions from "../browser/webgpuPage.ts";
   }, 110_000);
 
   test("a softmax of more rows than a dispatch has workgroups in one dimension", async () => {
-    const { alone, ours } = await page.run("lastSoftmax", { rows: 65_537 });
-    expect(ours[0]).toBeCloseTo(0.25, 6);
-    expect(ours[1]).toBeCloseTo(0.75, 6);
-    expect(alone[1]).not.toBeCloseTo(0.75, 3);
+    const [first, second] = await page.run("lastSoftmax", { rows: 65_537 });
+    expect(first).toBeCloseTo(0.25, 6);
+    expect(second).toBeCloseTo(0.75, 6);
   }, 110_000);
 });

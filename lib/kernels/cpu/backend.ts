@@ -1,6 +1,6 @@
 /** The part of tensorflow.js's cpu backend that kernels of ours use. */
 import type * as tf from "@tensorflow/tfjs";
-import type { Values } from "../unsortedSegmentSum.ts";
+import type { Values } from "../memory.ts";
 
 export interface CpuBackend {
   readonly data: { get(dataId: object): { readonly values: Values } };

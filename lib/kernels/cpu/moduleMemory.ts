@@ -1,7 +1,8 @@
 /** The module's functions on a memory beside the cpu backend's arrays. */
+
+import type { Values } from "../memory.ts";
 import type { Address } from "../module/block.ts";
 import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
-import type { Values } from "../unsortedSegmentSum.ts";
 
 const pageBytes = 2 ** 16;
 const alignment = 16;

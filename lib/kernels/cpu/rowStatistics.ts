@@ -3,9 +3,9 @@
  * processor's cache, and the results are copied back.
  */
 import * as tf from "@tensorflow/tfjs";
+import type { Values } from "../memory.ts";
 import { type Address, encodeBlock, scratchBytes } from "../module/block.ts";
 import type { ModuleHost } from "../module/rowStatistics.ts";
-import type { Values } from "../unsortedSegmentSum.ts";
 import { type CpuBackend, valuesOf } from "./backend.ts";
 import { moduleMemory } from "./moduleMemory.ts";
 

@@ -3,6 +3,7 @@
  * and once backward, and their gradient is written once; a row is worked on while it is in cache.
  */
 import * as tf from "@tensorflow/tfjs";
+import type { Values } from "../memory.ts";
 import type {
   Dot,
   RowCotangents,
@@ -13,7 +14,6 @@ import type {
   WideInput,
 } from "../rowStatistics.ts";
 import { labelsOf } from "../rowStatistics.ts";
-import type { Values } from "../unsortedSegmentSum.ts";
 import type { Address, RowKernelCall, RowKernelDot, RowKernelView, Weighting } from "./block.ts";
 import { addEntries, copyEntries } from "./entries.ts";
 

@@ -1,4 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
+import { maxPool3dGradOn } from "../maxPool3dGradient.ts";
+import type { Memory } from "../memory.ts";
 import { unsortedSegmentSumOn } from "../unsortedSegmentSum.ts";
 import { type WasmBackend, zeros } from "./backend.ts";
 import { batchGatherWith } from "./batchGather.ts";
@@ -13,15 +15,14 @@ import { identityWith } from "./identity.ts";
 import { maxPoolGrad } from "./maxPoolGradient.ts";
 import { samePaddingOf } from "./samePadding.ts";
 
-/** The wasm backend has none. */
-const unsortedSegmentSum: tf.KernelConfig = unsortedSegmentSumOn<WasmBackend>("wasm", {
+const memory: Memory<WasmBackend> = {
   zeros,
   values: (backend, info) => backend.typedArrayFromHeap(info),
-});
+};
 
 /** What the wasm backend has not. */
 const missing: readonly tf.KernelConfig[] = [
-  unsortedSegmentSum,
+  unsortedSegmentSumOn("wasm", memory),
   conv2DBackpropFilter,
   depthwiseBackpropFilter,
   depthwiseBackpropInput,
@@ -32,14 +33,10 @@ const missing: readonly tf.KernelConfig[] = [
  * added to what the memory held. */
 const wrong: readonly tf.KernelConfig[] = [
   maxPoolGrad,
-  ...[
-    "MaxPool3D",
-    "MaxPool3DGrad",
-    "Dilation2D",
-    "Dilation2DBackpropInput",
-    "Dilation2DBackpropFilter",
-    "Conv3DBackpropInputV2",
-  ].map(byCpu),
+  maxPool3dGradOn("wasm", memory),
+  ...["MaxPool3D", "Dilation2D", "Dilation2DBackpropInput", "Dilation2DBackpropFilter", "Conv3DBackpropInputV2"].map(
+    byCpu,
+  ),
 ];
 
 let registered = false;
