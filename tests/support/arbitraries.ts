@@ -392,12 +392,12 @@ export function nest<T>(values: readonly T[], shape: readonly number[]): unknown
   return Array.from({ length: size }, (_, i) => nest(values.slice(i * stride, (i + 1) * stride), inner));
 }
 
-/** What a batch gives for each row: numbers on a grid, and others that are on none. */
+/** What a batch gives for each row: numbers on a grid, and others that are on none, and differ from row to row. */
 export function inputsOf(x: readonly number[], shape: readonly number[]): Record<string, unknown> {
   return {
     x: nest(x, shape),
     irrational: nest(
-      x.map((each) => Math.fround(Math.PI * each)),
+      x.map((each, row) => Math.fround(Math.PI * each + (Math.SQRT2 * row) / 1000)),
       shape,
     ),
   };
