@@ -35,12 +35,12 @@ import type * as functions from "../browser/webgpuPage.ts";
 
   // Without them the kernel is tested under Deno, whose WebGPU has none; here it is compiled by another compiler.
   test("random batches are as in float64, without subgroups", async () => {
-    expectRight(await page.run("randomCases", { subgroups: false, parts: 1, from: 1, count: 5 }), 5);
+    expectRight(await page.run("randomCases", { subgroups: false, parts: 1, from: 1, count: 3 }), 3);
   }, 110_000);
 
   for (const parts of [1, 3]) {
     test(`random batches are as in float64, with subgroups, rows in ${parts}`, async () => {
-      expectRight(await page.run("randomCases", { subgroups: true, parts, from: 1, count: 5 }), 5);
+      expectRight(await page.run("randomCases", { subgroups: true, parts, from: 4, count: 4 }), 4);
     }, 110_000);
 
     test(`every size and kind of row, with subgroups, rows in ${parts}`, async () => {
