@@ -88,7 +88,8 @@ export function fitting(columns: Columns | undefined, wanted: number): number {
 const smooth = fc.option(numeric(0, 2), { nil: 0 });
 const smoothing = fc.option(numeric(0, 1), { nil: 0 });
 const beta = numeric(0.02, 3);
-const doubt = fc.option(numeric(0, 0.5), { nil: 0 });
+// At ½ the gradient of a pair without a preference is the difference of two equal parts.
+const doubt = fc.option(numeric(0, 0.4), { nil: 0 });
 
 /** Every loss over values of the library. */
 export const subjects: readonly Subject[] = [
