@@ -11,8 +11,8 @@ interface Attributes {
 }
 
 /**
- * MaxPool3DGrad: each window's cotangent goes to the first of its largest entries. tensorflow.js's cpu kernel finds the place in
- * windows as wide as they are high alone.
+ * MaxPool3DGrad: each window's cotangent goes to the first of its largest entries. tensorflow.js's cpu kernel
+ * finds another entry where a window is not as wide as it is high.
  */
 export function maxPool3dGradOn<Backend>(backendName: string, memory: Memory<Backend>): tf.KernelConfig {
   return {
@@ -37,8 +37,8 @@ export function maxPool3dGradOn<Backend>(backendName: string, memory: Memory<Bac
           for (const y of rangesY) {
             for (const x of rangesX) {
               for (let channel = 0; channel < inChannels; channel++, at++) {
-                const place = largest(z, y, x, (z, y, x) => {
-                  return start + ((z * inHeight + y) * inWidth + x) * inChannels + channel;
+                const place = largest(z, y, x, (i, j, k) => {
+                  return start + ((i * inHeight + j) * inWidth + k) * inChannels + channel;
                 });
                 if (place >= 0) sums[place] += cotangents[at];
               }
@@ -48,7 +48,7 @@ export function maxPool3dGradOn<Backend>(backendName: string, memory: Memory<Bac
       }
       return output;
 
-      function largest(z: Range, y: Range, x: Range, placeOf: (z: number, y: number, x: number) => number): number {
+      function largest(z: Range, y: Range, x: Range, placeOf: (i: number, j: number, k: number) => number): number {
         let found = -1;
         for (let i = z.from; i < z.to; i++) {
           for (let j = y.from; j < y.to; j++) {

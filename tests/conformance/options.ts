@@ -29,7 +29,7 @@ and writes it to docs/support.md.
   --compositions <n>        so many compositions in each cell
   --draw <n>                only the n-th composition of the seed, to see a failure again; needs a cell
   --tolerance <x>           the largest relative error of a composition that passes (2e-5)
-  --jobs <n>                cells that run at a time (2)
+  --jobs <n>                cells that run at a time (2), but for a GPU in Chromium, which is run alone
   --help
 `;
 

@@ -105,7 +105,7 @@ ${renderMarkdown(partTable(outcomes))}
   in the same words.
 - _Kernel edges_: the backend's own kernel on every kind of row (wide, equal, confident, with −∞, ∞ and NaN) of many lengths,
   random batches, real vocabularies, 70 000 rows and none, against float64: to 2e-6 of max(1, the size of a statistic) and
-  of the largest part of a gradient.
+  of the largest part of a gradient. On a GPU there are fewer of each; in Chromium its kernel's own tests draw the random ones.
 - _Wrong input_ gets a LossError that says what was wrong, where, and what would be right.
 - _Leaks_: many steps of each feature leave as many tensors and bytes as few. On webgpu each cell takes a part of the features,
   on webgl the only one takes a third; a soak takes all.

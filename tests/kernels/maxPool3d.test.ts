@@ -16,20 +16,22 @@ interface Given {
 
 const [volumes, channels] = [2, 2];
 
-const given: fc.Arbitrary<Given> = fc
-  .tuple(fc.tuple(...[1, 2, 3].map(() => fc.integer({ min: 3, max: 5 }))) as fc.Arbitrary<Sizes>)
-  .chain(([sides]) => {
-    const small = fc.tuple(...[1, 2, 3].map(() => fc.integer({ min: 1, max: 3 }))) as fc.Arbitrary<Sizes>;
-    const size = volumes * sides[0] * sides[1] * sides[2] * channels;
-    return fc.record({
-      sides: fc.constant(sides),
-      filter: small,
-      strides: small,
-      pad: fc.constantFrom("valid" as const, "same" as const),
-      // Ties are frequent, and windows without a positive entry.
-      entries: fc.array(fc.integer({ min: -4, max: 0 }), { minLength: size, maxLength: size }),
-    });
+function sizes(min: number, max: number): fc.Arbitrary<Sizes> {
+  const size = fc.integer({ min, max });
+  return fc.tuple(size, size, size);
+}
+
+const given: fc.Arbitrary<Given> = sizes(3, 5).chain((sides) => {
+  const size = volumes * sides[0] * sides[1] * sides[2] * channels;
+  return fc.record({
+    sides: fc.constant(sides),
+    filter: sizes(1, 3),
+    strides: sizes(1, 3),
+    pad: fc.constantFrom("valid" as const, "same" as const),
+    // Ties are frequent, and windows without a positive entry.
+    entries: fc.array(fc.integer({ min: -4, max: 0 }), { minLength: size, maxLength: size }),
   });
+});
 
 /** How much of the gradient each entry gets where window i has the cotangent i + 1. */
 function expected({ sides, filter, strides, pad, entries }: Given): number[] {

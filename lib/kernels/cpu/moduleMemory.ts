@@ -1,5 +1,4 @@
 /** The module's functions on a memory beside the cpu backend's arrays. */
-
 import type { Values } from "../memory.ts";
 import type { Address } from "../module/block.ts";
 import { instantiateRowKernels, type RowKernels } from "../module/instantiate.ts";
